@@ -1,0 +1,75 @@
+/* Owns: aligned allocation with huge pages asked for where they help, and file mapping.
+ * mmap serves both, since malloc would have to touch each page to zero it. */
+#define _GNU_SOURCE
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD = 64, TAIL = 64, HUGE_PAGE = 2 << 20 };
+
+struct head {
+    void *base;
+    size_t bytes;
+};
+
+void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e)
+{
+    size_t bytes, whole;
+    if (__builtin_mul_overflow(count, size, &bytes) ||
+        __builtin_add_overflow(bytes, (size_t)HEAD + TAIL, &whole)) {
+        tri_fail(e, TRI_NO_MEMORY, "%s: %zu x %zu bytes is more than an address space holds", what,
+                 count, size);
+        return NULL;
+    }
+    char *base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) {
+        tri_fail(e, TRI_NO_MEMORY,
+                 "%s: %zu MiB of memory were refused (%s); free some, or use a smaller context "
+                 "or model",
+                 what, bytes >> 20, strerror(errno));
+        return NULL;
+    }
+    if (whole >= HUGE_PAGE)
+        madvise(base, whole, MADV_HUGEPAGE);
+    *(struct head *)base = (struct head){base, whole};
+    return base + HEAD;
+}
+
+void tri_free(void *memory)
+{
+    if (!memory)
+        return;
+    struct head head = *(struct head *)((char *)memory - HEAD);
+    munmap(head.base, head.bytes);
+}
+
+enum tri_status tri_map_open(struct tri_map *map, const char *path, struct tri_error *e)
+{
+    struct stat st;
+    *map = (struct tri_map){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return tri_fail(e, TRI_BAD_FILE, "%s: cannot be opened: %s", path, strerror(errno));
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        close(fd);
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected a regular, non-empty file", path);
+    }
+    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (data == MAP_FAILED)
+        return tri_fail(e, TRI_BAD_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
+    *map = (struct tri_map){data, (size_t)st.st_size};
+    return TRI_OK;
+}
+
+void tri_map_close(struct tri_map *map)
+{
+    if (map->data)
+        munmap((void *)map->data, map->size);
+    *map = (struct tri_map){0};
+}

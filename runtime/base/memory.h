@@ -1,0 +1,25 @@
+/* Memory for tensors, and files mapped for reading. */
+#ifndef TRI_MEMORY_H
+#define TRI_MEMORY_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* `count * size` zeroed bytes, 64-byte aligned, with 64 more readable bytes behind them (kernels may
+ * read, never write, that far past the end). NULL with TRI_NO_MEMORY in `e` if the product
+ * overflows or memory is short; `what` names the thing in the message. Free with tri_free. */
+void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e);
+void tri_free(void *memory);
+
+/* A whole file mapped read-only. Not for pipes and directories: those are TRI_BAD_FILE. */
+struct tri_map {
+    const uint8_t *data;
+    size_t size;
+};
+
+enum tri_status tri_map_open(struct tri_map *map, const char *path, struct tri_error *e);
+void tri_map_close(struct tri_map *map);
+
+#endif

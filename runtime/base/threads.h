@@ -1,0 +1,32 @@
+/* The threads of the hot path: a pool whose members wait in a region of their own between runs.
+ *
+ *     struct tri_pool *pool = tri_pool_new(2, &e);
+ *     tri_pool_run(pool, task, arg);     task(arg, thread, threads) on every thread, caller = 0
+ *     tri_pool_free(pool);
+ *
+ * Inside a task, tri_pool_sync(pool) is a barrier. Both spin for a few microseconds, then sleep, so
+ * that more threads than cores cost time but never hang. One region at a time per pool. */
+#ifndef TRI_THREADS_H
+#define TRI_THREADS_H
+
+#include "base/error.h"
+
+struct tri_pool;
+typedef void tri_task_fn(void *arg, int thread, int threads);
+
+enum { TRI_MAX_THREADS = 512 };
+
+/* 1..TRI_MAX_THREADS threads, the caller being one of them. */
+struct tri_pool *tri_pool_new(int threads, struct tri_error *e);
+void tri_pool_free(struct tri_pool *pool);
+int tri_pool_threads(const struct tri_pool *pool);
+void tri_pool_run(struct tri_pool *pool, tri_task_fn *task, void *arg);
+void tri_pool_sync(struct tri_pool *pool);
+
+/* The part [*from, *to) of `items` things that is this thread's; parts differ by at most one. */
+void tri_share(int items, int thread, int threads, int *from, int *to);
+
+/* Physical cores this process may run on (affinity respected), at least 1. */
+int tri_cores(void);
+
+#endif

@@ -1,0 +1,38 @@
+/* Subcommands and their options. One table of options feeds parsing, --help and the usage errors; one
+ * file per subcommand. Data goes to stdout, everything else to stderr. */
+#ifndef TRI_COMMAND_H
+#define TRI_COMMAND_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+enum tri_option_kind { TRI_FLAG, TRI_INT, TRI_FLOAT, TRI_TEXT };
+
+/* An option writes where `into` points: bool, int, float or const char * by kind. Ints and floats are
+ * refused outside [least, most] (both 0: unlimited). `short_name` or `long_name` may be NULL; a long_name
+ * may hold aliases separated by commas: "--predict,--n-predict". Names as llama.cpp spells them. */
+struct tri_option {
+    const char *short_name, *long_name;
+    enum tri_option_kind kind;
+    const char *value_name, *help;
+    void *into;
+    double least, most;
+};
+
+struct tri_command {
+    const char *name, *summary;
+    const char *usage; /* what follows the name: "[-m FILE] -p TEXT" */
+    enum tri_status (*run)(int argc, char **argv, struct tri_error *e);
+};
+
+extern const struct tri_command tri_command_run, tri_command_logits, tri_command_perplexity, tri_command_tokenize,
+    tri_command_kernels, tri_command_selftest, tri_command_inspect;
+
+/* Parses argv[1..) into the table (ended by an entry without names). At most `*operands` words that are
+ * no options are moved to argv[1..]; *operands becomes their number. On --help prints the command's
+ * help to stdout and sets *helped: the command returns TRI_OK at once. Errors are TRI_USAGE and name the option. */
+enum tri_status tri_parse(const struct tri_command *c, const struct tri_option *options, int argc, char **argv,
+                          int *operands, bool *helped, struct tri_error *e);
+
+#endif

@@ -1,0 +1,36 @@
+/* What commands that run a model share: the options -m, -t, -c, -b/-ub, --isa, -ctk, -ctv, and opening it all. */
+#ifndef TRI_LOAD_H
+#define TRI_LOAD_H
+
+#include "cli/command.h"
+#include "engine/session.h"
+#include "text/tokenizer.h"
+
+struct tri_load {
+    /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
+    const char *model, *isa, *cache_k, *cache_v;
+    int threads, context, ubatch;
+    /* what tri_load_open made */
+    struct tri_gguf *gguf;
+    struct tri_tokenizer *tokenizer;
+    struct tri_pool *pool;
+    struct tri_model *weights;
+    struct tri_session *session;
+};
+
+#define TRI_LOAD_OPTIONS(l)                                                                                  \
+    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0},        \
+    {"-t", "--threads", TRI_INT, "N", "threads (default: cores)", &(l).threads, 1, 512},                       \
+    {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
+    {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
+    {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32 or f16", &(l).cache_k, 0, 0},          \
+    {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32 or f16", &(l).cache_v, 0, 0},        \
+    {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
+
+/* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
+enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
+/* Everything: text, kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights, session. */
+enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e);
+void tri_load_close(struct tri_load *l);
+
+#endif

@@ -1,0 +1,42 @@
+/* One conversation with a model: a KV cache and the forward pass over it.
+ *
+ *     struct tri_session *s = tri_session_new(model, pool, &(struct tri_session_options){.context = 512}, &e);
+ *     const float *logits;
+ *     tri_session_feed(s, ids, n, &logits, &e);       [vocab] of the last token
+ *     tri_session_free(s);
+ *
+ * The same bits come out whatever the ISA, the number of threads and the way a text is cut into feeds. */
+#ifndef TRI_SESSION_H
+#define TRI_SESSION_H
+
+#include "model/model.h"
+
+enum tri_cache_type { TRI_CACHE_F32, TRI_CACHE_F16 };
+
+struct tri_session_options {
+    int context;  /* positions; 0: the model's own */
+    int ubatch;   /* tokens per pass at most; 0: 512 */
+    enum tri_cache_type cache_k, cache_v;
+};
+
+struct tri_session;
+
+struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *pool,
+                                    const struct tri_session_options *o, struct tri_error *e);
+void tri_session_free(struct tri_session *s);
+
+int tri_session_context(const struct tri_session *s);
+int tri_session_position(const struct tri_session *s);
+void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
+
+/* Appends `count` tokens. On return *logits points at the [vocab] logits of the last one, valid until
+ * the next call. TRI_FAILED if the context is too small, TRI_USAGE for an id outside the vocabulary. */
+enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int count, const float **logits,
+                                 struct tri_error *e);
+
+/* As feed, with the logits of every token: each(arg, i, logits) in order, for perplexity. */
+typedef void tri_each_fn(void *arg, int i, const float *logits);
+enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int count, tri_each_fn *each,
+                                  void *arg, struct tri_error *e);
+
+#endif

@@ -1,0 +1,46 @@
+/* Tensors as stored, and their encodings: each decodes to plain trits with scales, or to float rows.
+ * One table row per encoding; nothing else in the engine knows how a file packs its weights. */
+#ifndef TRI_TENSOR_H
+#define TRI_TENSOR_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tri_tensor;
+
+struct tri_encoding {
+    uint32_t id; /* GGUF tensor type */
+    const char *name;
+    int block;       /* elements a block; a row holds whole blocks */
+    int block_bytes; /* 0: the size is special (I2_S) */
+    bool ternary;
+    /* Row `row` of a matrix [rows][k] as trits (-1, 0, +1) and the tensor's one scale. */
+    enum tri_status (*trits)(const struct tri_tensor *t, int64_t row, int8_t *out, struct tri_error *e);
+    enum tri_status (*scale)(const struct tri_tensor *t, float *out, struct tri_error *e);
+    /* The same row as floats; every encoding has this. */
+    void (*floats)(const struct tri_tensor *t, int64_t row, float *out);
+};
+
+struct tri_tensor {
+    char name[64];
+    const struct tri_encoding *encoding;
+    int dims;
+    int64_t ne[4]; /* fastest first: ne[0] = K, ne[1] = M */
+    const uint8_t *data;
+    uint64_t offset; /* of data, in the file */
+    uint64_t bytes;
+};
+
+const struct tri_encoding *tri_encoding_find(uint32_t id); /* NULL: unknown */
+int64_t tri_tensor_rows(const struct tri_tensor *t);       /* the product of ne[1..3] */
+
+/* Conversions of 16-bit floats, exact (f16 subnormals included). */
+float tri_f16_to_f32(uint16_t h);
+uint16_t tri_f32_to_f16(float f);
+float tri_bf16_to_f32(uint16_t h);
+uint16_t tri_f32_to_bf16(float f);
+
+#endif

@@ -1,0 +1,47 @@
+/* Which kernels run a job here: the tuned table if it is this machine's, else the best ISA's default. */
+#ifndef TRI_DISPATCH_H
+#define TRI_DISPATCH_H
+
+#include "base/error.h"
+#include "kernels/kernel.h"
+
+enum tri_role { TRI_ROLE_QKV, TRI_ROLE_O, TRI_ROLE_GATE_UP, TRI_ROLE_DOWN, TRI_ROLES };
+extern const char *const tri_role_names[TRI_ROLES]; /* "qkv", "o", "gate_up", "down" */
+
+enum { TRI_PLAN_KERNELS = 8 };
+
+/* How one job is computed: one layout, one form, kernels by ascending `tokens`, the first with 1.
+ * Any number of tokens is cut greedily into the largest kernels that fit. */
+struct tri_plan {
+    const struct tri_layout *layout;
+    const struct tri_kernel *kernels[TRI_PLAN_KERNELS];
+    int count;
+    const char *why; /* one phrase: "tuned for this shape", "tuned for the nearest shape ...", "default of avx2" */
+};
+
+/* One line of the generated dispatch table; `kernels` are names, ascending tokens, NULL at the end. */
+struct tri_choice {
+    const char *role;
+    int m, k;
+    const char *kernels[TRI_PLAN_KERNELS + 1];
+};
+
+/* Generated: the table this binary was built with. `tri_tuned_cpu` is "" when there is none. */
+extern const struct tri_choice tri_choices[]; /* ends with role NULL */
+extern const struct tri_choice tri_defaults[]; /* one per ISA: role is the ISA's name, m = k = 0 */
+extern const char tri_tuned_cpu[];
+
+/* Limits what may be chosen to ISA `name` and those ranked below it; "" or NULL lifts the limit.
+ * TRI_USAGE if no such ISA is linked, TRI_UNSUPPORTED if this CPU lacks it. */
+enum tri_status tri_dispatch_limit(const char *name, struct tri_error *e);
+
+/* The best ISA in force (present, within the limit); its vec is the engine's. Never NULL. */
+const struct tri_isa *tri_dispatch_isa(void);
+
+/* The plan for a job; never fails, since the defaults of plain C accept every K. */
+void tri_dispatch_plan(enum tri_role role, int m, int k, struct tri_plan *plan);
+
+/* One line for stderr when the table linked is not for this CPU, or its ISAs are missing; else NULL. */
+const char *tri_dispatch_notice(void);
+
+#endif

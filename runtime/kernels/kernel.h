@@ -1,0 +1,93 @@
+/* The ABI of generated code: what gen/ writes and the engine, the checker and the tuner call.
+ *
+ * The operation: Y[t][m] = sum_k W[m][k] * X[t][k], W in {-1, 0, +1}, X int8 in -127..127, Y exact int32.
+ *
+ * A *layout* says how trits lie in bytes. Rows come in tiles of `rows`, columns in steps of `kstep`;
+ * a matrix of M rows and K columns is ceil(M / rows) tiles, each ceil(K / kstep) * bytes long.
+ * Padding rows and columns hold trit 0. Layouts do not depend on vector length or ISA.
+ *
+ * A *form* says how activations are prepared: "q8" are the int8 rows themselves (zero up to the
+ * padded K) and their sums; any other form is a table that `prepare` makes from a q8 row.
+ *
+ * A *kernel* computes rows [m0, m1) for exactly `tokens` tokens. It allocates nothing, knows no threads,
+ * has no error paths, reads at most 64 bytes past packed weights and writes only
+ * y[t * ldy + 0 .. m1 - m0). m0 is a multiple of the layout's `rows`; m1 is, too, or is M. */
+#ifndef TRI_KERNEL_H
+#define TRI_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* w: the packed matrix (its row 0). k: padded, a multiple of kstep. x: q8 rows or tables, `ldx` bytes
+ * from one token to the next. xsum[t]: sum of the int8 activations of token t. y: row m0 of token 0. */
+typedef void tri_matmul_fn(const uint8_t *w, int m0, int m1, int k, const void *x, size_t ldx,
+                           const int32_t *xsum, int32_t *y, size_t ldy);
+
+/* Tables of the columns [k0, k1) of one q8 row of padded length k; k0, k1 multiples of kstep. */
+typedef void tri_prepare_fn(const int8_t *q, int k0, int k1, uint8_t *table);
+
+/* One row tile: trits [rows][ld] of which `rows` (<= the layout's) and `k` columns are real,
+ * to tile bytes for padded length kp. unpack is its inverse over the whole tile, padding included. */
+typedef void tri_pack_fn(const int8_t *trits, size_t ld, int rows, int k, int kp, uint8_t *tile);
+typedef void tri_unpack_fn(const uint8_t *tile, int kp, int8_t *trits, size_t ld);
+
+struct tri_layout {
+    const char *name;
+    int rows, kstep, bytes;
+    tri_pack_fn *pack;
+    tri_unpack_fn *unpack;
+};
+
+struct tri_kernel {
+    const char *name, *isa, *layout, *form;
+    int tokens;
+    int kmax;        /* largest padded K at which no accumulator can overflow */
+    int table_bytes; /* bytes of table per kstep; 0 for q8 */
+    tri_matmul_fn *run;
+    tri_prepare_fn *prepare; /* NULL for q8 */
+};
+
+/* Float work of one ISA. Every function gives the same bits on every ISA: reductions put element i in
+ * lane i % 16, combine lanes as a tree (+8, +4, +2, +1), use fma exactly where the text says fma, and
+ * round to nearest. n is any length >= 0; pointers need no alignment; f16 is IEEE half, as uint16_t. */
+struct tri_vec {
+    const char *isa;
+    float (*dot_f32)(const float *a, const float *b, int n);        /* lanes of fma(a, b, acc) */
+    float (*dot_f16)(const uint16_t *a, const float *b, int n);     /* the same, a widened */
+    void (*axpy_f32)(float s, const float *x, float *y, int n);     /* y = fma(s, x, y) */
+    void (*axpy_f16)(float s, const uint16_t *x, float *y, int n);  /* the same, x widened */
+    void (*scale)(float s, float *y, int n);                        /* y = y * s */
+    float (*absmax)(const float *x, int n);                         /* max |x|, 0 for n = 0 */
+    void (*norm)(const float *x, float r, const float *w, float *y, int n); /* y = (x * r) * w */
+    /* q = x * s rounded to nearest even, |x * s| <= 127 given; returns the sum of q */
+    int32_t (*quantize)(const float *x, float s, int8_t *q, int n);
+    void (*dequantize)(const int32_t *d, float s, float *y, int n);     /* y = (float)d * s */
+    void (*dequantize_add)(const int32_t *d, float s, float *y, int n); /* y = y + (float)d * s, two roundings */
+    void (*relu2_mul)(const float *g, const float *u, float *y, int n); /* y = (max(g,0) * max(g,0)) * u */
+    void (*silu_mul)(const float *g, const float *u, float *y, int n);  /* y = (g / (1 + exp(-g))) * u */
+    float (*exp_sum)(float *x, float max, int n); /* x = exp(x - max), returns the lane sum of x */
+    void (*to_f16)(const float *x, uint16_t *y, int n); /* nearest even, overflow to infinity */
+};
+
+/* What the build linked. Lists end with a NULL name (isa for tri_vecs). */
+struct tri_isa {
+    const char *name;
+    bool (*present)(void);      /* this CPU and its operating system have it */
+    const struct tri_vec *vec;
+    int rank;                   /* the default prefers the greater */
+};
+
+extern const struct tri_isa tri_isas[];       /* ascending rank; first is "c", always present */
+extern const struct tri_layout tri_layouts[];
+extern const struct tri_kernel tri_kernels[];
+
+const struct tri_layout *tri_layout_find(const char *name);
+const struct tri_kernel *tri_kernel_find(const char *name);
+const struct tri_isa *tri_isa_find(const char *name);
+
+/* The plain C meaning, straight from unpacked trits: w[M][k] row-major. The oracle of every check. */
+void tri_ref_matmul(const int8_t *w, int m0, int m1, int k, const int8_t *x, size_t ldx, int tokens,
+                    int32_t *y, size_t ldy);
+
+#endif

@@ -1,0 +1,73 @@
+/* A model ready to run: its shape, its float tensors where the file has them, its ternary matrices packed.
+ *
+ * A *matrix* here is a stack of the file's matrices that share their input (q, k, v; gate, up), each part
+ * beginning at a row that is a multiple of the layout's row tile. */
+#ifndef TRI_MODEL_H
+#define TRI_MODEL_H
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "file/gguf.h"
+#include "kernels/dispatch.h"
+
+enum tri_activation { TRI_RELU2, TRI_SILU };
+
+/* What differs between families of models; the forward pass reads nothing else. */
+struct tri_family {
+    const char *arch; /* general.architecture */
+    bool sub_norms;   /* attn_sub_norm and ffn_sub_norm before o and down */
+    bool neox;        /* rotary pairs (i, i + d/2), else (2i, 2i + 1) */
+    enum tri_activation activation;
+};
+
+struct tri_config {
+    const struct tri_family *family;
+    int layers, hidden, ffn, heads, kv_heads, head_dim, vocab, context;
+    int rope_dims;
+    float rope_theta, norm_eps;
+};
+
+enum { TRI_MAX_PARTS = 3 };
+
+struct tri_part {
+    int row, rows; /* first row in the stack, rows of the file's matrix */
+    float scale;
+};
+
+struct tri_matrix {
+    enum tri_role role;
+    int m, k, kp; /* rows of the stack (parts and their padding), columns, columns padded to kstep */
+    int parts;
+    struct tri_part part[TRI_MAX_PARTS];
+    struct tri_plan plan;
+    uint8_t *packed;
+    size_t bytes;
+};
+
+struct tri_layer {
+    const float *attn_norm, *ffn_norm;         /* [hidden] */
+    const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; NULL without sub_norms */
+    struct tri_matrix matrix[TRI_ROLES];       /* by role */
+};
+
+struct tri_model {
+    struct tri_config config;
+    const struct tri_tensor *embedding, *head; /* the same when tied; F16 or F32 rows, read in place */
+    const float *output_norm;
+    struct tri_layer *layer; /* [layers] */
+    size_t packed_bytes;
+};
+
+/* Reads configuration and tensors of `g` (which must outlive the model), checks every shape, and packs
+ * the ternary matrices in parallel on `pool`. Progress on stderr if it is a terminal. NULL on error. */
+struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
+void tri_model_free(struct tri_model *m);
+
+/* Only the configuration, checked: for commands that need no weights. */
+enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, struct tri_error *e);
+
+/* The model linked into this program, as the bytes of a GGUF file. */
+extern const uint8_t tri_embedded_model[];
+extern const uint8_t tri_embedded_model_end[];
+
+#endif
