@@ -1,0 +1,269 @@
+/* Owns: the chain from logits to a token and its random numbers. Leaves out what the chain does not have
+ * yet: logit bias, dry, typical, xtc, mirostat and grammars. */
+#define _GNU_SOURCE
+#include "engine/sampler.h"
+#include "base/math.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+/* -- mt19937 ---------------------------------------------------------------------------------------- */
+
+enum { MT_WORDS = 624, MT_SHIFT = 397 };
+
+struct twister {
+    uint32_t word[MT_WORDS];
+    int used;
+};
+
+static void twister_seed(struct twister *t, uint32_t seed)
+{
+    t->word[0] = seed;
+    for (uint32_t i = 1; i < MT_WORDS; i++)
+        t->word[i] = 1812433253u * (t->word[i - 1] ^ t->word[i - 1] >> 30) + i;
+    t->used = MT_WORDS;
+}
+
+static void twister_turn(struct twister *t)
+{
+    for (int i = 0; i < MT_WORDS; i++) {
+        uint32_t y = (t->word[i] & 0x80000000u) | (t->word[(i + 1) % MT_WORDS] & 0x7FFFFFFFu);
+        t->word[i] = t->word[(i + MT_SHIFT) % MT_WORDS] ^ y >> 1 ^ (y & 1 ? 0x9908B0DFu : 0);
+    }
+    t->used = 0;
+}
+
+static uint32_t twister_next(struct twister *t)
+{
+    if (t->used == MT_WORDS)
+        twister_turn(t);
+    uint32_t y = t->word[t->used++];
+    y ^= y >> 11;
+    y ^= y << 7 & 0x9D2C5680u;
+    y ^= y << 15 & 0xEFC60000u;
+    return y ^ y >> 18;
+}
+
+/* libstdc++'s generate_canonical<double, 53>. */
+static double twister_unit(struct twister *t)
+{
+    double low = twister_next(t), high = twister_next(t);
+    double u = (low + high * 0x1p32) * 0x1p-64;
+    return u < 1 ? u : 0x1.fffffffffffffp-1;
+}
+
+/* -- sampler ---------------------------------------------------------------------------------------- */
+
+struct candidate {
+    float logit, p;
+    int32_t id;
+};
+
+struct tri_sampler {
+    struct tri_sampling o;
+    int vocab;
+    struct twister random;
+    struct candidate *candidate; /* [vocab] */
+    bool *penalised;             /* [vocab], all false between calls */
+    int32_t *window;             /* ring of the last repeat_last_n ids */
+    int accepted;                /* in the ring, at most repeat_last_n */
+    int next;                    /* where the next one goes */
+};
+
+static uint32_t system_seed(void)
+{
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = (uint32_t)time(NULL) * 2654435761u;
+    return seed;
+}
+
+struct tri_sampler *tri_sampler_new(const struct tri_sampling *o, int vocab, struct tri_error *e)
+{
+    struct tri_sampler *s = tri_alloc(1, sizeof *s, "sampler", e);
+    if (!s)
+        return NULL;
+    s->o = *o;
+    s->vocab = vocab;
+    if (s->o.seed == 0xFFFFFFFFu)
+        s->o.seed = system_seed();
+    if (s->o.repeat_penalty == 1 || s->o.repeat_last_n < 0)
+        s->o.repeat_last_n = 0;
+    twister_seed(&s->random, s->o.seed);
+    s->candidate = tri_alloc((size_t)vocab, sizeof s->candidate[0], "sampler", e);
+    s->penalised = s->candidate ? tri_alloc((size_t)vocab, sizeof s->penalised[0], "sampler", e) : NULL;
+    s->window = s->penalised ? tri_alloc((size_t)s->o.repeat_last_n, sizeof s->window[0], "penalty window", e) : NULL;
+    if (!s->window) {
+        tri_sampler_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void tri_sampler_free(struct tri_sampler *s)
+{
+    if (!s)
+        return;
+    tri_free(s->window);
+    tri_free(s->penalised);
+    tri_free(s->candidate);
+    tri_free(s);
+}
+
+uint32_t tri_sampler_seed(const struct tri_sampler *s)
+{
+    return s->o.seed;
+}
+
+void tri_sampler_accept(struct tri_sampler *s, int32_t id)
+{
+    if (s->o.repeat_last_n == 0 || id < 0 || id >= s->vocab)
+        return;
+    s->window[s->next] = id;
+    s->next = (s->next + 1) % s->o.repeat_last_n;
+    if (s->accepted < s->o.repeat_last_n)
+        s->accepted++;
+}
+
+/* -- the chain -------------------------------------------------------------------------------------- */
+
+/* The candidates of `s` are indexed by id until the first selection. */
+static void penalise(struct tri_sampler *s)
+{
+    for (int i = 0; i < s->accepted; i++) {
+        int32_t id = s->window[i];
+        float *logit = &s->candidate[id].logit;
+        if (!s->penalised[id])
+            *logit = *logit > 0 ? *logit / s->o.repeat_penalty : *logit * s->o.repeat_penalty;
+        s->penalised[id] = true;
+    }
+    for (int i = 0; i < s->accepted; i++)
+        s->penalised[s->window[i]] = false;
+}
+
+/* The order of candidates: a total one, so that equal logits are no matter of luck. */
+static bool before(const struct candidate *a, const struct candidate *b)
+{
+    return a->logit > b->logit || (a->logit == b->logit && a->id < b->id);
+}
+
+static void swap(struct candidate *a, struct candidate *b)
+{
+    struct candidate c = *a;
+    *a = *b;
+    *b = c;
+}
+
+/* Heap with the last in order at its root. */
+static void sink(struct candidate *heap, int n, int at)
+{
+    for (int child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && before(&heap[child], &heap[child + 1]))
+            child++;
+        if (!before(&heap[at], &heap[child]))
+            return;
+        swap(&heap[at], &heap[child]);
+    }
+}
+
+/* The first k of n candidates in order, at c[0..k): one pass over n with a heap of k. */
+static void select_first(struct candidate *c, int n, int k)
+{
+    for (int i = k / 2 - 1; i >= 0; i--)
+        sink(c, k, i);
+    for (int i = k; i < n; i++)
+        if (before(&c[i], &c[0])) {
+            swap(&c[i], &c[0]);
+            sink(c, k, 0);
+        }
+    for (int i = k - 1; i > 0; i--) {
+        swap(&c[0], &c[i]);
+        sink(c, i, 0);
+    }
+}
+
+/* Probabilities of n candidates in order. */
+static void softmax(struct candidate *c, int n)
+{
+    float sum = 0;
+    for (int i = 0; i < n; i++) {
+        c[i].p = (float)tri_exp((double)(c[i].logit - c[0].logit));
+        sum += c[i].p;
+    }
+    for (int i = 0; i < n; i++)
+        c[i].p /= sum;
+}
+
+static int keep_top_p(struct candidate *c, int n, float p)
+{
+    float sum = 0;
+    softmax(c, n);
+    for (int i = 0; i < n; i++) {
+        sum += c[i].p;
+        if (sum >= p)
+            return i + 1;
+    }
+    return n;
+}
+
+static int keep_min_p(const struct candidate *c, int n, float p)
+{
+    float least = c[0].logit + (float)tri_log(p);
+    int kept = 1;
+    while (kept < n && c[kept].logit >= least)
+        kept++;
+    return kept;
+}
+
+/* libstdc++'s discrete_distribution: one candidate costs no random number. */
+static int draw(struct tri_sampler *s, const struct candidate *c, int n)
+{
+    double sum = 0, below = 0;
+    if (n == 1)
+        return 0;
+    for (int i = 0; i < n; i++)
+        sum += c[i].p;
+    double u = twister_unit(&s->random);
+    for (int i = 0; i < n - 1; i++) {
+        below += c[i].p / sum;
+        if (below >= u)
+            return i;
+    }
+    return n - 1;
+}
+
+static int32_t greatest(const struct candidate *c, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (before(&c[i], &c[best]))
+            best = i;
+    return c[best].id;
+}
+
+int32_t tri_sampler_next(struct tri_sampler *s, const float *logits)
+{
+    struct candidate *c = s->candidate;
+    int n = s->vocab;
+    for (int i = 0; i < n; i++)
+        c[i] = (struct candidate){.logit = logits[i], .id = i};
+    penalise(s);
+    if (s->o.temperature <= 0)
+        return greatest(c, n);
+    int kept = s->o.top_k > 0 && s->o.top_k < n ? s->o.top_k : n;
+    select_first(c, n, kept);
+    if (s->o.top_p < 1)
+        kept = keep_top_p(c, kept, s->o.top_p);
+    if (s->o.min_p > 0)
+        kept = keep_min_p(c, kept, s->o.min_p);
+    for (int i = 0; i < kept; i++)
+        c[i].logit /= s->o.temperature;
+    softmax(c, kept);
+    return c[draw(s, c, kept)].id;
+}
