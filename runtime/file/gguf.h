@@ -32,11 +32,13 @@ struct tri_text { /* bytes in the mapping, not terminated */
 
 struct tri_gguf_key {
     struct tri_text name;
-    enum tri_gguf_type type; /* TRI_ARRAY: then `element` and `count` */
-    enum tri_gguf_type element;
-    uint64_t count;
+    enum tri_gguf_type type;
+    enum tri_gguf_type element; /* of an array; else the same as `type` */
+    uint64_t count;             /* of an array's elements; else 1 */
     const uint8_t *at; /* the value, or the first element */
 };
+
+const char *tri_gguf_type_name(enum tri_gguf_type type); /* "u8" */
 
 struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e);
 /* The same from memory that outlives the result; `name` stands in messages. */
@@ -63,7 +65,7 @@ enum tri_status tri_gguf_text(const struct tri_gguf *g, const char *key, struct 
 /* An array of strings: `*texts` gets `*count` of them, to be freed with free(). */
 enum tri_status tri_gguf_texts(const struct tri_gguf *g, const char *key, struct tri_text **texts, size_t *count,
                                struct tri_error *e);
-/* Element i of a numeric array (i < count), as a double: exact for every type but large 64-bit ones. */
+/* Element i < count of numbers or bools, as a double: exact for every type but large 64-bit ones. */
 double tri_gguf_element(const struct tri_gguf_key *key, uint64_t i);
 
 #endif

@@ -16,11 +16,12 @@ struct tri_encoding {
     const char *name;
     int block;       /* elements a block; a row holds whole blocks */
     int block_bytes; /* 0: the size is special (I2_S) */
+    int row_head;    /* bytes before the blocks of each row */
     bool ternary;
     /* Row `row` of a matrix [rows][k] as trits (-1, 0, +1) and the tensor's one scale. */
     enum tri_status (*trits)(const struct tri_tensor *t, int64_t row, int8_t *out, struct tri_error *e);
     enum tri_status (*scale)(const struct tri_tensor *t, float *out, struct tri_error *e);
-    /* The same row as floats; every encoding has this. */
+    /* The same row as floats. An encoding with neither can be named and sized, not read yet. */
     void (*floats)(const struct tri_tensor *t, int64_t row, float *out);
 };
 
@@ -35,6 +36,10 @@ struct tri_tensor {
 };
 
 const struct tri_encoding *tri_encoding_find(uint32_t id); /* NULL: unknown */
+extern const struct tri_encoding tri_encoding_tl2; /* id 39 where general.file_type is 39, else MXFP4 */
+
+/* Sets t->bytes from encoding and ne, both checked; the text of an error does not name the tensor. */
+enum tri_status tri_tensor_size(struct tri_tensor *t, struct tri_error *e);
 int64_t tri_tensor_rows(const struct tri_tensor *t);       /* the product of ne[1..3] */
 
 /* Conversions of 16-bit floats, exact (f16 subnormals included). */

@@ -1,0 +1,379 @@
+/* Encodings: sizes, rows of I2_S and floats against the vectors, 16-bit floats, what is refused. */
+#include "base/error.h"
+#include "file/tensor.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static json_t *load(const char *path)
+{
+    json_error_t problem;
+    json_t *root = json_load_file(path, 0, &problem);
+    if (!root)
+        fail_msg("%s: %s", path, problem.text);
+    return root;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static uint32_t hex_word(const json_t *object, const char *key)
+{
+    return (uint32_t)strtoul(text_of(object, key), NULL, 16);
+}
+
+/* To be freed; exactly as long as the text, so that ASan sees a read past the end. */
+static uint8_t *from_hex(const char *hex, size_t *size)
+{
+    *size = strlen(hex) / 2;
+    uint8_t *bytes = malloc(*size + !*size);
+    for (size_t i = 0; i < *size; i++) {
+        unsigned byte;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        bytes[i] = (uint8_t)byte;
+    }
+    return bytes;
+}
+
+static float float_of(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static uint32_t bits_of(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+static struct tri_tensor tensor_of(uint32_t id, int64_t k, int64_t rows, const uint8_t *data)
+{
+    struct tri_error e;
+    struct tri_tensor t = {.name = "blk.0.attn_q.weight",
+                           .encoding = tri_encoding_find(id),
+                           .dims = 2,
+                           .ne = {k, rows, 1, 1},
+                           .data = data,
+                           .offset = 1000};
+    assert_non_null(t.encoding);
+    assert_int_equal(tri_tensor_size(&t, &e), TRI_OK);
+    return t;
+}
+
+/* -- 16-bit floats ------------------------------------------------------- */
+
+static void halves_match_the_vectors(void **state)
+{
+    (void)state;
+    json_t *root = load("tests/vectors/half.json"), *row;
+    size_t i;
+    assert_true(json_array_size(json_object_get(root, "rows")) > 20);
+    json_array_foreach(json_object_get(root, "rows"), i, row)
+    {
+        float f = float_of(hex_word(row, "f32"));
+        assert_int_equal(tri_f32_to_f16(f), hex_word(row, "f16"));
+        assert_int_equal(tri_f32_to_bf16(f), hex_word(row, "bf16"));
+    }
+    json_decref(root);
+}
+
+/* What an f16 stands for, from the definition. */
+static double f16_value(uint16_t h)
+{
+    int exponent = h >> 10 & 31, fraction = h & 1023;
+    double v = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
+    return h & 0x8000 ? -v : v;
+}
+
+static void every_half_survives_both_ways(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h <= 0xffff; h++) {
+        float f = tri_f16_to_f32((uint16_t)h), b = tri_bf16_to_f32((uint16_t)h);
+        if ((h & 0x7c00) != 0x7c00)
+            assert_true((double)f == f16_value((uint16_t)h));
+        if ((h & 0x7fff) > 0x7c00)
+            assert_true(isnan(f) && isnan(tri_f16_to_f32(tri_f32_to_f16(f))));
+        else
+            assert_int_equal(tri_f32_to_f16(f), h);
+        if ((h & 0x7fff) > 0x7f80)
+            assert_true(isnan(b) && isnan(tri_bf16_to_f32(tri_f32_to_bf16(b))));
+        else
+            assert_int_equal(tri_f32_to_bf16(b), h);
+    }
+    assert_int_equal(bits_of(tri_f16_to_f32(0x7c00)), 0x7f800000);
+    assert_int_equal(bits_of(tri_f16_to_f32(0x8000)), 0x80000000);
+}
+
+/* Between two neighbours: the middle goes to the even one, a hair beside it to the nearer. */
+static void halves_round_to_nearest_even(void **state)
+{
+    (void)state;
+    for (uint16_t h = 0; h < 0x7bff; h++) {
+        float low = tri_f16_to_f32(h), high = tri_f16_to_f32(h + 1), middle = (low + high) / 2;
+        assert_int_equal(tri_f32_to_f16(middle), h + (h & 1));
+        assert_int_equal(tri_f32_to_f16(nextafterf(middle, 0)), h);
+        assert_int_equal(tri_f32_to_f16(nextafterf(middle, INFINITY)), h + 1);
+        assert_int_equal(tri_f32_to_f16(-middle), 0x8000 | (h + (h & 1)));
+    }
+}
+
+/* -- I2_S ---------------------------------------------------------------- */
+
+static void check_i2s_row(const struct tri_tensor *t, int row, const char *expected, float scale)
+{
+    struct tri_error e;
+    size_t k = (size_t)t->ne[0];
+    int8_t *trits = malloc(k);
+    float *floats = malloc(k * sizeof *floats);
+    assert_int_equal(strlen(expected), k);
+    assert_int_equal(t->encoding->trits(t, row, trits, &e), TRI_OK);
+    t->encoding->floats(t, row, floats);
+    for (size_t i = 0; i < k; i++) {
+        int trit = expected[i] == '+' ? 1 : expected[i] == '-' ? -1 : 0;
+        assert_int_equal(trits[i], trit);
+        assert_true(floats[i] == (float)trit * scale);
+    }
+    free(trits);
+    free(floats);
+}
+
+static void check_i2s_case(const json_t *c)
+{
+    size_t size;
+    float scale;
+    struct tri_error e;
+    uint8_t *data = from_hex(text_of(c, "bytes_hex"), &size);
+    int rows = (int)json_integer_value(json_object_get(c, "rows"));
+    struct tri_tensor t = tensor_of(36, json_integer_value(json_object_get(c, "cols")), rows, data);
+    assert_int_equal(t.bytes, size);
+    assert_int_equal(tri_tensor_rows(&t), rows);
+    assert_int_equal(t.encoding->scale(&t, &scale, &e), TRI_OK);
+    assert_true((double)scale == json_number_value(json_object_get(c, "scale")));
+    for (int row = 0; row < rows; row++)
+        check_i2s_row(&t, row,
+                      json_string_value(json_array_get(json_object_get(c, "weights"), (size_t)row)),
+                      scale);
+    free(data);
+}
+
+static void i2s_matches_the_vectors(void **state)
+{
+    (void)state;
+    json_t *root = load("tests/vectors/i2_s.json"), *c;
+    size_t i, checked = 0;
+    json_array_foreach(json_object_get(root, "cases"), i, c)
+    {
+        if (json_integer_value(json_object_get(c, "group")) != 128)
+            continue;
+        check_i2s_case(c);
+        checked++;
+    }
+    assert_int_equal(checked, 14);
+    json_decref(root);
+}
+
+enum { GROUPS = 10, GROUPED = 128 * GROUPS };
+
+/* Code of element i, straight from formats.md 2.4. */
+static int i2s_code(const uint8_t *data, int i)
+{
+    return data[32 * (i / 128) + i % 32] >> (6 - 2 * (i % 128 / 32)) & 3;
+}
+
+/* Rows of every length that divides the elements, whatever it does to the groups. */
+static void i2s_rows_of_any_length(void **state)
+{
+    (void)state;
+    struct tri_error e;
+    uint8_t data[32 * GROUPS + 32] = {0};
+    for (int i = 0; i < GROUPED; i++)
+        data[32 * (i / 128) + i % 32] |= (uint8_t)(i * 7 % 5 % 3 << (6 - 2 * (i % 128 / 32)));
+    for (int k = 1; k <= GROUPED; k++) {
+        int8_t trits[GROUPED];
+        if (GROUPED % k)
+            continue;
+        struct tri_tensor t = tensor_of(36, k, GROUPED / k, data);
+        for (int row = 0; row < GROUPED / k; row++) {
+            assert_int_equal(t.encoding->trits(&t, row, trits, &e), TRI_OK);
+            for (int i = 0; i < k; i++)
+                assert_int_equal(trits[i], i2s_code(data, row * k + i) - 1);
+        }
+    }
+}
+
+static void code_3_is_refused_wherever_it_stands(void **state)
+{
+    (void)state;
+    uint8_t data[32 * 4 + 32] = {[32 * 4 + 2] = 0x80, [32 * 4 + 3] = 0x3f}; /* scale 1 */
+    struct tri_tensor t = tensor_of(36, 256, 2, data);
+    for (int i = 0; i < 512; i++) {
+        struct tri_error e;
+        int8_t trits[256];
+        char where[32];
+        int byte = 32 * (i / 128) + i % 32;
+        data[byte] = (uint8_t)(3 << (6 - 2 * (i % 128 / 32)));
+        assert_int_equal(t.encoding->trits(&t, i / 256, trits, &e), TRI_BAD_FILE);
+        snprintf(where, sizeof where, "byte %d of", 1000 + byte);
+        assert_non_null(strstr(e.text, where));
+        assert_non_null(strstr(e.text, t.name));
+        assert_int_equal(t.encoding->trits(&t, 1 - i / 256, trits, &e), TRI_OK);
+        float floats[256];
+        t.encoding->floats(&t, i / 256, floats);
+        assert_true(floats[i % 256] == 0 && floats[(i + 1) % 256] == -1);
+        data[byte] = 0;
+    }
+}
+
+static void scales_that_are_no_scales_are_refused(void **state)
+{
+    (void)state;
+    const uint32_t bad[] = {0, 0x80000000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tri_error e;
+        float scale;
+        uint8_t data[64] = {0};
+        memcpy(data + 32, &bad[i], sizeof *bad);
+        struct tri_tensor t = tensor_of(36, 128, 1, data);
+        assert_int_equal(t.encoding->scale(&t, &scale, &e), TRI_BAD_FILE);
+        assert_non_null(strstr(e.text, "byte 1032 of"));
+        assert_non_null(strstr(e.text, t.name));
+    }
+}
+
+/* -- floats, sizes ------------------------------------------------------- */
+
+/* At an odd address too, since nothing but the file's alignment promises a better one. */
+static void float_rows(void **state)
+{
+    (void)state;
+    const float values[6] = {0, -1.5f, 65504, 0x1p-24f, 3, -0.0f};
+    uint8_t data[1 + sizeof values];
+    for (uint32_t id = 0; id < 3; id++) {
+        const uint32_t ids[] = {0, 1, 30};
+        struct tri_tensor t = tensor_of(ids[id], 3, 2, data + 1);
+        for (int i = 0; i < 6; i++) {
+            uint16_t half = ids[id] == 1 ? tri_f32_to_f16(values[i]) : tri_f32_to_bf16(values[i]);
+            memcpy(data + 1 + 2 * i, &half, sizeof half);
+        }
+        if (ids[id] == 0)
+            memcpy(data + 1, values, sizeof values);
+        for (int row = 0; row < 2; row++) {
+            float out[3];
+            t.encoding->floats(&t, row, out);
+            for (int i = 0; i < 3; i++) {
+                float v = values[3 * row + i];
+                float stored = ids[id] == 30 ? tri_bf16_to_f32(tri_f32_to_bf16(v)) : v;
+                assert_int_equal(bits_of(out[i]), bits_of(stored));
+            }
+        }
+    }
+}
+
+static void sizes_follow_the_formats(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        uint32_t id;
+        int64_t k, rows;
+        uint64_t bytes;
+    } sizes[] = {
+        {"F32", 0, 5, 3, 60},
+        {"F16", 1, 5, 3, 30},
+        {"BF16", 30, 5, 3, 30},
+        {"Q8_0", 8, 64, 3, 204},
+        {"Q6_K", 14, 512, 2, 840},
+        {"Q4_0", 2, 32, 1, 18},
+        {"I2_S", 36, 192, 4, 224},
+        {"I2_S", 36, 5460, 2048, 5460 * 2048 / 4 + 32},
+        {"TL1", 38, 1536, 4096, 1572896},
+        {"TQ1_0", 34, 256, 2, 108},
+        {"TQ2_0", 35, 512, 1, 132},
+        {"IQ1_BN", 134, 128, 3, 84},
+        {"IQ2_BN", 135, 128, 3, 108},
+        {"Q2_0", 42, 64, 2, 36},
+        {"F64", 28, 3, 1, 24},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct tri_tensor t = tensor_of(sizes[i].id, sizes[i].k, sizes[i].rows, NULL);
+        assert_string_equal(t.encoding->name, sizes[i].name);
+        assert_int_equal(t.bytes, sizes[i].bytes);
+    }
+    assert_null(tri_encoding_find(200));
+    assert_null(tri_encoding_find(UINT32_MAX));
+}
+
+static void tl2_sizes_follow_its_vectors(void **state)
+{
+    (void)state;
+    struct tri_error e;
+    json_t *root = load("tests/vectors/tl2.json"), *c;
+    size_t i;
+    struct tri_tensor t = {.encoding = &tri_encoding_tl2, .dims = 2, .ne = {128, 4096, 1, 1}};
+    assert_int_equal(tri_tensor_size(&t, &e), TRI_BAD_FILE);
+    assert_int_equal(json_array_size(json_object_get(root, "cases")), 4);
+    json_array_foreach(json_object_get(root, "cases"), i, c)
+    {
+        t.ne[0] = json_integer_value(json_object_get(c, "cols"));
+        t.ne[1] = json_integer_value(json_object_get(c, "rows"));
+        assert_int_equal(tri_tensor_size(&t, &e), TRI_OK);
+        assert_int_equal(t.bytes, json_integer_value(json_object_get(c, "tensor_nbytes")));
+    }
+    json_decref(root);
+}
+
+static void shapes_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    const int64_t big = (int64_t)1 << 62;
+    const struct {
+        uint32_t id;
+        int64_t ne[4];
+    } shapes[] = {
+        {0, {0, 1, 1, 1}},    {0, {1, 1, 0, 1}},          {0, {INT64_MIN, 1, 1, 1}},
+        {0, {-1, 1, 1, 1}},   {0, {big, 2, 1, 1}},        {0, {1 << 30, 1 << 30, 1 << 30, 1}},
+        {0, {big, 1, 1, 1}},  {28, {INT64_MAX, 1, 1, 1}}, {8, {33, 1, 1, 1}},
+        {36, {64, 1, 1, 1}},  {36, {100, 3, 1, 1}},       {135, {100, 1, 1, 1}},
+        {14, {128, 2, 1, 1}}, {0, {1, 1, 1, INT64_MIN}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct tri_error e = {.status = TRI_OK};
+        struct tri_tensor t = {.encoding = tri_encoding_find(shapes[i].id), .dims = 4};
+        memcpy(t.ne, shapes[i].ne, sizeof t.ne);
+        assert_int_equal(tri_tensor_size(&t, &e), TRI_BAD_FILE);
+        assert_true(strlen(e.text) > 20);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves_match_the_vectors),
+        cmocka_unit_test(every_half_survives_both_ways),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(i2s_matches_the_vectors),
+        cmocka_unit_test(i2s_rows_of_any_length),
+        cmocka_unit_test(code_3_is_refused_wherever_it_stands),
+        cmocka_unit_test(scales_that_are_no_scales_are_refused),
+        cmocka_unit_test(float_rows),
+        cmocka_unit_test(sizes_follow_the_formats),
+        cmocka_unit_test(tl2_sizes_follow_its_vectors),
+        cmocka_unit_test(shapes_that_cannot_be_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
