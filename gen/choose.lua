@@ -1,0 +1,126 @@
+-- choose: which points a build links, and the dispatch tables it carries: the defaults of every ISA, and the
+-- winners of a tuner's table. The table is data; its names go through name.lua, its hashes are compared.
+
+local space = require "space"
+local name = require "name"
+local emit = require "emit"
+local literal = require "literal"
+
+local choose = {}
+
+-- The family whose default point runs untuned.
+local default_family = "mad"
+
+-- selection: "default", "cover" (every value of every parameter on every ISA) or "all".
+function choose.points(arch, selection, only)
+  local list = {}
+  for _, isa in ipairs(space.isas(arch)) do
+    if not only or only == isa then
+      for _, family in ipairs(space.families()) do
+        local points
+        if selection == "all" then points = space.points(family, isa)
+        elseif selection == "cover" then points = space.cover(family, isa)
+        else points = space.defaults(family, isa) end
+        for _, p in ipairs(points) do list[#list + 1] = p end
+      end
+    end
+  end
+  return list
+end
+
+local function c_string(text)
+  return '"' .. tostring(text):gsub('[%c\\"]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
+end
+
+local function line(role, m, k, names)
+  local quoted = {}
+  for i, n in ipairs(names) do quoted[i] = c_string(n) end
+  return ("    {%s, %d, %d, {%s}},"):format(c_string(role), m, k, table.concat(quoted, ", "))
+end
+
+local function count(v, most) return type(v) == "number" and v % 1 == 0 and v >= 1 and v <= most end
+
+local roles = { qkv = true, o = true, gate_up = true, down = true }
+
+-- The points of one job of the table, or nil and why it cannot be used.
+local function job_points(job, arch)
+  if type(job) ~= "table" or not roles[job.role] or not count(job.m, 2 ^ 30) or not count(job.k, 2 ^ 30) then
+    return nil, "a job without role, m and k"
+  end
+  local label = ("%s %dx%d"):format(job.role, job.m, job.k)
+  local points, layout, tokens = {}, nil, 0
+  for _, entry in ipairs(type(job.kernels) == "table" and job.kernels or {}) do
+    local point, why = name.parse(type(entry) == "table" and entry.name)
+    if not point then return nil, label .. ": " .. why end
+    local isa = space.isa(point.isa)
+    if isa.arch ~= arch and isa.arch ~= "any" then return nil, label .. ": " .. point.isa .. " is not of " .. arch end
+    local k = emit.kernel(point)
+    if k.hash ~= entry.hash then return nil, label .. ": " .. k.name .. " has changed since it was measured" end
+    if k.layout ~= (layout or k.layout) or k.tokens <= tokens then
+      return nil, label .. ": kernels that do not go together"
+    end
+    layout, tokens, points[#points + 1] = k.layout, k.tokens, point
+  end
+  if #points == 0 or #points > 8 or (points[1].n or 1) ~= 1 then return nil, label .. ": no kernel for one token" end
+  return points, label
+end
+
+local function read(path)
+  local f, message = io.open(path, "rb")
+  if not f then return nil, message end
+  local text = f:read(literal.most_bytes + 1)
+  f:close()
+  local value
+  value, message = literal.read(text or "")
+  if type(value) == "table" and type(value.jobs) == "table" and type(value.cpu) == "string" then return value end
+  return nil, path .. ": " .. (message or "expected cpu and jobs") .. "; tune again to replace it"
+end
+
+-- Appends the table's winners to `plan` and returns its lines, its CPU and notes on what was left out.
+local function tuned(arch, plan, path)
+  local lines, notes = {}, {}
+  local t, message = read(path)
+  if not t then return lines, "", { message } end
+  if t.arch ~= arch then return lines, "", { path .. ": made for " .. tostring(t.arch) .. ", not " .. arch } end
+  for _, job in ipairs(t.jobs) do
+    local points, label = job_points(job, arch)
+    if points then
+      local names = {}
+      for i, p in ipairs(points) do names[i], plan[#plan + 1] = name.of(p), p end
+      lines[#lines + 1] = line(job.role, job.m, job.k, names)
+    else
+      notes[#notes + 1] = ("%s: left out (%s); its default runs until you tune again"):format(path, label)
+    end
+  end
+  return lines, t.cpu, notes
+end
+
+-- The text of dispatch_table.c; the winners of the table at `path` (nil: none) join `plan`.
+function choose.tables(arch, plan, path)
+  local defaults = {}
+  for _, isa in ipairs(space.isas(arch)) do
+    local names = {}
+    for _, p in ipairs(space.defaults(default_family, isa)) do names[#names + 1] = name.of(p) end
+    if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, names) end
+  end
+  local lines, cpu, notes = {}, "", {}
+  if path then lines, cpu, notes = tuned(arch, plan, path) end
+  return ([[
+/* What runs where - generated, do not edit. */
+#include "kernels/dispatch.h"
+
+const char tri_tuned_cpu[] = %s;
+
+const struct tri_choice tri_choices[] = {
+%s
+    {0},
+};
+
+const struct tri_choice tri_defaults[] = {
+%s
+    {0},
+};
+]]):format(c_string(cpu), table.concat(lines, "\n"), table.concat(defaults, "\n")), notes
+end
+
+return choose

@@ -1,0 +1,182 @@
+-- emit: points, layouts and float vocabularies -> C text and the facts of their records.
+
+local lt = require "lt"
+local space = require "space"
+local name = require "name"
+local hash = require "hash"
+
+local emit = {}
+
+local function template(file) return space.root .. "templates/" .. file end
+
+local function render(file, env) return lt.file(template(file), env) end
+
+-- Template errors name the file as the project does, wherever it lies.
+local function spell(file, env)
+  local ok, text, said = pcall(render, file, env)
+  if not ok then error((tostring(text):gsub("^.-templates/", "templates/")), 0) end
+  return text, said
+end
+
+local helper_blocks = { "integers", "tables", "words", "floats" }
+
+-- The chunks (functions, typedefs; a blank line between two) of a block of helpers that `code` needs: from
+-- the last to the first, since helpers call earlier ones. Nothing if it calls none of them.
+local function needed(block, code)
+  local chunks, kept, any = {}, {}, false
+  for chunk in (block .. "\n"):gmatch("(.-\n)\n") do table.insert(chunks, 1, chunk) end
+  for _, chunk in ipairs(chunks) do
+    local helper = not chunk:find("#define") and ("\n" .. chunk):match("\nstatic inline [%w_]+ ([%w_]+)%(")
+    local called = helper and code:find("%f[%w_]" .. helper .. "%(")
+    if called then any, code = true, code .. chunk end
+    if called or not helper then table.insert(kept, 1, chunk) end
+  end
+  return any and table.concat(kept, "\n") or nil
+end
+
+-- The includes of an ISA and those of its helpers that `code` calls.
+local function prelude(isa, code)
+  local out = { "#include <stddef.h>\n#include <stdint.h>\n#include " .. isa.include .. "\n" }
+  for _, block in ipairs(helper_blocks) do out[#out + 1] = isa[block] and needed(isa[block], code) end
+  return table.concat(out, "\n") .. "\n"
+end
+
+local inner = { "load", "quad", "table", "word_table", "and", "shr", "xor", "sign", "dot", "lookup", "word_lookup",
+  "low16", "high16", "add16", "sub8" }
+
+-- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use.
+local function operations(point, facts, said)
+  local list = {}
+  for _, word in ipairs(inner) do
+    local count = (said[word] or 0) / (point.u > 1 and point.u + 1 or 1)
+    if count >= 1 then list[#list + 1] = ("%d %s"):format(count, word) end
+  end
+  local tokens = point.n and point.n > 1 and (", %d tokens"):format(point.n) or ""
+  return ("per %d rows and %d columns%s: %s"):format(point.m, facts.kstep, tokens, table.concat(list, ", "))
+end
+
+local function arguments(point)
+  local list = {}
+  for _, p in ipairs(space.parameters(space.family(point.family))) do list[#list + 1] = p .. "=" .. point[p] end
+  return table.concat(list, " ")
+end
+
+-- A kernel: its record's fields, `body` (its functions alone) and `head` (the comment above them).
+local function build(point)
+  local family, isa = space.family(point.family), space.isa(point.isa)
+  local why = space.refuse(point)
+  if why then error(("%s %s %s: %s"):format(point.family, point.isa, arguments(point), why), 0) end
+  local file = type(family.template) == "function" and family.template(point) or family.template
+  local layout = family.layout(point)
+  local facts = family.layout_facts(layout)
+  local env = family.bind(point, isa)
+  for _, p in ipairs(space.parameters(family)) do env[p] = point[p] end
+  env.isa, env.name, env.layout = isa, name.of(point), layout
+  local body, said = spell(file, env)
+  local k = { point = point, name = env.name, isa = isa.name, layout = layout, cflags = isa.cflags, body = body }
+  for key, value in pairs(env.record) do k[key] = value end
+  if family.prepare then
+    k.prepare = ("tri_prepare_%s__%s"):format(k.form, isa.name)
+    env.name = ("%s__%s"):format(k.form, isa.name)
+    k.prepare_body = spell(family.prepare, env)
+  end
+  k.head = ("/* tri_%s - generated, do not edit.\n * from templates/%s: gen.lua %s %s %s\n * %s */\n"):format(
+    k.name, file, point.family, point.isa, arguments(point), operations(point, facts, said))
+  return k
+end
+
+-- One kernel as a self-contained C file: k.code, beside the fields of its record (kernel.h), k.cflags, the
+-- names of its symbols k.symbol and k.prepare (nil for q8), and k.hash over all of it.
+function emit.kernel(point)
+  local k = build(point)
+  local code = (k.prepare_body or "") .. "\n" .. k.body
+  k.symbol = "tri_" .. k.name
+  k.code = k.head .. prelude(space.isa(k.isa), code) .. k.body .. (k.prepare_body or "")
+  k.hash = hash(k.code .. k.cflags .. emit.layout(k.layout).code)
+  return k
+end
+
+-- All kernels of one ISA as one C file.
+local function kernels_file(isa_name, kernels)
+  local parts, done = {}, {}
+  for _, k in ipairs(kernels) do
+    parts[#parts + 1] = k.head .. k.body
+    if k.prepare and not done[k.prepare] then
+      done[k.prepare] = true
+      parts[#parts + 1] = k.prepare_body
+    end
+  end
+  local code = table.concat(parts, "\n")
+  return prelude(space.isa(isa_name), code) .. code
+end
+
+-- A layout: its record's fields and `code`, the packer and its inverse.
+function emit.layout(layout)
+  for _, family_name in ipairs(space.families()) do
+    local family = space.family(family_name)
+    local facts = family.layout_facts(layout)
+    if facts then
+      facts.layout, facts.isa, facts.word = layout, { name = "plain C" }, facts.word or false
+      local code = spell(family.pack, facts)
+      return { name = layout, rows = facts.rows, kstep = facts.kstep, bytes = facts.bytes, code = code }
+    end
+  end
+  error("no family has a layout '" .. tostring(layout) .. "'", 0)
+end
+
+-- The float functions of an ISA as one C file, defining tri_vec_ISA.
+function emit.vec(isa_name)
+  local isa = space.isa(isa_name)
+  local body = spell("vec.c.lt", { isa = isa })
+  return ("/* Float work on %s - generated from templates/vec.c.lt, do not edit. */\n"):format(isa_name)
+    .. "#include \"kernels/kernel.h\"\n#include <string.h>\n" .. prelude(isa, body) .. body
+end
+
+-- Everything a build needs, as { file name = text }, and the list of { file =, cflags = } to compile.
+-- points: what to link; arch: whose ISAs; choices: the text of the dispatch tables.
+function emit.build(arch, points, choices)
+  local files, sources, inc, layouts, seen = {}, {}, {}, {}, {}
+  local function add(file, text, cflags)
+    files[file] = text
+    if cflags then sources[#sources + 1] = { file = file, cflags = cflags } end
+  end
+  for _, isa_name in ipairs(space.isas(arch)) do
+    local isa, kernels = space.isa(isa_name), {}
+    inc[#inc + 1] = ("TRI_ISA(%s, %d, %s)"):format(isa_name, isa.rank, isa.detect)
+    for _, point in ipairs(points) do
+      local k = point.isa == isa_name and not seen[name.of(point)] and build(point)
+      if k then
+        seen[k.name] = true
+        kernels[#kernels + 1] = k
+        layouts[k.layout] = true
+        if k.prepare and not seen[k.prepare] then
+          seen[k.prepare] = true
+          inc[#inc + 1] = ("TRI_PREPARE(%s)"):format(k.prepare)
+        end
+        inc[#inc + 1] = ("TRI_KERNEL(%s, %s, %s, %s, %d, %d, %d, %s)"):format(k.isa, k.name, k.layout, k.form,
+          k.tokens, k.kmax, k.table_bytes, k.prepare or "NULL")
+      end
+    end
+    add("vec_" .. isa_name .. ".c", emit.vec(isa_name), isa.cflags)
+    if #kernels > 0 then add("kernels_" .. isa_name .. ".c", kernels_file(isa_name, kernels), isa.cflags) end
+  end
+  local names = {}
+  for layout in pairs(layouts) do names[#names + 1] = layout end
+  table.sort(names)
+  local packers = { "/* Packers - generated, do not edit. */\n#include \"kernels/kernel.h\"\n#include <string.h>\n" }
+  local records = {}
+  for _, layout in ipairs(names) do
+    local l = emit.layout(layout)
+    packers[#packers + 1] = l.code
+    records[#records + 1] = ("    {\"%s\", %d, %d, %d, pack_%s, unpack_%s},"):format(l.name, l.rows, l.kstep,
+      l.bytes, l.name, l.name)
+  end
+  packers[#packers + 1] = "const struct tri_layout tri_layouts[] = {\n" .. table.concat(records, "\n")
+    .. "\n    {0},\n};\n"
+  add("layouts.c", table.concat(packers, "\n"), "")
+  add("dispatch_table.c", choices, "")
+  add("kernels.inc", "/* One line per ISA and kernel - generated, do not edit. */\n" .. table.concat(inc, "\n") .. "\n")
+  return files, sources
+end
+
+return emit

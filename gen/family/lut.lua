@@ -1,0 +1,113 @@
+-- lut: a group of trits indexes a table of its exact activation sums, made once per token. What differs
+-- between codes is one row of `codes`; which of them an ISA offers follows from its table words.
+local lut = { name = "lut", pack = "lut_pack.c.lt", prepare = "lut_prepare.c.lt" }
+
+-- g trits a group, groups a step, planes of bytes a row and step (the last of signs, if planes are more than
+-- the code's), fields of an index in a byte, bits of an index, entries needed, the greatest sum of a step
+lut.codes = {
+  l2 = { code = "nibble", g = 2, groups = 2, planes = 1, code_planes = 1, fields = 2, index_bits = 4, used = 9 },
+  l3 = { code = "nibble and sign", g = 3, groups = 8, planes = 5, code_planes = 4, fields = 2, index_bits = 4,
+    used = 14, sign = true },
+  l4 = { code = "signed byte", g = 4, groups = 1, planes = 1, code_planes = 1, fields = 1, index_bits = 8,
+    used = 41, sign = true },
+  w3 = { code = "word", g = 3, groups = 3, planes = 2, code_planes = 2, fields = 3, index_bits = 5, used = 27,
+    word = true },
+}
+
+-- c the code; r rows of a layout tile; m rows at once; u steps unrolled; p cache lines fetched ahead
+lut.order = { "m", "u", "p" }
+lut.space = {
+  c = { "l2", "l3", "l4", "w3" },
+  r = { 32, 64, 128, 256 },
+  m = { 16, 32, 64, 128, 256 },
+  u = { 1, 2 },
+  p = { 0, 16, 32, 64, 128 },
+}
+lut.fine = { "u", "p" }
+
+function lut.template(p) return p.c == "w3" and "lut_word.c.lt" or "lut_byte.c.lt" end
+
+function lut.words_of(p)
+  if p.c == "w3" then return { "load", "zero", "shr", "word_table", "word_lookup", "add16", "word_spill" } end
+  local words = { "load", "zero", "mask", "and", "shr", "table", "lookup", "low16", "high16", "add16", "spill" }
+  if lut.codes[p.c].sign then
+    for _, w in ipairs { "xor", "sub8", "sign" } do words[#words + 1] = w end
+  end
+  return words
+end
+
+function lut.layout(p) return p.c .. "r" .. p.r end
+
+function lut.layout_facts(text)
+  local c, r = text:match("^(%a%d)r(%d+)$")
+  local code = c and lut.codes[c]
+  if not code then return nil end
+  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.g * code.groups, bytes = code.planes * r }
+  for key, value in pairs(code) do facts[key] = value end
+  return facts
+end
+
+local function entries(p, isa)
+  return p.c == "w3" and isa.word_entries or isa.table_entries
+end
+
+local function flush(code)
+  local most = code.groups * ((code.sign and 1 or 0) + 127 * code.g)
+  if code.word then most = 127 * code.g end     -- one accumulator for each index of a word
+  return math.floor(32767 / most)
+end
+
+function lut.refuse(p, isa)
+  local code = lut.codes[p.c]
+  local lanes = isa.bits / (code.word and 16 or 8)
+  local have = entries(p, isa)
+  if not have or have < code.used then return "table too short" end
+  if have >= 64 and code.index_bits == 4 then return "wastes the table" end
+  if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
+  local vectors = p.m / lanes
+  if vectors * (code.word and 3 or code.sign and 3 or 2) + 2 * code.fields + 2 > isa.regs then return "registers" end
+  if p.u * p.m * code.planes > 512 then return "loop body too long" end
+  return nil
+end
+
+-- The digits of each entry, as C initialisers: entry i stands for `used - 1` / 2 less than i in balanced
+-- ternary, or, where signs are apart, for i itself.
+local function digits(code, count)
+  local rows = {}
+  for d = 0, code.g - 1 do
+    local list = {}
+    for i = 0, count - 1 do
+      local value = math.floor(i + (code.sign and (3 ^ code.g - 1) / 2 or 0))
+      local digit = math.floor(value / 3 ^ (code.g - 1 - d)) % 3 - 1
+      list[#list + 1] = ("%d"):format(i < code.used and digit or 0)
+    end
+    rows[d] = table.concat(list, ", ")
+  end
+  return rows
+end
+
+function lut.bind(p, isa)
+  local code = lut.codes[p.c]
+  local env = { B = isa.bits / 8, flush = flush(code), entries = entries(p, isa) }
+  for key, value in pairs(lut.layout_facts(lut.layout(p))) do env[key] = value end
+  env.sign, env.word = code.sign or false, code.word or false
+  env.table_bytes = 2 * env.entries * code.groups
+  env.digits = digits(code, env.entries)
+  local terms = {}
+  for d = 0, code.g - 1 do terms[#terms + 1] = ("digit%d[i] * q[j + %d]"):format(d, d) end
+  env.terms = table.concat(terms, " + ")
+  env.record = { form = ("lut%d%s"):format(env.entries, p.c), table_bytes = env.table_bytes, tokens = 1,
+    kmax = 8388480 }
+  return env
+end
+
+-- The default is the code that uses the ISA's tables best, and nothing where it has none.
+function lut.defaults(isa)
+  local c = (isa.table_entries or 0) >= 64 and "l4" or isa.table_entries and "l2" or isa.word_entries and "w3"
+  if not c then return {} end
+  local lanes = isa.bits / (c == "w3" and 16 or 8)
+  local r = math.max(32, 2 * lanes)
+  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 32 } }
+end
+
+return lut

@@ -1,0 +1,32 @@
+-- AVX-512 VBMI with VNNI, as in Ice Lake, Sapphire Rapids and Zen 4: byte permutations over 64 entries.
+return {
+  like = "avx512vnni",
+  name = "avx512vbmi", rank = 50,
+  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx2 -mfma -mf16c -mprefer-vector-width=512",
+  detect = "tri_xcr0(0xe6) && tri_cpuid(7, 0, TRI_EBX, 16) && tri_cpuid(7, 0, TRI_EBX, 30) && "
+    .. "tri_cpuid(7, 0, TRI_EBX, 31) && tri_cpuid(7, 0, TRI_ECX, 11) && tri_cpuid(7, 0, TRI_ECX, 1) && "
+    .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",
+
+  table_entries = 64,
+  table    = "_mm512_loadu_si512($1)",
+  lookup   = "_mm512_permutexvar_epi8($2, $1)",
+  low16    = "_mm512_unpacklo_epi8($1, $2)",
+  high16   = "_mm512_unpackhi_epi8($1, $2)",
+  sub8     = "_mm512_sub_epi8($1, $2)",
+  sign     = "_mm512_movm_epi8(_mm512_movepi8_mask(_mm512_slli_epi16($1, $2)))",
+  spill    = "spill($1, $2, $3)",
+  tables = [[
+/* s[0..64) += the rows of lo and hi, eight of each to a 128-bit lane, as unpacking left them. */
+static inline void spill(int32_t *s, __m512i lo, __m512i hi)
+{
+    const __m512i a = _mm512_permutex2var_epi64(lo, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), hi);
+    const __m512i b = _mm512_permutex2var_epi64(lo, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), hi);
+    const __m512i part[4] = {_mm512_cvtepi16_epi32(_mm512_castsi512_si256(a)),
+                             _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(a, 1)),
+                             _mm512_cvtepi16_epi32(_mm512_castsi512_si256(b)),
+                             _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(b, 1))};
+    for (int i = 0; i < 4; i++)
+        _mm512_storeu_si512(s + 16 * i, _mm512_add_epi32(_mm512_loadu_si512(s + 16 * i), part[i]));
+}
+]],
+}

@@ -1,0 +1,92 @@
+-- AVX-512 F, BW, VL with VNNI, as in Cascade Lake and everything later.
+return {
+  name = "avx512vnni", rank = 40, arch = "x86_64", include = "<immintrin.h>",
+  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512",
+  detect = "tri_xcr0(0xe6) && tri_cpuid(7, 0, TRI_EBX, 16) && tri_cpuid(7, 0, TRI_EBX, 30) && "
+    .. "tri_cpuid(7, 0, TRI_EBX, 31) && tri_cpuid(7, 0, TRI_ECX, 11) && "
+    .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",
+  bits = 512, regs = 32,
+
+  vec      = "__m512i",
+  load     = "_mm512_loadu_si512($1)",
+  quad     = "_mm512_set1_epi32(quad_at($1))",
+  mask     = "_mm512_set1_epi8((char)$1)",
+  ["and"]  = "_mm512_and_si512($1, $2)",
+  shr      = "_mm512_srli_epi16($1, $2)",
+  xor      = "_mm512_xor_si512($1, $2)",
+  zero     = "_mm512_setzero_si512()",
+  dot      = "dot($1, $2, $3)",
+  sum_t    = "__m512i",
+  sum_zero = "_mm512_setzero_si512()",
+  sum_add  = "_mm512_add_epi32($1, $2)",
+  sum_shr  = "_mm512_srai_epi32($1, $2)",
+  sum_less = "_mm512_sub_epi32($1, _mm512_set1_epi32($2))",
+  sum_store = "_mm512_storeu_si512($1, $2)",
+  integers = [[
+static inline int quad_at(const void *p)
+{
+    int q;
+    __builtin_memcpy(&q, p, 4);
+    return q;
+}
+
+/* codes (unsigned) times activations (signed), four to a lane; gcc 12 copies the accumulator of the
+ * intrinsic twice, hence the instruction itself with a tied operand */
+static inline __m512i dot(__m512i s, __m512i w, __m512i x)
+{
+#ifdef __clang__
+    return _mm512_dpbusd_epi32(s, w, x);
+#else
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(s) : "v"(w), "v"(x));
+    return s;
+#endif
+}
+]],
+
+  word_entries = 32,
+  word_table  = "_mm512_loadu_si512($1)",
+  word_lookup = "_mm512_permutexvar_epi16($2, $1)",
+  add16       = "_mm512_add_epi16($1, $2)",
+  word_spill  = "word_spill($1, $2)",
+  words = [[
+static inline void word_spill(int32_t *s, __m512i v)
+{
+    const __m512i lo = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(v));
+    const __m512i hi = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, 1));
+    _mm512_storeu_si512(s, _mm512_add_epi32(_mm512_loadu_si512(s), lo));
+    _mm512_storeu_si512(s + 16, _mm512_add_epi32(_mm512_loadu_si512(s + 16), hi));
+}
+]],
+
+  flanes = 16,
+  fvec   = "__m512",
+  fzero  = "_mm512_setzero_ps()",
+  fset   = "_mm512_set1_ps($1)",
+  fload  = "_mm512_loadu_ps($1)",
+  fstore = "_mm512_storeu_ps($1, $2)",
+  fadd   = "_mm512_add_ps($1, $2)",
+  fsub   = "_mm512_sub_ps($1, $2)",
+  fmul   = "_mm512_mul_ps($1, $2)",
+  fdiv   = "_mm512_div_ps($1, $2)",
+  fma    = "_mm512_fmadd_ps($1, $2, $3)",
+  fmax   = "_mm512_max_ps($1, $2)",
+  fmin   = "_mm512_min_ps($1, $2)",
+  fabs   = "_mm512_abs_ps($1)",
+  half   = "_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)($1)))",
+  halve  = "_mm256_storeu_si256((__m256i *)($1), _mm512_cvtps_ph($2, _MM_FROUND_TO_NEAREST_INT))",
+  fint   = "_mm512_cvtepi32_ps(_mm512_loadu_si512($1))",
+  pow2   = "_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512($1), _mm512_set1_epi32(127)), 23))",
+  low_bytes = "_mm_storeu_si128((__m128i *)($1), _mm512_cvtepi32_epi8(_mm512_castps_si512($2)))",
+  ftree  = "tree($1)",
+  floats = [[
+/* lanes +8, +4, +2, +1 */
+static inline float tree(__m512 v)
+{
+    const __m256 hi = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1));
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), hi);
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+]],
+}

@@ -1,0 +1,100 @@
+-- Armv8-A Advanced SIMD, the baseline of aarch64.
+return {
+  name = "neon", rank = 20, arch = "aarch64", cflags = "", include = "<arm_neon.h>",
+  detect = "tri_hwcap(0, 1)",
+  bits = 128, regs = 32,
+
+  vec      = "uint8x16_t",
+  load     = "vld1q_u8($1)",
+  quad     = "vreinterpretq_u8_s32(vdupq_n_s32(quad_at($1)))",
+  mask     = "vdupq_n_u8((uint8_t)($1))",
+  ["and"]  = "vandq_u8($1, $2)",
+  shr      = "vshrq_n_u8($1, $2)",
+  xor      = "veorq_u8($1, $2)",
+  zero     = "vdupq_n_u8(0)",
+  -- products go to int16 lanes, halves apart; widening adds two of them before it widens
+  dot16    = 508,
+  dot_t    = "int16x8x2_t",
+  dot_zero = "(int16x8x2_t){{vdupq_n_s16(0), vdupq_n_s16(0)}}",
+  dot      = "dot($1, $2, $3)",
+  widen    = "vpadalq_s16($1, vpaddq_s16($2.val[0], $2.val[1]))",
+  sum_t    = "int32x4_t",
+  sum_zero = "vdupq_n_s32(0)",
+  sum_add  = "vaddq_s32($1, $2)",
+  sum_shr  = "vshrq_n_s32($1, $2)",
+  sum_less = "vsubq_s32($1, vdupq_n_s32($2))",
+  sum_store = "vst1q_s32($1, $2)",
+  integers = [[
+static inline int32_t quad_at(const void *p)
+{
+    int32_t q;
+    __builtin_memcpy(&q, p, 4);
+    return q;
+}
+
+static inline int16x8x2_t dot(int16x8x2_t s, uint8x16_t w, uint8x16_t x)
+{
+    const int8x16_t a = vreinterpretq_s8_u8(w), b = vreinterpretq_s8_u8(x);
+    s.val[0] = vmlal_s8(s.val[0], vget_low_s8(a), vget_low_s8(b));
+    s.val[1] = vmlal_high_s8(s.val[1], a, b);
+    return s;
+}
+]],
+
+  table_entries = 16,
+  table    = "vld1q_u8($1)",
+  lookup   = "vqtbl1q_u8($1, $2)",
+  low16    = "vzip1q_u8($1, $2)",
+  high16   = "vzip2q_u8($1, $2)",
+  add16    = "vreinterpretq_u8_s16(vaddq_s16(vreinterpretq_s16_u8($1), vreinterpretq_s16_u8($2)))",
+  sub8     = "vsubq_u8($1, $2)",
+  sign     = "vcltzq_s8(vreinterpretq_s8_u8(vshlq_n_u8($1, $2)))",
+  spill    = "spill($1, vreinterpretq_s16_u8($2), vreinterpretq_s16_u8($3))",
+  tables = [[
+/* s[0..16) += rows 0-7 of lo and 8-15 of hi. */
+static inline void spill(int32_t *s, int16x8_t lo, int16x8_t hi)
+{
+    vst1q_s32(s, vaddw_s16(vld1q_s32(s), vget_low_s16(lo)));
+    vst1q_s32(s + 4, vaddw_high_s16(vld1q_s32(s + 4), lo));
+    vst1q_s32(s + 8, vaddw_s16(vld1q_s32(s + 8), vget_low_s16(hi)));
+    vst1q_s32(s + 12, vaddw_high_s16(vld1q_s32(s + 12), hi));
+}
+]],
+
+  flanes = 4,
+  fvec   = "float32x4_t",
+  fzero  = "vdupq_n_f32(0)",
+  fset   = "vdupq_n_f32($1)",
+  fload  = "vld1q_f32($1)",
+  fstore = "vst1q_f32($1, $2)",
+  fadd   = "vaddq_f32($1, $2)",
+  fsub   = "vsubq_f32($1, $2)",
+  fmul   = "vmulq_f32($1, $2)",
+  fdiv   = "vdivq_f32($1, $2)",
+  fma    = "vfmaq_f32($3, $1, $2)",
+  -- as x86 orders them: the second operand where the first is not greater (less)
+  fmax   = "vbslq_f32(vcgtq_f32($1, $2), $1, $2)",
+  fmin   = "vbslq_f32(vcltq_f32($1, $2), $1, $2)",
+  fabs   = "vabsq_f32($1)",
+  half   = "vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16($1)))",
+  halve  = "vst1_u16($1, vreinterpret_u16_f16(vcvt_f16_f32($2)))",
+  fint   = "vcvtq_f32_s32(vld1q_s32($1))",
+  pow2   = "vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vreinterpretq_s32_f32($1), vdupq_n_s32(127)), 23))",
+  low_bytes = "low_bytes($1, vreinterpretq_s32_f32($2))",
+  ftree  = "tree($1)",
+  floats = [[
+static inline void low_bytes(int8_t *p, int32x4_t v)
+{
+    const int16x4_t h = vmovn_s32(v);
+    const int8x8_t b = vmovn_s16(vcombine_s16(h, h));
+    __builtin_memcpy(p, &b, 4);
+}
+
+/* lanes +2, +1 */
+static inline float tree(float32x4_t v)
+{
+    const float32x2_t s = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
+}
+]],
+}

@@ -1,0 +1,148 @@
+-- space: which kernels can exist. A point is { family=, isa=, one value for each parameter }; an ISA offers a
+-- family only where it has the words of the family's template.
+
+local space = { root = debug.getinfo(1, "S").source:match("^@(.*/)gen/[^/]*$")
+  or debug.getinfo(1, "S").source:match("^@gen/[^/]*$") and "" or "../" }
+
+local function load_table(kind, name)
+  local path = space.root .. "gen/" .. kind .. "/" .. name .. ".lua"
+  local chunk = loadfile(path)
+  if not chunk then return nil end
+  return chunk()
+end
+
+local function names_in(kind)
+  local list = {}
+  local pipe = io.popen("ls '" .. space.root .. "gen/" .. kind .. "'")
+  for file in pipe:lines() do list[#list + 1] = file:match("^(.*)%.lua$") end
+  pipe:close()
+  table.sort(list)
+  return list
+end
+
+local isas, families = {}, {}
+
+-- The table of an ISA; what it does not say it takes from the one it is `like`.
+function space.isa(name)
+  if not isas[name] then
+    if not name:match("^%w+$") then error("'" .. name .. "' cannot be the name of an ISA", 0) end
+    local isa = load_table("isa", name) or error("no ISA '" .. name .. "' (see gen/isa)", 0)
+    if isa.like then setmetatable(isa, { __index = space.isa(isa.like) }) end
+    isas[name] = isa
+  end
+  return isas[name]
+end
+
+function space.family(name)
+  if not families[name] then
+    if not name:match("^%w+$") then error("'" .. name .. "' cannot be the name of a family", 0) end
+    families[name] = load_table("family", name) or error("no family '" .. name .. "' (see gen/family)", 0)
+  end
+  return families[name]
+end
+
+-- The ISAs of an architecture (all without one), ascending rank, then name.
+function space.isas(arch)
+  local list = {}
+  for _, name in ipairs(names_in("isa")) do
+    local isa = space.isa(name)
+    if not arch or isa.arch == arch or isa.arch == "any" then list[#list + 1] = name end
+  end
+  table.sort(list, function(a, b)
+    local ra, rb = space.isa(a).rank, space.isa(b).rank
+    if ra ~= rb then return ra < rb end
+    return a < b
+  end)
+  return list
+end
+
+function space.families() return names_in("family") end
+
+-- The family's parameters in a fixed order: those of the layout first.
+function space.parameters(family)
+  local list, seen = {}, {}
+  for _, p in ipairs(family.order) do seen[p] = true end
+  for p in pairs(family.space) do if not seen[p] then list[#list + 1] = p end end
+  table.sort(list)
+  for _, p in ipairs(family.order) do list[#list + 1] = p end
+  return list
+end
+
+-- nil if the ISA can run the point, else one phrase.
+function space.refuse(point)
+  local family, isa = space.family(point.family), space.isa(point.isa)
+  local why = family.refuse(point, isa)
+  if why then return why end
+  for _, word in ipairs(family.words or family.words_of(point)) do
+    if not isa[word] then return isa.name .. " has no @" .. word end
+  end
+  return nil
+end
+
+-- Every point of a family on an ISA, in the order of its value lists.
+function space.points(family_name, isa_name)
+  local family = space.family(family_name)
+  local parameters, points = space.parameters(family), {}
+  local function extend(i, point)
+    local parameter = parameters[i]
+    if not parameter then
+      local copy = {}
+      for k, v in pairs(point) do copy[k] = v end
+      if not space.refuse(copy) then points[#points + 1] = copy end
+      return
+    end
+    for _, value in ipairs(family.space[parameter]) do
+      point[parameter] = value
+      extend(i + 1, point)
+    end
+    point[parameter] = nil
+  end
+  extend(1, { family = family_name, isa = isa_name })
+  return points
+end
+
+-- The points that run untuned: for decoding first, then for batches, all on one layout.
+function space.defaults(family_name, isa_name)
+  local list = {}
+  for _, p in ipairs(space.family(family_name).defaults(space.isa(isa_name))) do
+    p.family, p.isa = family_name, isa_name
+    if not space.refuse(p) then list[#list + 1] = p end
+  end
+  return list
+end
+
+-- A selection of a family's points in which every value of every parameter that occurs at all occurs:
+-- the defaults, then greedily what covers most of the rest.
+function space.cover(family_name, isa_name)
+  local parameters = space.parameters(space.family(family_name))
+  local missing, left = {}, 0
+  local points = space.points(family_name, isa_name)
+  for _, p in ipairs(points) do
+    for _, q in ipairs(parameters) do
+      local key = q .. "=" .. tostring(p[q])
+      if not missing[key] then missing[key], left = true, left + 1 end
+    end
+  end
+  local chosen = {}
+  local function take(p)
+    chosen[#chosen + 1] = p
+    for _, q in ipairs(parameters) do
+      local key = q .. "=" .. tostring(p[q])
+      if missing[key] then missing[key], left = nil, left - 1 end
+    end
+  end
+  for _, p in ipairs(space.defaults(family_name, isa_name)) do take(p) end
+  while left > 0 do
+    local best, most = nil, 0
+    for _, p in ipairs(points) do
+      local new = 0
+      for _, q in ipairs(parameters) do if missing[q .. "=" .. tostring(p[q])] then new = new + 1 end end
+      if new > most then best, most = p, new end
+    end
+    if not best then break end
+    take(best)
+  end
+  return chosen
+end
+
+return space

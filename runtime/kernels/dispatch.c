@@ -1,0 +1,120 @@
+/* Owns: the choice of kernels for a job from the linked table and what this CPU has. */
+#include "kernels/dispatch.h"
+
+#include "base/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const tri_role_names[TRI_ROLES] = {"qkv", "o", "gate_up", "down"};
+
+static int limit_rank = -1; /* -1: none */
+static const char *limit_name = "";
+
+static bool allowed(const struct tri_isa *isa)
+{
+    return isa && isa->present() &&
+           (limit_rank < 0 || isa->rank < limit_rank || !strcmp(isa->name, limit_name));
+}
+
+enum tri_status tri_dispatch_limit(const char *name, struct tri_error *e)
+{
+    limit_rank = -1, limit_name = "";
+    if (!name || !*name)
+        return TRI_OK;
+    const struct tri_isa *isa = tri_isa_find(name);
+    if (!isa) {
+        char known[256] = "";
+        for (const struct tri_isa *i = tri_isas; i->name; i++)
+            snprintf(known + strlen(known), sizeof known - strlen(known), " %s", i->name);
+        return tri_fail(e, TRI_USAGE, "ISA '%s' is not linked into this program; it has:%s", name, known);
+    }
+    if (!isa->present())
+        return tri_fail(e, TRI_UNSUPPORTED, "this CPU (%s) or its system lacks %s; leave the ISA to tritune",
+                        tri_cpu_name(), name);
+    limit_rank = isa->rank, limit_name = isa->name;
+    return TRI_OK;
+}
+
+const struct tri_isa *tri_dispatch_isa(void)
+{
+    const struct tri_isa *best = tri_isas;
+    for (const struct tri_isa *i = tri_isas; i->name; i++)
+        if (allowed(i))
+            best = i;
+    return best;
+}
+
+/* Fills the plan if every kernel of the choice may run here and takes K. */
+static bool accept(const struct tri_choice *c, int k, struct tri_plan *plan)
+{
+    *plan = (struct tri_plan){0};
+    for (; plan->count < TRI_PLAN_KERNELS && c->kernels[plan->count]; plan->count++) {
+        const struct tri_kernel *kernel = tri_kernel_find(c->kernels[plan->count]);
+        if (!kernel || !allowed(tri_isa_find(kernel->isa)))
+            return false;
+        plan->layout = tri_layout_find(kernel->layout);
+        if (!plan->layout || (k + plan->layout->kstep - 1) / plan->layout->kstep * plan->layout->kstep > kernel->kmax)
+            return false;
+        plan->kernels[plan->count] = kernel;
+    }
+    return plan->count > 0;
+}
+
+static double distance(const struct tri_choice *c, int m, int k)
+{
+    const double dm = (double)c->m / m, dk = (double)c->k / k;
+    return (dm > 1 ? dm : 1 / dm) * (dk > 1 ? dk : 1 / dk);
+}
+
+/* The tuned entry of this role nearest in shape, if any may run here. */
+static bool tuned(enum tri_role role, int m, int k, struct tri_plan *plan)
+{
+    double nearest = 0;
+    struct tri_plan candidate;
+    if (strcmp(tri_tuned_cpu, tri_cpu_name()))
+        return false;
+    for (const struct tri_choice *c = tri_choices; c->role; c++) {
+        if (strcmp(c->role, tri_role_names[role]) || !accept(c, k, &candidate))
+            continue;
+        const double d = distance(c, m, k);
+        if (nearest == 0 || d < nearest) {
+            nearest = d;
+            *plan = candidate;
+            plan->why = d == 1 ? "tuned for this shape" : "tuned for the nearest shape";
+        }
+    }
+    return nearest > 0;
+}
+
+void tri_dispatch_plan(enum tri_role role, int m, int k, struct tri_plan *plan)
+{
+    if (tuned(role, m, k, plan))
+        return;
+    struct tri_plan candidate;
+    for (const struct tri_choice *c = tri_defaults; c->role; c++)
+        if (allowed(tri_isa_find(c->role)) && accept(c, k, &candidate)) {
+            *plan = candidate;
+            plan->why = "default";
+        }
+}
+
+const char *tri_dispatch_notice(void)
+{
+    static char text[512];
+    const struct tri_isa *linked = tri_isas;
+    for (const struct tri_isa *i = tri_isas; i->name; i++)
+        linked = i;
+    if (tri_tuned_cpu[0] && strcmp(tri_tuned_cpu, tri_cpu_name())) {
+        snprintf(text, sizeof text, "tuned for %s, but this is %s: its tuning is not used, %s runs untuned",
+                 tri_tuned_cpu, tri_cpu_name(), tri_dispatch_isa()->name);
+        return text;
+    }
+    if (linked->rank > 0 && tri_dispatch_isa()->rank == 0 && limit_rank < 0) {
+        snprintf(text, sizeof text, "this CPU lacks what the linked kernels need (%s): plain C runs, slowly",
+                 tri_cpu_name());
+        return text;
+    }
+    return NULL;
+}

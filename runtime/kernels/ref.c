@@ -1,0 +1,14 @@
+/* What every op means, in plain C: the oracle. Nothing here is fast, and nothing here is generated. */
+#include "kernels/kernel.h"
+
+void tri_ref_matmul(const int8_t *w, int m0, int m1, int k, const int8_t *x, size_t ldx, int tokens,
+                    int32_t *y, size_t ldy)
+{
+    for (int t = 0; t < tokens; t++)
+        for (int m = m0; m < m1; m++) {
+            int32_t sum = 0;
+            for (int i = 0; i < k; i++)
+                sum += w[(size_t)m * (size_t)k + (size_t)i] * x[(size_t)t * ldx + (size_t)i];
+            y[(size_t)t * ldy + (size_t)(m - m0)] = sum;
+        }
+}

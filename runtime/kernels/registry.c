@@ -1,0 +1,60 @@
+/* The lists of what this build linked, made from the one generated list, kernels.inc. */
+#include "base/cpu.h"
+#include "kernels/kernel.h"
+
+#include <string.h>
+
+#define TRI_ISA(isa, rank, detect)                  \
+    extern const struct tri_vec tri_vec_##isa;      \
+    static bool present_##isa(void)                 \
+    {                                               \
+        return detect;                              \
+    }
+#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare) extern tri_matmul_fn tri_##kernel;
+#define TRI_PREPARE(prepare) extern tri_prepare_fn prepare;
+#include "kernels.inc"
+#undef TRI_ISA
+#undef TRI_KERNEL
+#undef TRI_PREPARE
+
+#define TRI_ISA(isa, rank, detect)
+#define TRI_PREPARE(prepare)
+#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare) \
+    {#kernel, #isa, #layout, #form, tokens, kmax, table, tri_##kernel, prepare},
+const struct tri_kernel tri_kernels[] = {
+#include "kernels.inc"
+    {0},
+};
+#undef TRI_ISA
+#undef TRI_KERNEL
+
+#define TRI_ISA(isa, rank, detect) {#isa, present_##isa, &tri_vec_##isa, rank},
+#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare)
+const struct tri_isa tri_isas[] = {
+#include "kernels.inc"
+    {0},
+};
+
+const struct tri_layout *tri_layout_find(const char *name)
+{
+    for (const struct tri_layout *l = tri_layouts; l->name; l++)
+        if (!strcmp(l->name, name))
+            return l;
+    return NULL;
+}
+
+const struct tri_kernel *tri_kernel_find(const char *name)
+{
+    for (const struct tri_kernel *k = tri_kernels; k->name; k++)
+        if (!strcmp(k->name, name))
+            return k;
+    return NULL;
+}
+
+const struct tri_isa *tri_isa_find(const char *name)
+{
+    for (const struct tri_isa *i = tri_isas; i->name; i++)
+        if (!strcmp(i->name, name))
+            return i;
+    return NULL;
+}
