@@ -1,0 +1,364 @@
+/* `tritune tokenize`: text to ids and back. With the same options one undoes the other, byte for
+ * byte. */
+#include "cli/load.h"
+#include "text/utf8.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    struct tri_load load;
+    const char *prompt, *file;
+    bool no_bos, no_parse_special, json, decode;
+};
+
+struct bytes {
+    char *at;
+    size_t count, room;
+};
+
+/* -- bytes in and out ------------------------------------------------------ */
+
+static enum tri_status add(struct bytes *b, const char *at, size_t count, struct tri_error *e)
+{
+    size_t least, room = b->room ? b->room : 4096;
+    if (__builtin_add_overflow(b->count, count, &least) || least > SIZE_MAX / 4)
+        return tri_fail(e, TRI_NO_MEMORY, "text: longer than an address space holds");
+    while (room < least)
+        room *= 2;
+    char *grown = room == b->room ? b->at : realloc(b->at, room);
+    if (!grown)
+        return tri_fail(e, TRI_NO_MEMORY, "text: no memory for %zu bytes", room);
+    b->at = grown;
+    b->room = room;
+    memcpy(b->at + b->count, at, count);
+    b->count += count;
+    return TRI_OK;
+}
+
+static enum tri_status unreadable(const char *path, struct tri_error *e)
+{
+    return tri_fail(e, TRI_BAD_FILE, "%s: cannot be read: %s", path, strerror(errno));
+}
+
+/* Pipes, too, and as they are: no newline is added or dropped. */
+static enum tri_status read_file(struct bytes *b, const char *path, struct tri_error *e)
+{
+    char part[1 << 16];
+    size_t n;
+    enum tri_status status = TRI_OK;
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return unreadable(path, e);
+    while (status == TRI_OK && (n = fread(part, 1, sizeof part, f)) > 0)
+        status = add(b, part, n, e);
+    if (status == TRI_OK && ferror(f))
+        status = unreadable(path, e);
+    fclose(f);
+    return status;
+}
+
+static enum tri_status written(struct tri_error *e)
+{
+    if (!ferror(stdout) && fflush(stdout) == 0)
+        return TRI_OK;
+    return tri_fail(e, TRI_FAILED, "standard output cannot be written: %s", strerror(errno));
+}
+
+static enum tri_status write_json(json_t *value, struct tri_error *e)
+{
+    bool good = value && json_dumpf(value, stdout, JSON_COMPACT) == 0;
+    json_decref(value);
+    if (!good && !ferror(stdout))
+        return tri_fail(e, TRI_NO_MEMORY, "no memory for the result as JSON");
+    putchar('\n');
+    return written(e);
+}
+
+/* -- text to ids ----------------------------------------------------------- */
+
+/* Characters a terminal shows; U+0080 to U+009F steer it. */
+static int printable(const char *at, size_t size)
+{
+    int n = tri_utf8_sequence(at, size);
+    unsigned char c = (unsigned char)at[0];
+    bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && n == 2 && (unsigned char)at[1] < 0xA0);
+    return n > 0 && !control ? n : 0;
+}
+
+static void write_quoted(struct tri_text t)
+{
+    putchar('"');
+    for (size_t i = 0; i < t.size;) {
+        int n = printable(t.at + i, t.size - i);
+        char c = t.at[i];
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c == '\n' || c == '\t' || c == '\r')
+            printf("\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+        else if (n)
+            fwrite(t.at + i, 1, (size_t)n, stdout);
+        else
+            printf("\\x%02x", (unsigned char)c);
+        i += n ? (size_t)n : 1;
+    }
+    putchar('"');
+}
+
+static enum tri_status write_lines(const struct tri_tokenizer *t, const struct tri_ids *ids,
+                                   struct tri_error *e)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        printf("%6d ", ids->at[i]);
+        write_quoted(tri_token_bytes(t, ids->at[i], true));
+        putchar('\n');
+    }
+    return written(e);
+}
+
+static enum tri_status write_ids(const struct tri_ids *ids, struct tri_error *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ids->count; i++)
+        if (json_array_append_new(list, json_integer(ids->at[i])) != 0) {
+            json_decref(list);
+            return tri_fail(e, TRI_NO_MEMORY, "no memory for %zu ids as JSON", ids->count);
+        }
+    return write_json(json_pack("{s:o}", "tokens", list), e);
+}
+
+static int flags_of(const struct options *o)
+{
+    return (o->no_bos ? 0 : TRI_ADD_SPECIAL) | (o->no_parse_special ? 0 : TRI_PARSE_SPECIAL);
+}
+
+static enum tri_status encode(const struct options *o, const struct bytes *text,
+                              struct tri_error *e)
+{
+    const struct tri_tokenizer *t = o->load.tokenizer;
+    struct tri_ids ids = {0};
+    enum tri_status status = tri_tokenize(t, text->at, text->count, flags_of(o), &ids, e);
+    if (status == TRI_OK)
+        status = o->json ? write_ids(&ids, e) : write_lines(t, &ids, e);
+    tri_ids_free(&ids);
+    return status;
+}
+
+/* -- ids as written -------------------------------------------------------- */
+
+struct list {
+    const struct tri_tokenizer *tokenizer;
+    int32_t *id; /* room for all that the text can hold */
+    size_t count;
+};
+
+static enum tri_status add_id(struct list *l, long long id, struct tri_error *e)
+{
+    int32_t size = tri_vocabulary_size(l->tokenizer);
+    if (id < 0 || id >= size)
+        return tri_fail(e, TRI_USAGE,
+                        "id %zu of the list: %lld is no token; the vocabulary has 0 to %d",
+                        l->count, id, size - 1);
+    l->id[l->count++] = (int32_t)id;
+    return TRI_OK;
+}
+
+static enum tri_status bad_list(size_t at, struct tri_error *e)
+{
+    return tri_fail(
+        e, TRI_USAGE,
+        "byte %zu of the ids: expected numbers separated by spaces, commas or newlines, or JSON: "
+        "[1,2] or {\"tokens\":[1,2]}",
+        at);
+}
+
+static bool separates(char c)
+{
+    return c == ' ' || c == ',' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static enum tri_status read_words(struct list *l, const struct bytes *text, struct tri_error *e)
+{
+    for (size_t i = 0; i < text->count;) {
+        long long id = 0;
+        size_t from = i;
+        for (; i < text->count && text->at[i] >= '0' && text->at[i] <= '9'; i++)
+            id = id <= INT32_MAX ? 10 * id + (text->at[i] - '0') : id;
+        if (i < text->count && !separates(text->at[i]))
+            return bad_list(i, e);
+        if (i > from && add_id(l, id, e) != TRI_OK)
+            return e->status;
+        i++;
+    }
+    return TRI_OK;
+}
+
+static enum tri_status read_array(struct list *l, const json_t *value, struct tri_error *e)
+{
+    const json_t *tokens = json_is_object(value) ? json_object_get(value, "tokens") : value;
+    if (!json_is_array(tokens))
+        return tri_fail(e, TRI_USAGE, "the ids: expected {\"tokens\":[1,2]}, found no such list");
+    for (size_t i = 0; i < json_array_size(tokens); i++) {
+        const json_t *id = json_array_get(tokens, i);
+        if (!json_is_integer(id))
+            return tri_fail(e, TRI_USAGE, "id %zu of the list: expected an integer", i);
+        if (add_id(l, json_integer_value(id), e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+static enum tri_status read_json(struct list *l, const struct bytes *text, struct tri_error *e)
+{
+    json_error_t error;
+    json_t *value = json_loadb(text->at, text->count, 0, &error);
+    if (!value)
+        return tri_fail(e, TRI_USAGE, "the ids, line %d, column %d: broken JSON: %s", error.line,
+                        error.column, error.text);
+    enum tri_status status = read_array(l, value, e);
+    json_decref(value);
+    return status;
+}
+
+static bool looks_like_json(const struct bytes *text)
+{
+    size_t i = 0;
+    while (i < text->count && separates(text->at[i]))
+        i++;
+    return i < text->count && (text->at[i] == '[' || text->at[i] == '{');
+}
+
+/* -- ids to text ----------------------------------------------------------- */
+
+/* Cuts off what encoding put around the text: bos and eos where the vocabulary asks for them. */
+static enum tri_status unframe(struct list *l, struct tri_error *e)
+{
+    struct tri_ids frame = {0};
+    enum tri_status status = tri_tokenize(l->tokenizer, "", 0, TRI_ADD_SPECIAL, &frame, e);
+    size_t before = status == TRI_OK && tri_adds_bos(l->tokenizer), after = frame.count - before;
+    if (before && l->count && l->id[0] == frame.at[0])
+        memmove(l->id, l->id + 1, --l->count * sizeof *l->id);
+    if (after && l->count && l->id[l->count - 1] == frame.at[before])
+        l->count--;
+    tri_ids_free(&frame);
+    return status;
+}
+
+static enum tri_status read_list(const struct options *o, const struct bytes *text, struct list *l,
+                                 struct tri_error *e)
+{
+    if (!(l->id = malloc((text->count / 2 + 1) * sizeof *l->id)))
+        return tri_fail(e, TRI_NO_MEMORY, "no memory for the ids of %zu bytes", text->count);
+    enum tri_status status = looks_like_json(text) ? read_json(l, text, e) : read_words(l, text, e);
+    return status == TRI_OK && !o->no_bos ? unframe(l, e) : status;
+}
+
+/* JSON has no way to write bytes that are not UTF-8. */
+static enum tri_status replace_broken(struct bytes *out, const struct bytes *text,
+                                      struct tri_error *e)
+{
+    enum tri_status status = TRI_OK;
+    for (size_t i = 0; i < text->count && status == TRI_OK;) {
+        size_t good = tri_utf8_valid(text->at + i, text->count - i);
+        i += good;
+        status = add(out, text->at + i - good, good, e);
+        if (status == TRI_OK && i < text->count)
+            status = add(out, "\xEF\xBF\xBD", 3, e);
+        i++;
+    }
+    return status;
+}
+
+static enum tri_status write_text(const struct options *o, const struct bytes *text,
+                                  struct tri_error *e)
+{
+    struct bytes good = {0};
+    if (!o->json) {
+        fwrite(text->at, 1, text->count, stdout);
+        return written(e);
+    }
+    enum tri_status status = add(&good, "", 0, e);
+    if (status == TRI_OK)
+        status = replace_broken(&good, text, e);
+    if (status == TRI_OK)
+        status = write_json(json_pack("{s:s%}", "text", good.at, good.count), e);
+    free(good.at);
+    return status;
+}
+
+static enum tri_status decode(const struct options *o, const struct bytes *text,
+                              struct tri_error *e)
+{
+    struct list l = {.tokenizer = o->load.tokenizer};
+    struct bytes out = {0};
+    enum tri_status status = read_list(o, text, &l, e);
+    if (status == TRI_OK)
+        status = add(&out, "", 0, e);
+    for (size_t i = 0; i < l.count && status == TRI_OK; i++) {
+        struct tri_text t = tri_token_bytes(l.tokenizer, l.id[i], !o->no_parse_special);
+        status = add(&out, t.at, t.size, e);
+    }
+    if (status == TRI_OK)
+        status = write_text(o, &out, e);
+    free(out.at);
+    free(l.id);
+    return status;
+}
+
+/* -- the command ----------------------------------------------------------- */
+
+static enum tri_status tokenize(struct options *o, struct tri_error *e)
+{
+    struct bytes text = {0};
+    enum tri_status status =
+        o->file ? read_file(&text, o->file, e) : add(&text, o->prompt, strlen(o->prompt), e);
+    if (status == TRI_OK)
+        status = tri_load_text(&o->load, e);
+    if (status == TRI_OK)
+        status = o->decode ? decode(o, &text, e) : encode(o, &text, e);
+    tri_load_close(&o->load);
+    free(text.at);
+    return status;
+}
+
+static enum tri_status run(int argc, char **argv, struct tri_error *e)
+{
+    struct options o = {0};
+    const struct tri_option options[] = {
+        {"-m", "--model", TRI_TEXT, "FILE", "GGUF with a vocabulary (default: the embedded model)",
+         &o.load.model, 0, 0},
+        {"-p", "--prompt", TRI_TEXT, "TEXT", "text to tokenize", &o.prompt, 0, 0},
+        {"-f", "--file", TRI_TEXT, "FILE", "the same from a file, its bytes as they are", &o.file,
+         0, 0},
+        {NULL, "--no-bos", TRI_FLAG, NULL, "add no bos or eos (decoding: drop none)", &o.no_bos, 0,
+         0},
+        {NULL, "--no-parse-special", TRI_FLAG, NULL,
+         "control tokens in the text are plain text (decoding: write none)", &o.no_parse_special, 0,
+         0},
+        {NULL, "--decode", TRI_FLAG, NULL, "the text holds ids; write the bytes they stand for",
+         &o.decode, 0, 0},
+        {NULL, "--json", TRI_FLAG, NULL,
+         "write {\"tokens\":[...]}, or {\"text\":...} when decoding", &o.json, 0, 0},
+        {0},
+    };
+    bool helped = false;
+    int operands = 0;
+    enum tri_status status =
+        tri_parse(&tri_command_tokenize, options, argc, argv, &operands, &helped, e);
+    if (status != TRI_OK || helped)
+        return status;
+    if (!o.prompt == !o.file)
+        return tri_fail(e, TRI_USAGE, "tokenize: expected one of -p TEXT and -f FILE, found %s",
+                        o.file ? "both" : "neither");
+    return tokenize(&o, e);
+}
+
+const struct tri_command tri_command_tokenize = {
+    .name = "tokenize",
+    .summary = "text to token ids, and back",
+    .usage = "[-m FILE] (-p TEXT | -f FILE) [--no-bos] [--no-parse-special] [--json] [--decode]",
+    .run = run,
+};

@@ -1,0 +1,9 @@
+/* The growing list of ids, for the files of this folder. */
+#ifndef TRI_IDS_H
+#define TRI_IDS_H
+
+#include "text/tokenizer.h"
+
+enum tri_status tri_ids_add(struct tri_ids *ids, int32_t id, struct tri_error *e);
+
+#endif

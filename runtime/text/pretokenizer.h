@@ -1,0 +1,43 @@
+/* Pre-tokenizers: regular expressions that cut a text into the pieces that merges never cross.
+ *
+ *     const struct tri_pretokenizer *p = tri_pretokenizer_find(name);
+ *     struct tri_splitter *s = tri_splitter_new(p->expressions, &e);
+ *     tri_split(s, text, size, each, arg, &e);       each(arg, piece, bytes, &e), in order
+ *     tri_splitter_free(s);
+ *
+ * The pieces, one after another, are the text, whatever its bytes. Thread-safe once made. */
+#ifndef TRI_PRETOKENIZER_H
+#define TRI_PRETOKENIZER_H
+
+#include "base/error.h"
+#include "file/gguf.h"
+
+enum { TRI_MAX_EXPRESSIONS = 4 };
+
+struct tri_pretokenizer {
+    const char *names[5]; /* as files spell it; NULL behind the last */
+    bool ignore_merges;   /* a piece that is a token is that token, whatever the merges say */
+    bool add_bos;         /* unless the file says otherwise */
+    const char
+        *expressions[TRI_MAX_EXPRESSIONS + 1]; /* applied in sequence; NULL behind the last */
+};
+
+const struct tri_pretokenizer *tri_pretokenizer_find(struct tri_text name); /* NULL: unknown */
+
+struct tri_splitter;
+
+/* 1 to TRI_MAX_EXPRESSIONS expressions, ended by NULL. */
+struct tri_splitter *tri_splitter_new(const char *const *expressions, struct tri_error *e);
+void tri_splitter_free(struct tri_splitter *s);
+
+/* Anything but TRI_OK ends the splitting and becomes its result. */
+typedef enum tri_status tri_piece_fn(void *arg, const char *piece, size_t size,
+                                     struct tri_error *e);
+
+/* The first expression cuts the text, each further one every piece so far; matches become pieces
+ * and so do the gaps between them. Bytes that are not UTF-8 match nothing: each run of them is a
+ * piece. */
+enum tri_status tri_split(const struct tri_splitter *s, const char *text, size_t size,
+                          tri_piece_fn *each, void *arg, struct tri_error *e);
+
+#endif

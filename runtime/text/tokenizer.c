@@ -1,0 +1,323 @@
+/* Owns: the order of steps from text to ids (formats.md 5.2), and what the keys of a file say about
+ * them. Leaves out vocabularies that are not byte-level BPE: they are refused by name. */
+#include "text/tokenizer.h"
+
+#include "text/bpe.h"
+#include "text/ids.h"
+#include "text/pretokenizer.h"
+#include "text/special.h"
+#include "text/vocabulary.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY(name) "tokenizer.ggml." name
+
+struct tri_tokenizer {
+    const struct tri_gguf *file;
+    struct tri_vocabulary vocabulary;
+    struct tri_bpe bpe;
+    struct tri_specials specials;
+    const struct tri_pretokenizer *pre;
+    struct tri_splitter *splitter;
+    int32_t bos, eos; /* -1: none */
+    bool add_bos, add_eos;
+    bool *ends; /* [count]: ends generation */
+    char notice[512];
+};
+
+__attribute__((format(printf, 2, 3))) static void notify(struct tri_tokenizer *t,
+                                                         const char *format, ...)
+{
+    size_t used = strlen(t->notice);
+    va_list args;
+    if (used)
+        used += (size_t)snprintf(t->notice + used, sizeof t->notice - used, "; ");
+    if (used >= sizeof t->notice)
+        return;
+    va_start(args, format);
+    vsnprintf(t->notice + used, sizeof t->notice - used, format, args);
+    va_end(args);
+}
+
+static bool reads(struct tri_text text, const char *word)
+{
+    return text.size == strlen(word) && !memcmp(text.at, word, text.size);
+}
+
+static struct tri_text text_of(const char *word)
+{
+    return (struct tri_text){word, strlen(word)};
+}
+
+/* How much of a name from a file is shown, so that messages stay lines. */
+static int shown(struct tri_text text)
+{
+    return text.size < 40 ? (int)text.size : 40;
+}
+
+/* -- special ids ----------------------------------------------------------- */
+
+/* -1 where there is none. An id out of range is ignored, as llama.cpp does. */
+static enum tri_status read_id(struct tri_tokenizer *t, const char *key, int32_t absent,
+                               int32_t *id, struct tri_error *e)
+{
+    uint64_t value = (uint64_t)absent;
+    *id = -1;
+    bool present = tri_gguf_find(t->file, key);
+    if (present && tri_gguf_uint(t->file, key, &value, e) != TRI_OK)
+        return e->status;
+    if (value < (uint64_t)t->vocabulary.count)
+        *id = (int32_t)value;
+    else if (present)
+        notify(t, "key %s: token %llu is none of the %d tokens and is ignored", key,
+               (unsigned long long)value, t->vocabulary.count);
+    return TRI_OK;
+}
+
+static enum tri_status read_flag(struct tri_tokenizer *t, const char *key, bool absent, bool *flag,
+                                 struct tri_error *e)
+{
+    *flag = absent;
+    return tri_gguf_find(t->file, key) ? tri_gguf_bool(t->file, key, flag, e) : TRI_OK;
+}
+
+/* By their text these end generation, whichever one the file names as eos. */
+static const char *const end_texts[] = {
+    "<|eot_id|>", "<|im_end|>", "<|end|>",     "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
+    "<|eom_id|>", "<EOT>",      "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
+};
+
+static const char *const end_keys[] = {
+    KEY("eot_token_id"),     KEY("eom_token_id"),     KEY("fim_pad_token_id"),
+    KEY("fim_rep_token_id"), KEY("fim_sep_token_id"),
+};
+
+static void mark_ends_by_text(struct tri_tokenizer *t)
+{
+    for (int32_t id = 0; id < t->vocabulary.count; id++)
+        for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++)
+            t->ends[id] |= reads(t->vocabulary.token[id], end_texts[i]);
+}
+
+static enum tri_status find_ends(struct tri_tokenizer *t, struct tri_error *e)
+{
+    if (!(t->ends = calloc((size_t)t->vocabulary.count, sizeof *t->ends)))
+        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %d tokens", tri_gguf_name(t->file),
+                        t->vocabulary.count);
+    mark_ends_by_text(t);
+    if (t->eos >= 0)
+        t->ends[t->eos] = true;
+    for (size_t i = 0; i < sizeof end_keys / sizeof *end_keys; i++) {
+        int32_t id;
+        if (read_id(t, end_keys[i], -1, &id, e) != TRI_OK)
+            return e->status;
+        if (id >= 0)
+            t->ends[id] = true;
+    }
+    return TRI_OK;
+}
+
+/* 11 where the file says nothing is llama.cpp's default for these vocabularies (it is Falcon's). */
+static enum tri_status read_specials(struct tri_tokenizer *t, struct tri_error *e)
+{
+    if (read_id(t, KEY("bos_token_id"), 11, &t->bos, e) != TRI_OK ||
+        read_id(t, KEY("eos_token_id"), 11, &t->eos, e) != TRI_OK ||
+        read_id(t, KEY("unknown_token_id"), -1, &t->bpe.unknown, e) != TRI_OK)
+        return e->status;
+    return find_ends(t, e);
+}
+
+/* -- the pre-tokenizer ----------------------------------------------------- */
+
+/* BitNet-b1.58-2B-4T's file lacks the name, and "default" would cut digits as the model never saw
+ * them. */
+static bool is_llama3(const struct tri_tokenizer *t)
+{
+    const struct tri_vocabulary *v = &t->vocabulary;
+    return v->count == 128256 && t->bos == 128000 && reads(v->token[128000], "<|begin_of_text|>");
+}
+
+static const char *assumed_name(struct tri_tokenizer *t)
+{
+    const char *name = is_llama3(t) ? "llama-bpe" : "default";
+    notify(t, "key " KEY("pre") " is absent: %s: text is cut as for \"%s\"",
+           is_llama3(t) ? "this is Llama 3's vocabulary" : "the vocabulary is not a known one",
+           name);
+    return name;
+}
+
+static enum tri_status choose_pretokenizer(struct tri_tokenizer *t, struct tri_error *e)
+{
+    struct tri_text name;
+    if (!tri_gguf_find(t->file, KEY("pre")))
+        name = text_of(assumed_name(t));
+    else if (tri_gguf_text(t->file, KEY("pre"), &name, e) != TRI_OK)
+        return e->status;
+    if (!(t->pre = tri_pretokenizer_find(name))) {
+        notify(
+            t,
+            "pre-tokenizer \"%.*s\" is not known: text is cut as for \"default\", which may differ "
+            "from what the model was trained on",
+            shown(name), name.at);
+        t->pre = tri_pretokenizer_find(text_of("default"));
+    }
+    t->splitter = tri_splitter_new(t->pre->expressions, e);
+    return t->splitter ? TRI_OK : e->status;
+}
+
+/* -- making ---------------------------------------------------------------- */
+
+static enum tri_status check_model(const struct tri_gguf *g, struct tri_error *e)
+{
+    struct tri_text name;
+    enum tri_status status = tri_gguf_text(g, KEY("model"), &name, e);
+    if (status != TRI_OK || reads(name, "gpt2"))
+        return status;
+    return tri_fail(
+        e, TRI_UNSUPPORTED,
+        "%s: key " KEY("model") ": tokenizer \"%.*s\"%s is not supported; expected \"gpt2\" "
+                                "(byte-level BPE)",
+        tri_gguf_name(g), shown(name), name.at, reads(name, "llama") ? " (SentencePiece)" : "");
+}
+
+static enum tri_status read_all(struct tri_tokenizer *t, struct tri_error *e)
+{
+    if (check_model(t->file, e) != TRI_OK ||
+        tri_vocabulary_read(&t->vocabulary, t->file, e) != TRI_OK ||
+        tri_bpe_read(&t->bpe, &t->vocabulary, e) != TRI_OK ||
+        tri_specials_find(&t->specials, &t->vocabulary, e) != TRI_OK ||
+        read_specials(t, e) != TRI_OK || choose_pretokenizer(t, e) != TRI_OK ||
+        read_flag(t, KEY("add_bos_token"), t->pre->add_bos, &t->add_bos, e) != TRI_OK ||
+        read_flag(t, KEY("add_eos_token"), false, &t->add_eos, e) != TRI_OK)
+        return e->status;
+    if (t->bpe.skipped)
+        notify(t, "%zu of %zu merges are of texts that are no tokens and are ignored",
+               t->bpe.skipped, t->bpe.merges);
+    return TRI_OK;
+}
+
+struct tri_tokenizer *tri_tokenizer_new(const struct tri_gguf *g, struct tri_error *e)
+{
+    struct tri_tokenizer *t = calloc(1, sizeof *t);
+    if (!t) {
+        tri_fail(e, TRI_NO_MEMORY, "%s: no memory for a tokenizer", tri_gguf_name(g));
+        return NULL;
+    }
+    t->file = g;
+    if (read_all(t, e) == TRI_OK)
+        return t;
+    tri_tokenizer_free(t);
+    return NULL;
+}
+
+void tri_tokenizer_free(struct tri_tokenizer *t)
+{
+    if (!t)
+        return;
+    tri_splitter_free(t->splitter);
+    tri_specials_free(&t->specials);
+    tri_bpe_free(&t->bpe);
+    tri_vocabulary_free(&t->vocabulary);
+    free(t->ends);
+    free(t);
+}
+
+const char *tri_tokenizer_notice(const struct tri_tokenizer *t)
+{
+    return *t->notice ? t->notice : NULL;
+}
+
+/* -- text to ids ----------------------------------------------------------- */
+
+struct encoding {
+    const struct tri_tokenizer *tokenizer;
+    struct tri_ids *ids;
+};
+
+static enum tri_status encode_piece(void *arg, const char *piece, size_t size, struct tri_error *e)
+{
+    struct encoding *x = arg;
+    const struct tri_tokenizer *t = x->tokenizer;
+    int32_t id = t->pre->ignore_merges ? tri_vocabulary_find(&t->vocabulary, piece, size) : -1;
+    return id >= 0 ? tri_ids_add(x->ids, id, e) : tri_bpe_encode(&t->bpe, piece, size, x->ids, e);
+}
+
+static enum tri_status encode_fragments(const struct tri_tokenizer *t,
+                                        const struct tri_fragments *f, struct tri_ids *ids,
+                                        struct tri_error *e)
+{
+    struct encoding x = {t, ids};
+    enum tri_status status = TRI_OK;
+    for (size_t i = 0; i < f->count && status == TRI_OK; i++) {
+        struct tri_text text = f->at[i].text;
+        if (f->at[i].id >= 0)
+            status = tri_ids_add(ids, f->at[i].id, e);
+        else
+            status = tri_split(t->splitter, text.at, text.size, encode_piece, &x, e);
+    }
+    return status;
+}
+
+static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text text, int flags,
+                              struct tri_ids *ids, struct tri_error *e)
+{
+    struct tri_fragments fragments;
+    bool frame = flags & TRI_ADD_SPECIAL;
+    if (frame && tri_adds_bos(t) && tri_ids_add(ids, t->bos, e) != TRI_OK)
+        return e->status;
+    enum tri_status status =
+        tri_partition(&t->specials, text, flags & TRI_PARSE_SPECIAL, &fragments, e);
+    if (status == TRI_OK)
+        status = encode_fragments(t, &fragments, ids, e);
+    tri_fragments_free(&fragments);
+    if (status == TRI_OK && frame && t->add_eos && t->eos >= 0)
+        status = tri_ids_add(ids, t->eos, e);
+    return status;
+}
+
+enum tri_status tri_tokenize(const struct tri_tokenizer *t, const char *text, size_t size,
+                             int flags, struct tri_ids *ids, struct tri_error *e)
+{
+    size_t before = ids->count;
+    enum tri_status status = encode(t, (struct tri_text){size ? text : "", size}, flags, ids, e);
+    if (status != TRI_OK)
+        ids->count = before;
+    return status;
+}
+
+/* -- ids to text, and facts ------------------------------------------------ */
+
+static bool within(const struct tri_tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocabulary.count;
+}
+
+struct tri_text tri_token_bytes(const struct tri_tokenizer *t, int32_t id, bool special)
+{
+    if (!within(t, id) || (!special && tri_token_hidden(&t->vocabulary, id)))
+        return (struct tri_text){"", 0};
+    return t->vocabulary.token[id];
+}
+
+int32_t tri_vocabulary_size(const struct tri_tokenizer *t)
+{
+    return t->vocabulary.count;
+}
+
+int32_t tri_bos(const struct tri_tokenizer *t)
+{
+    return t->bos;
+}
+
+bool tri_adds_bos(const struct tri_tokenizer *t)
+{
+    return t->add_bos && t->bos >= 0;
+}
+
+bool tri_ends_generation(const struct tri_tokenizer *t, int32_t id)
+{
+    return within(t, id) && t->ends[id];
+}
