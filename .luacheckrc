@@ -1,6 +1,5 @@
-std = "min"
-max_line_length = 110
-files["tune"] = { std = "luajit" }
-files["bench"] = { std = "luajit" }
+std = "min+luajit"
+max_line_length = 120
+globals = { "setfenv" }
 files["tests/spec"] = { std = "luajit+busted" }
 exclude_files = { "build" }

@@ -48,7 +48,7 @@ local inner = { "load", "quad", "table", "word_table", "and", "shr", "xor", "sig
 local function operations(point, facts, said)
   local list = {}
   for _, word in ipairs(inner) do
-    local count = (said[word] or 0) / (point.u > 1 and point.u + 1 or 1)
+    local count = math.floor((said[word] or 0) / (point.u > 1 and point.u + 1 or 1))
     if count >= 1 then list[#list + 1] = ("%d %s"):format(count, word) end
   end
   local tokens = point.n and point.n > 1 and (", %d tokens"):format(point.n) or ""

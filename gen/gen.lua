@@ -39,13 +39,12 @@ local function print_kernel(words)
   if not isa then die(2, "a family wants an ISA\n" .. usage) end
   local point = space.defaults(family, isa)[1]
   if not point then die(4, ("%s is not offered on %s"):format(family, isa)) end
-  local given = {}
   for i = 3, #words do
     local key, value = words[i]:match("^(%a)=(%w+)$")
     local list = key and space.family(family).space[key]
     local known = false
     for _, v in ipairs(list or {}) do
-      if tostring(v) == value then point[key], known, given[key] = v, true, true end
+      if tostring(v) == value then point[key], known = v, true end
     end
     if not list then die(2, ("'%s': expected k=v with k one of %s"):format(words[i],
       table.concat(space.parameters(space.family(family)), " "))) end

@@ -42,7 +42,7 @@ function lut.layout_facts(text)
   local c, r = text:match("^(%a%d)r(%d+)$")
   local code = c and lut.codes[c]
   if not code then return nil end
-  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.g * code.groups, bytes = code.planes * r }
+  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.g * code.groups, bytes = code.planes * tonumber(r) }
   for key, value in pairs(code) do facts[key] = value end
   return facts
 end
@@ -59,7 +59,7 @@ end
 
 function lut.refuse(p, isa)
   local code = lut.codes[p.c]
-  local lanes = isa.bits / (code.word and 16 or 8)
+  local lanes = math.floor(isa.bits / (code.word and 16 or 8))
   local have = entries(p, isa)
   if not have or have < code.used then return "table too short" end
   if have >= 64 and code.index_bits == 4 then return "wastes the table" end
@@ -88,7 +88,7 @@ end
 
 function lut.bind(p, isa)
   local code = lut.codes[p.c]
-  local env = { B = isa.bits / 8, flush = flush(code), entries = entries(p, isa) }
+  local env = { B = math.floor(isa.bits / 8), flush = flush(code), entries = entries(p, isa) }
   for key, value in pairs(lut.layout_facts(lut.layout(p))) do env[key] = value end
   env.sign, env.word = code.sign or false, code.word or false
   env.table_bytes = 2 * env.entries * code.groups
@@ -105,7 +105,7 @@ end
 function lut.defaults(isa)
   local c = (isa.table_entries or 0) >= 64 and "l4" or isa.table_entries and "l2" or isa.word_entries and "w3"
   if not c then return {} end
-  local lanes = isa.bits / (c == "w3" and 16 or 8)
+  local lanes = math.floor(isa.bits / (c == "w3" and 16 or 8))
   local r = math.max(32, 2 * lanes)
   return { { c = c, r = r, m = 2 * lanes, u = 1, p = 32 } }
 end

@@ -33,7 +33,7 @@ end
 
 -- nil, or why the point makes no sense on the ISA.
 function mad.refuse(p, isa)
-  local lanes = isa.bits / 32
+  local lanes = math.floor(isa.bits / 32)
   if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
   local vectors = p.m / lanes
   if isa.dot16 and flush(isa, p.a) < 4 then return "int16 overflow" end
@@ -46,7 +46,7 @@ end
 
 -- Everything the template reads, and the facts for the kernel's record.
 function mad.bind(p, isa)
-  local env = { lanes = isa.bits / 32, flush = isa.dot16 and flush(isa, p.a) }
+  local env = { lanes = math.floor(isa.bits / 32), flush = isa.dot16 and flush(isa, p.a) }
   local per_step = 4 * (4 / p.a) * 254 * 4 ^ (p.a - 1)
   env.record = { form = "q8", table_bytes = 0, tokens = p.n,
     kmax = math.min(16 * math.floor(2147483647 / per_step), 8388480) }
@@ -55,14 +55,14 @@ end
 
 -- What runs untuned, for each number of tokens, on one layout.
 function mad.defaults(isa)
-  local lanes = isa.bits / 32
+  local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 2 * lanes)
   local a = isa.dot16 and 2 or isa.regs >= 32 and 4 or 1
-  local batch = math.max(1, math.min(2 * lanes, r) / lanes)
+  local batch = math.floor(math.min(2 * lanes, r) / lanes)
   local points = { { r = r, m = r == 16 and lanes or r, n = 1, a = a, u = 1, p = 64 } }
   for _, n in ipairs { 2, 4, 8, 16 } do
     local m = batch * lanes
-    while m > lanes and mad.refuse({ r = r, m = m, n = n, a = 1, u = 1, p = 0 }, isa) do m = m / 2 end
+    while m > lanes and mad.refuse({ r = r, m = m, n = n, a = 1, u = 1, p = 0 }, isa) do m = math.floor(m / 2) end
     local p = { r = r, m = m, n = n, a = 1, u = 1, p = 0 }
     if not mad.refuse(p, isa) then points[#points + 1] = p end
   end

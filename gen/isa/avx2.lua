@@ -1,7 +1,8 @@
 -- AVX2 with FMA and F16C, as in Haswell, Zen and everything since.
 return {
   name = "avx2", rank = 20, arch = "x86_64", cflags = "-mavx2 -mfma -mf16c", include = "<immintrin.h>",
-  detect = "tri_xcr0(6) && tri_cpuid(7, 0, TRI_EBX, 5) && tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",
+  detect = "tri_xcr0(6) && tri_cpuid(7, 0, TRI_EBX, 5) && "
+    .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",
   bits = 256, regs = 16,
 
   vec      = "__m256i",
@@ -71,7 +72,8 @@ static inline void spill(int32_t *s, __m256i lo, __m256i hi)
   half   = "_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)($1)))",
   halve  = "_mm_storeu_si128((__m128i *)($1), _mm256_cvtps_ph($2, _MM_FROUND_TO_NEAREST_INT))",
   fint   = "_mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)($1)))",
-  pow2   = "_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256($1), _mm256_set1_epi32(127)), 23))",
+  pow2   = "_mm256_castsi256_ps(_mm256_slli_epi32("
+    .. "_mm256_add_epi32(_mm256_castps_si256($1), _mm256_set1_epi32(127)), 23))",
   low_bytes = "low_bytes($1, _mm256_castps_si256($2))",
   ftree  = "tree($1)",
   floats = [[

@@ -2,7 +2,8 @@
 return {
   like = "avx512vnni",
   name = "avx512vbmi", rank = 50,
-  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx2 -mfma -mf16c -mprefer-vector-width=512",
+  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx2 -mfma -mf16c "
+    .. "-mprefer-vector-width=512",
   detect = "tri_xcr0(0xe6) && tri_cpuid(7, 0, TRI_EBX, 16) && tri_cpuid(7, 0, TRI_EBX, 30) && "
     .. "tri_cpuid(7, 0, TRI_EBX, 31) && tri_cpuid(7, 0, TRI_ECX, 11) && tri_cpuid(7, 0, TRI_ECX, 1) && "
     .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",

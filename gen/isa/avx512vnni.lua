@@ -75,7 +75,8 @@ static inline void word_spill(int32_t *s, __m512i v)
   half   = "_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)($1)))",
   halve  = "_mm256_storeu_si256((__m256i *)($1), _mm512_cvtps_ph($2, _MM_FROUND_TO_NEAREST_INT))",
   fint   = "_mm512_cvtepi32_ps(_mm512_loadu_si512($1))",
-  pow2   = "_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512($1), _mm512_set1_epi32(127)), 23))",
+  pow2   = "_mm512_castsi512_ps(_mm512_slli_epi32("
+    .. "_mm512_add_epi32(_mm512_castps_si512($1), _mm512_set1_epi32(127)), 23))",
   low_bytes = "_mm_storeu_si128((__m128i *)($1), _mm512_cvtepi32_epi8(_mm512_castps_si512($2)))",
   ftree  = "tree($1)",
   floats = [[

@@ -1,0 +1,196 @@
+/* Owns: the comparison of a kernel with the oracle. */
+#define _GNU_SOURCE
+#include "kernels/verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+uint64_t tri_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* -- memory that ends at a page nobody may touch ------------------------------------------------------ */
+
+struct guarded {
+    char *base, *at;
+    size_t whole, bytes;
+};
+
+enum { CANARY = 0x5a };
+
+/* `bytes` that end at a guard page and begin behind one (and a few canaries, to keep the end exact). */
+static bool guard(struct guarded *g, size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t pages = (bytes + page - 1) / page * page + page;
+    *g = (struct guarded){.whole = pages + 2 * page, .bytes = bytes};
+    char *base = mmap(NULL, g->whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED)
+        return false;
+    mprotect(base, page, PROT_NONE);
+    mprotect(base + g->whole - page, page, PROT_NONE);
+    g->base = base;
+    g->at = base + g->whole - page - bytes;
+    memset(base + page, CANARY, pages);
+    return true;
+}
+
+static void release(struct guarded *g)
+{
+    if (g->base)
+        munmap(g->base, g->whole);
+}
+
+/* -- one case ------------------------------------------------------------------------------------------- */
+
+struct bench {
+    int m, k, kp, tiles;
+    size_t tile_bytes;
+    int8_t *trits;                     /* [m][k] */
+    int32_t *want;                     /* [tokens][m] */
+    struct guarded packed, x, table, y; /* x is [tokens][kp] int8, table what prepare made of it */
+    int32_t sums[64];
+};
+
+static int8_t trit(enum tri_pattern p, size_t i, uint64_t *seed)
+{
+    switch (p) {
+    case TRI_RANDOM: return (int8_t)(tri_random(seed) % 3) - 1;
+    case TRI_OPPOSED: return -1;
+    case TRI_ALTERNATE: return i % 2 ? -1 : 1;
+    default: return 1;
+    }
+}
+
+static int8_t activation(enum tri_pattern p, int i, uint64_t *seed)
+{
+    switch (p) {
+    case TRI_RANDOM: return (int8_t)((int)(tri_random(seed) % 255) - 127);
+    case TRI_LOWEST: return -127;
+    case TRI_ALTERNATE: return i % 2 ? -127 : 127;
+    default: return 127;
+    }
+}
+
+static bool allocate(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l)
+{
+    const size_t tokens = (size_t)kernel->tokens;
+    b->trits = malloc((size_t)b->m * (size_t)b->k);
+    b->want = malloc(tokens * (size_t)b->m * sizeof(int32_t));
+    return b->trits && b->want && guard(&b->packed, (size_t)b->tiles * b->tile_bytes + 64) &&
+           guard(&b->x, tokens * (size_t)b->kp) &&
+           guard(&b->table, (size_t)(b->kp / l->kstep) * (size_t)kernel->table_bytes) &&
+           guard(&b->y, tokens * (size_t)b->m * sizeof(int32_t));
+}
+
+static void fill(struct bench *b, const struct tri_kernel *kernel, const struct tri_case *c)
+{
+    uint64_t seed = c->seed;
+    for (int m = 0; m < b->m; m++)
+        for (int i = 0; i < b->k; i++)
+            b->trits[(size_t)m * (size_t)b->k + (size_t)i] = trit(c->pattern, (size_t)i, &seed);
+    memset(b->x.at, 0, b->x.bytes);
+    for (int t = 0; t < kernel->tokens; t++) {
+        int8_t *x = (int8_t *)b->x.at + (size_t)t * (size_t)b->kp;
+        b->sums[t] = 0;
+        for (int i = 0; i < b->k; i++)
+            b->sums[t] += x[i] = activation(c->pattern, i, &seed);
+    }
+    tri_ref_matmul(b->trits, 0, b->m, b->k, (int8_t *)b->x.at, (size_t)b->kp, kernel->tokens, b->want,
+                   (size_t)b->m);
+}
+
+/* Packs the matrix and unpacks it again: the padding must be zero and the rest what went in. */
+static enum tri_status pack(struct bench *b, const struct tri_layout *l, struct tri_error *e)
+{
+    int8_t *back = malloc((size_t)l->rows * (size_t)b->kp);
+    enum tri_status status = back ? TRI_OK : tri_fail(e, TRI_NO_MEMORY, "%s: no memory to unpack", l->name);
+    for (int tile = 0; status == TRI_OK && tile < b->tiles; tile++) {
+        const int row = tile * l->rows, rows = b->m - row < l->rows ? b->m - row : l->rows;
+        const int8_t *in = b->trits + (size_t)row * (size_t)b->k;
+        uint8_t *out = (uint8_t *)b->packed.at + (size_t)tile * b->tile_bytes;
+        l->pack(in, (size_t)b->k, rows, b->k, b->kp, out);
+        l->unpack(out, b->kp, back, (size_t)b->kp);
+        for (int r = 0; r < l->rows && status == TRI_OK; r++)
+            for (int i = 0; i < b->kp; i++) {
+                const int8_t want = r < rows && i < b->k ? in[(size_t)r * (size_t)b->k + (size_t)i] : 0;
+                const int8_t found = back[(size_t)r * (size_t)b->kp + (size_t)i];
+                if (want != found) {
+                    status = tri_fail(e, TRI_WRONG, "layout %s: row %d column %d packed as %d, not %d", l->name,
+                                      row + r, i, found, want);
+                    break;
+                }
+            }
+    }
+    free(back);
+    return status;
+}
+
+/* Two spans of rows, as two threads would: the first ends at a tile, the second at M. */
+static void compute(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l)
+{
+    const void *x = b->x.at;
+    size_t ldx = (size_t)b->kp;
+    if (kernel->prepare) {
+        const int half = b->kp / l->kstep / 2 * l->kstep;
+        kernel->prepare((const int8_t *)b->x.at, half, b->kp, (uint8_t *)b->table.at);
+        kernel->prepare((const int8_t *)b->x.at, 0, half, (uint8_t *)b->table.at);
+        x = b->table.at;
+        ldx = b->table.bytes;
+    }
+    const int split = b->tiles / 2 * l->rows;
+    int32_t *y = (int32_t *)b->y.at;
+    const uint8_t *w = (const uint8_t *)b->packed.at;
+    kernel->run(w, split, b->m, b->kp, x, ldx, b->sums, y + split, (size_t)b->m);
+    if (split)
+        kernel->run(w, 0, split, b->kp, x, ldx, b->sums, y, (size_t)b->m);
+}
+
+static enum tri_status compare(const struct bench *b, const struct tri_kernel *kernel, const struct tri_case *c,
+                               struct tri_error *e)
+{
+    const int32_t *y = (const int32_t *)b->y.at;
+    for (int t = 0; t < kernel->tokens; t++)
+        for (int m = 0; m < b->m; m++) {
+            const size_t i = (size_t)t * (size_t)b->m + (size_t)m;
+            if (y[i] != b->want[i])
+                return tri_fail(e, TRI_WRONG, "%s: %dx%d pattern %d seed %llu: y[%d][%d] is %d, not %d", kernel->name,
+                                b->m, b->k, (int)c->pattern, (unsigned long long)c->seed, t, m, y[i], b->want[i]);
+        }
+    const long page = sysconf(_SC_PAGESIZE);
+    for (const char *p = b->y.base + page; p < b->y.at; p++)
+        if (*p != CANARY)
+            return tri_fail(e, TRI_WRONG, "%s: wrote %td bytes before y", kernel->name, b->y.at - p);
+    return TRI_OK;
+}
+
+enum tri_status tri_verify(const struct tri_kernel *kernel, const struct tri_layout *layout,
+                           const struct tri_case *c, struct tri_error *e)
+{
+    struct bench b = {.m = c->m, .k = c->k, .kp = (c->k + layout->kstep - 1) / layout->kstep * layout->kstep};
+    if (b.kp > kernel->kmax)
+        return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, b.kp, kernel->kmax);
+    b.tiles = (b.m + layout->rows - 1) / layout->rows;
+    b.tile_bytes = (size_t)(b.kp / layout->kstep) * (size_t)layout->bytes;
+    enum tri_status status;
+    if (!allocate(&b, kernel, layout)) {
+        status = tri_fail(e, TRI_NO_MEMORY, "%s: no memory to check %dx%d", kernel->name, c->m, c->k);
+    } else {
+        fill(&b, kernel, c);
+        status = pack(&b, layout, e);
+        if (status == TRI_OK) {
+            compute(&b, kernel, layout);
+            status = compare(&b, kernel, c, e);
+        }
+    }
+    release(&b.packed), release(&b.x), release(&b.table), release(&b.y);
+    free(b.trits);
+    free(b.want);
+    return status;
+}
