@@ -4,6 +4,7 @@ local lt = require "lt"
 local space = require "space"
 local name = require "name"
 local hash = require "hash"
+local tidy = require "tidy"
 
 local emit = {}
 
@@ -11,11 +12,15 @@ local function template(file) return space.root .. "templates/" .. file end
 
 local function render(file, env) return lt.file(template(file), env) end
 
+-- expression + n, as one would write it.
+local function plus(expression, n) return n == 0 and expression or ("%s + %d"):format(expression, n) end
+
 -- Template errors name the file as the project does, wherever it lies.
 local function spell(file, env)
+  env.plus = plus
   local ok, text, said = pcall(render, file, env)
   if not ok then error((tostring(text):gsub("^.-templates/", "templates/")), 0) end
-  return text, said
+  return tidy(text), said
 end
 
 local helper_blocks = { "integers", "tables", "words", "floats" }

@@ -35,6 +35,11 @@ local function reader(text)
     return capture or text:sub(s, e)
   end
 
+  function self.sees(set)
+    self.skip()
+    return text:find("^" .. set, at) ~= nil
+  end
+
   function self.string()
     local open = self.take("[\"']")
     local out = {}
@@ -78,8 +83,8 @@ local function tables(r, depth)
 end
 
 function value(r, depth)
-  if r.take("%f[{]") then return tables(r, depth) end
-  if r.take("%f[\"']") then return r.string() end
+  if r.sees("{") then return tables(r, depth) end
+  if r.sees("[\"']") then return r.string() end
   local word = r.take("(true)%f[^%w_]") or r.take("(false)%f[^%w_]")
   if word then return word == "true" end
   local number = r.take("%-?%d+%.?%d*[eE]?[-+]?%d*")

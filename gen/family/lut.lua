@@ -94,7 +94,7 @@ function lut.bind(p, isa)
   env.table_bytes = 2 * env.entries * code.groups
   env.digits = digits(code, env.entries)
   local terms = {}
-  for d = 0, code.g - 1 do terms[#terms + 1] = ("digit%d[i] * q[j + %d]"):format(d, d) end
+  for d = 0, code.g - 1 do terms[#terms + 1] = ("digit%d[i] * q[j%s]"):format(d, d > 0 and " + " .. d or "") end
   env.terms = table.concat(terms, " + ")
   env.record = { form = ("lut%d%s"):format(env.entries, p.c), table_bytes = env.table_bytes, tokens = 1,
     kmax = 8388480 }
