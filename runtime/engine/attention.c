@@ -1,0 +1,131 @@
+/* Owns: what tokens know of each other. Leaves out who computes which head (forward.c). */
+#include "engine/attention.h"
+#include "base/math.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+/* -- cache -------------------------------------------------------------------------------------- */
+
+enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type,
+                              int layers, int context, int width, struct tri_error *e)
+{
+    size_t size = type == TRI_CACHE_F16 ? sizeof(uint16_t) : sizeof(float);
+    *c = (struct tri_cache){.type = type, .context = context, .width = (size_t)width};
+    c->data = tri_alloc((size_t)layers * (size_t)context, c->width * size, what, e);
+    return c->data ? TRI_OK : e->status;
+}
+
+static size_t cell(const struct tri_cache *c, int layer, int position, int column)
+{
+    return ((size_t)layer * (size_t)c->context + (size_t)position) * c->width + (size_t)column;
+}
+
+void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position,
+                   int column, const float *x, int n)
+{
+    size_t at = cell(c, layer, position, column);
+    if (c->type == TRI_CACHE_F16)
+        v->to_f16(x, (uint16_t *)c->data + at, n);
+    else
+        memcpy((float *)c->data + at, x, (size_t)n * sizeof *x);
+}
+
+/* -- rotary embedding --------------------------------------------------------------------------- */
+
+void tri_rope_frequencies(float theta, int dims, double *frequency)
+{
+    for (int i = 0; i < dims / 2; i++)
+        frequency[i] = tri_pow(theta, -2.0 * i / dims);
+}
+
+void tri_rope_angles(const double *frequency, int dims, int position, float *cosine, float *sine)
+{
+    for (int i = 0; i < dims / 2; i++) {
+        double s, c;
+        tri_sincos(position * frequency[i], &s, &c);
+        cosine[i] = (float)c;
+        sine[i] = (float)s;
+    }
+}
+
+void tri_rope(const struct tri_config *c, const float *cosine, const float *sine, float *x)
+{
+    int half = c->rope_dims / 2, step = c->family->neox ? 1 : 2, apart = c->family->neox ? half : 1;
+    for (int i = 0; i < half; i++, x += step) {
+        float a = x[0], b = x[apart];
+        x[0] = a * cosine[i] - b * sine[i];
+        x[apart] = a * sine[i] + b * cosine[i];
+    }
+}
+
+/* -- attention ---------------------------------------------------------------------------------- */
+
+/* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim); returns the greatest. */
+static float score(const struct tri_attention *a, const float *query, int from, int to, float *p)
+{
+    const float scale = 1.0f / sqrtf((float)a->head_dim);
+    float most = -INFINITY;
+    for (int i = from; i < to; i++, p++) {
+        size_t at = cell(a->keys, a->layer, i, a->column);
+        float dot = a->keys->type == TRI_CACHE_F16
+                        ? a->v->dot_f16((const uint16_t *)a->keys->data + at, query, a->head_dim)
+                        : a->v->dot_f32((const float *)a->keys->data + at, query, a->head_dim);
+        *p = dot * scale;
+        most = *p > most ? *p : most;
+    }
+    return most;
+}
+
+static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
+{
+    memset(out, 0, (size_t)a->head_dim * sizeof *out);
+    for (int i = from; i < to; i++, p++) {
+        size_t at = cell(a->values, a->layer, i, a->column);
+        if (a->values->type == TRI_CACHE_F16)
+            a->v->axpy_f16(*p, (const uint16_t *)a->values->data + at, out, a->head_dim);
+        else
+            a->v->axpy_f32(*p, (const float *)a->values->data + at, out, a->head_dim);
+    }
+}
+
+/* Unnormalised softmax over some positions: out = sum of exp(score - most) * value. */
+struct softmax {
+    float most, sum;
+    float *out;
+};
+
+static void block(const struct tri_attention *a, const float *query, int from, int to,
+                  struct softmax *s)
+{
+    float *p = a->scratch;
+    s->most = score(a, query, from, to, p);
+    s->sum = a->v->exp_sum(p, s->most, to - from);
+    mix(a, p, from, to, s->out);
+}
+
+/* What was gathered so far, and the next block, brought to the greater maximum and added. */
+static void join(const struct tri_attention *a, struct softmax *s, const struct softmax *next)
+{
+    float most = next->most > s->most ? next->most : s->most;
+    float old = (float)tri_exp((double)(s->most - most));
+    float new = (float)tri_exp((double)(next->most - most));
+    a->v->scale(old, s->out, a->head_dim);
+    a->v->axpy_f32(new, next->out, s->out, a->head_dim);
+    s->sum = s->sum * old + next->sum * new;
+    s->most = most;
+}
+
+void tri_attend(const struct tri_attention *a, const float *query, float *out)
+{
+    struct softmax all = {.out = out}, next = {.out = a->scratch + TRI_ATTENTION_BLOCK};
+    int end = a->position + 1;
+    for (int from = 0, to; from < end; from = to) {
+        to = end - from < TRI_ATTENTION_BLOCK ? end : from + TRI_ATTENTION_BLOCK;
+        block(a, query, from, to, from ? &next : &all);
+        if (from)
+            join(a, &all, &next);
+    }
+    a->v->scale(1.0f / all.sum, out, a->head_dim);
+}

@@ -1,0 +1,297 @@
+/* Owns: the order of the steps from token ids to logits, and who does what in them: all threads walk the
+ * same list, each with its share, and meet where a step reads what others wrote.
+ *
+ * A single token is the common case, and its norms are too short to share: every thread does them for itself,
+ * into buffers of its own, and no barrier is needed behind them. */
+#include "engine/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+struct pass {
+    struct tri_session *s;
+    const struct tri_model *model;
+    const struct tri_config *c;
+    const struct tri_vec *v;
+    const int32_t *ids;
+    int n, thread, threads;
+    bool solo;      /* one token: norms are every thread's own */
+    int from, to;   /* tokens whose norms this thread does */
+    float *scratch; /* of this thread, tri_forward_floats */
+    int32_t *sums;
+    struct tri_input input;
+};
+
+/* Apart by a cache line, since every thread writes its own. */
+enum { SOLO_STRIDE = 64 / sizeof(float) };
+
+static int widest(const struct tri_config *c)
+{
+    int heads = c->heads * c->head_dim, most = c->hidden > c->ffn ? c->hidden : c->ffn;
+    return heads > most ? heads : most;
+}
+
+size_t tri_forward_floats(const struct tri_config *c)
+{
+    size_t norms = 2 * (size_t)widest(c), attention = TRI_ATTENTION_BLOCK + (size_t)c->head_dim;
+    return norms > attention ? norms : attention;
+}
+
+static void sync(const struct pass *p)
+{
+    tri_pool_sync(p->s->pool);
+}
+
+static float *row(float *rows, int t, size_t ld)
+{
+    return rows + (size_t)t * ld;
+}
+
+/* -- norms and products ------------------------------------------------------------------------- */
+
+/* y = x / sqrt(mean(x^2) + eps) * weight */
+static void rms_norm(const struct pass *p, const float *x, const float *weight, int n, float *y)
+{
+    float squares = p->v->dot_f32(x, x, n);
+    if (!(squares < INFINITY))
+        atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
+    p->v->norm(x, 1.0f / sqrtf(squares / (float)n + p->c->norm_eps), weight, y, n);
+}
+
+/* Token t's input to matrix m: normed where a weight is given. */
+static void quantise(const struct pass *p, const struct tri_matrix *m, int t, const float *x,
+                     const float *weight)
+{
+    float *y = p->scratch;
+    if (weight)
+        rms_norm(p, x, weight, m->k, y);
+    tri_quantize(p->v, m, &p->input, t, weight ? y : x);
+}
+
+/* Behind the quantisation of all tokens: meet, and make the tables if the kernels want them. */
+static void ready(const struct pass *p, const struct tri_matrix *m)
+{
+    if (!p->solo)
+        sync(p);
+    if (m->plan.kernels[0]->prepare) {
+        tri_prepare(m, &p->input, p->n, p->thread, p->threads);
+        sync(p);
+    }
+}
+
+static void linear(const struct pass *p, const struct tri_matrix *m, float *out, size_t ld, bool add)
+{
+    const struct tri_output to = {.at = out, .ld = ld, .add = add};
+    ready(p, m);
+    tri_linear(p->v, m, &p->input, p->n, p->thread, p->threads, p->sums, &to);
+    sync(p);
+}
+
+/* -- attention ---------------------------------------------------------------------------------- */
+
+static void rotate(const struct pass *p, int t, float *head)
+{
+    size_t half = (size_t)p->c->rope_dims / 2;
+    tri_rope(p->c, row(p->s->cosine, t, half), row(p->s->sine, t, half), head);
+}
+
+/* Rotates queries in place; rotates keys and puts them and the values into the cache. */
+static void rotate_and_store(const struct pass *p, int layer)
+{
+    const struct tri_matrix *qkv = &p->model->layer[layer].matrix[TRI_ROLE_QKV];
+    const struct tri_session *s = p->s;
+    int heads = p->c->heads, each = heads + p->c->kv_heads, dim = p->c->head_dim, from, to;
+    tri_share(p->n * each, p->thread, p->threads, &from, &to);
+    for (int i = from; i < to; i++) {
+        int t = i / each, head = i % each, column = (head - heads) * dim;
+        float *wide = row(s->wide, t, s->ldw);
+        if (head < heads) {
+            rotate(p, t, wide + head * dim);
+            continue;
+        }
+        float *key = wide + qkv->part[1].row + column, *value = wide + qkv->part[2].row + column;
+        rotate(p, t, key);
+        tri_cache_put(&s->keys, p->v, layer, s->position + t, column, key, dim);
+        tri_cache_put(&s->values, p->v, layer, s->position + t, column, value, dim);
+    }
+    sync(p);
+}
+
+/* Heads of tokens are dealt out in turn, since later tokens look back on more. */
+static void attend(const struct pass *p, int layer)
+{
+    const struct tri_session *s = p->s;
+    int heads = p->c->heads, shared = heads / p->c->kv_heads, dim = p->c->head_dim;
+    for (int i = p->thread; i < p->n * heads; i += p->threads) {
+        int t = i / heads, head = i % heads;
+        const struct tri_attention a = {.v = p->v,
+                                        .keys = &s->keys,
+                                        .values = &s->values,
+                                        .layer = layer,
+                                        .position = s->position + t,
+                                        .column = head / shared * dim,
+                                        .head_dim = dim,
+                                        .scratch = p->scratch};
+        tri_attend(&a, row(s->wide, t, s->ldw) + head * dim,
+                   row(s->mixed, t, (size_t)heads * (size_t)dim) + head * dim);
+    }
+    sync(p);
+}
+
+static void attention(const struct pass *p, int layer)
+{
+    const struct tri_layer *w = &p->model->layer[layer];
+    const struct tri_matrix *qkv = &w->matrix[TRI_ROLE_QKV], *o = &w->matrix[TRI_ROLE_O];
+    size_t hidden = (size_t)p->c->hidden;
+    for (int t = p->from; t < p->to; t++)
+        quantise(p, qkv, t, row(p->s->x, t, hidden), w->attn_norm);
+    linear(p, qkv, p->s->wide, p->s->ldw, false);
+    rotate_and_store(p, layer);
+    attend(p, layer);
+    for (int t = p->from; t < p->to; t++)
+        quantise(p, o, t, row(p->s->mixed, t, (size_t)o->k), w->attn_sub_norm);
+    linear(p, o, p->s->x, hidden, true);
+}
+
+/* -- feed forward ------------------------------------------------------------------------------- */
+
+/* f = act(gate) * up */
+static void activate(const struct pass *p, const float *gate, const float *up, float *f)
+{
+    if (p->c->family->activation == TRI_RELU2)
+        p->v->relu2_mul(gate, up, f, p->c->ffn);
+    else
+        p->v->silu_mul(gate, up, f, p->c->ffn);
+}
+
+static void feed_forward(const struct pass *p, int layer)
+{
+    const struct tri_layer *w = &p->model->layer[layer];
+    const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP];
+    const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
+    size_t hidden = (size_t)p->c->hidden;
+    for (int t = p->from; t < p->to; t++)
+        quantise(p, gate_up, t, row(p->s->x, t, hidden), w->ffn_norm);
+    linear(p, gate_up, p->s->wide, p->s->ldw, false);
+    for (int t = p->from; t < p->to; t++) {
+        const float *wide = row(p->s->wide, t, p->s->ldw);
+        float *f = p->scratch + widest(p->c);
+        activate(p, wide, wide + gate_up->part[1].row, f);
+        quantise(p, down, t, f, w->ffn_sub_norm);
+    }
+    linear(p, down, p->s->x, hidden, true);
+}
+
+/* -- both ends ---------------------------------------------------------------------------------- */
+
+static void embed(const struct pass *p, int t)
+{
+    const struct tri_tensor *e = p->model->embedding;
+    size_t half = (size_t)p->c->rope_dims / 2;
+    e->encoding->floats(e, p->ids[t], row(p->s->x, t, (size_t)p->c->hidden));
+    tri_rope_angles(p->s->frequency, p->c->rope_dims, p->s->position + t,
+                    row(p->s->cosine, t, half), row(p->s->sine, t, half));
+}
+
+/* logits = head . h, for n tokens at once */
+static void project(const struct pass *p, const float *h, int n)
+{
+    const struct tri_tensor *head = p->model->head;
+    size_t hidden = (size_t)p->c->hidden;
+    bool half = head->encoding->block_bytes == sizeof(uint16_t);
+    int from, to;
+    tri_share(p->c->vocab, p->thread, p->threads, &from, &to);
+    for (int i = from; i < to; i++) {
+        const void *w = head->data + (size_t)i * hidden * (size_t)head->encoding->block_bytes;
+        for (int t = 0; t < n; t++)
+            p->s->logits[(size_t)t * (size_t)p->c->vocab + (size_t)i] =
+                half ? p->v->dot_f16(w, h + (size_t)t * hidden, p->c->hidden)
+                     : p->v->dot_f32(w, h + (size_t)t * hidden, p->c->hidden);
+    }
+}
+
+/* Logits of tokens [first, first + n); a single one is normed by every thread for itself. */
+static void head(const struct pass *p, int first, int n)
+{
+    size_t hidden = (size_t)p->c->hidden;
+    float *h = n == 1 ? p->scratch : p->s->last;
+    int from = 0, to = 1;
+    if (n > 1)
+        tri_share(n, p->thread, p->threads, &from, &to);
+    for (int t = from; t < to; t++)
+        rms_norm(p, row(p->s->x, first + t, hidden), p->model->output_norm, p->c->hidden,
+                 row(h, t, hidden));
+    if (n > 1)
+        sync(p);
+    project(p, h, n);
+}
+
+/* -- the pass ----------------------------------------------------------------------------------- */
+
+struct job {
+    struct tri_session *s;
+    const int32_t *ids;
+    int n, head_from, head_n;
+};
+
+static struct pass begin(const struct job *job, int thread, int threads)
+{
+    struct tri_session *s = job->s;
+    struct pass p = {.s = s,
+                     .model = s->model,
+                     .c = &s->model->config,
+                     .v = s->vec,
+                     .ids = job->ids,
+                     .n = job->n,
+                     .thread = thread,
+                     .threads = threads,
+                     .solo = job->n == 1,
+                     .scratch = s->floats + (size_t)thread * s->floats_each,
+                     .sums = s->sums + (size_t)thread * s->sums_each,
+                     .input = s->input};
+    if (p.solo) {
+        p.to = 1;
+        p.input.q += (size_t)thread * p.input.ldq;
+        p.input.s += (size_t)thread * SOLO_STRIDE;
+        p.input.sum += (size_t)thread * SOLO_STRIDE;
+    } else {
+        tri_share(p.n, thread, threads, &p.from, &p.to);
+    }
+    return p;
+}
+
+static void forward(void *arg, int thread, int threads)
+{
+    const struct job *job = arg;
+    const struct pass p = begin(job, thread, threads);
+    for (int t = p.from; t < p.to; t++)
+        if (!p.solo || thread == 0)
+            embed(&p, t);
+    if (p.solo)
+        sync(&p);
+    for (int layer = 0; layer < p.c->layers; layer++) {
+        attention(&p, layer);
+        feed_forward(&p, layer);
+    }
+    if (job->head_n)
+        head(&p, job->head_from, job->head_n);
+}
+
+static void head_only(void *arg, int thread, int threads)
+{
+    const struct job *job = arg;
+    const struct pass p = begin(job, thread, threads);
+    head(&p, job->head_from, job->head_n);
+}
+
+void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits)
+{
+    struct job job = {.s = s, .ids = ids, .n = n, .head_from = n - 1, .head_n = logits};
+    tri_pool_run(s->pool, forward, &job);
+}
+
+void tri_forward_head(struct tri_session *s, int from, int n)
+{
+    struct job job = {.s = s, .n = n, .head_from = from, .head_n = n};
+    tri_pool_run(s->pool, head_only, &job);
+}

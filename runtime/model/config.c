@@ -1,0 +1,238 @@
+/* Owns: the families of models as a table, and the configuration of a file with every check that needs no
+ * tensor. Leaves out the weights (load.c). */
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct tri_family families[] = {
+    /* arch           sub_norms neox   activation */
+    {"bitnet-b1.58", true, true, TRI_RELU2},
+    {"bitnet-25", true, true, TRI_RELU2},
+    {"bitnet", true, true, TRI_SILU},
+    {"llama", false, false, TRI_SILU},
+};
+enum { FAMILIES = sizeof families / sizeof families[0] };
+
+/* Far above every known model, low enough that products of two fit an int. */
+enum {
+    MAX_LAYERS = 1024,
+    MAX_HEADS = 1024,
+    MAX_HEAD_DIM = 1024,
+    MAX_WIDTH = 1 << 18,
+    MAX_VOCAB = 1 << 24,
+    MAX_CONTEXT = 1 << 24,
+};
+
+struct reader {
+    const struct tri_gguf *g;
+    const char *arch;
+    char key[128];
+};
+
+static const struct tri_gguf_key *find(struct reader *r, const char *name)
+{
+    snprintf(r->key, sizeof r->key, "%s.%s", r->arch, name);
+    return tri_gguf_find(r->g, r->key);
+}
+
+static enum tri_status read_int(struct reader *r, const char *name, int most, int *value,
+                                struct tri_error *e)
+{
+    uint64_t found;
+    find(r, name);
+    if (tri_gguf_uint(r->g, r->key, &found, e) != TRI_OK)
+        return e->status;
+    if (found < 1 || found > (uint64_t)most)
+        return tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected 1 to %d, found %llu",
+                        tri_gguf_name(r->g), r->key, most, (unsigned long long)found);
+    *value = (int)found;
+    return TRI_OK;
+}
+
+static enum tri_status read_int_or(struct reader *r, const char *name, int most, int otherwise,
+                                   int *value, struct tri_error *e)
+{
+    *value = otherwise;
+    return find(r, name) ? read_int(r, name, most, value, e) : TRI_OK;
+}
+
+static enum tri_status read_positive(struct reader *r, const char *name, float *value,
+                                     struct tri_error *e)
+{
+    find(r, name);
+    if (tri_gguf_float(r->g, r->key, value, e) != TRI_OK)
+        return e->status;
+    if (!isfinite(*value) || !(*value > 0))
+        return tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected a finite number above 0, found %g",
+                        tri_gguf_name(r->g), r->key, *value);
+    return TRI_OK;
+}
+
+/* -- family ------------------------------------------------------------------------------------ */
+
+static enum tri_status unknown_family(const struct tri_gguf *g, struct tri_text arch,
+                                      struct tri_error *e)
+{
+    char known[128] = "";
+    for (int i = 0; i < FAMILIES; i++) {
+        size_t n = strlen(known);
+        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", families[i].arch);
+    }
+    return tri_fail(e, TRI_UNSUPPORTED,
+                    "%s: key general.architecture: expected one of %s, found \"%.*s\"",
+                    tri_gguf_name(g), known, arch.size < 64 ? (int)arch.size : 64, arch.at);
+}
+
+static const struct tri_family *family_named(const char *arch, size_t size)
+{
+    for (int i = 0; i < FAMILIES; i++)
+        if (strlen(families[i].arch) == size && memcmp(families[i].arch, arch, size) == 0)
+            return &families[i];
+    return NULL;
+}
+
+/* One converter wrote the SiLU models of 24 and 26 layers (1bitLLM) under the name bitnet-b1.58, too. */
+static const struct tri_family *family_of(const char *arch, int layers)
+{
+    bool mislabelled = strcmp(arch, "bitnet-b1.58") == 0 && (layers == 24 || layers == 26);
+    const char *name = mislabelled ? "bitnet" : arch;
+    return family_named(name, strlen(name));
+}
+
+/* -- checks ------------------------------------------------------------------------------------ */
+
+static enum tri_status refuse(struct reader *r, const char *name, const char *expected,
+                              const char *found, struct tri_error *e)
+{
+    find(r, name);
+    return tri_fail(e, TRI_UNSUPPORTED, "%s: key %s: expected %s, found %s", tri_gguf_name(r->g),
+                    r->key, expected, found);
+}
+
+/* Scaling of the rotary embedding: "none", or "linear" by 1, which is the same. */
+static enum tri_status check_rope_scaling(struct reader *r, struct tri_error *e)
+{
+    struct tri_text type;
+    float factor = 1;
+    if (!find(r, "rope.scaling.type"))
+        return TRI_OK;
+    if (tri_gguf_text(r->g, r->key, &type, e) != TRI_OK)
+        return e->status;
+    if (type.size == 4 && memcmp(type.at, "none", 4) == 0)
+        return TRI_OK;
+    if (find(r, "rope.scaling.factor") && tri_gguf_float(r->g, r->key, &factor, e) != TRI_OK)
+        return e->status;
+    if (type.size == 6 && memcmp(type.at, "linear", 6) == 0 && factor == 1)
+        return TRI_OK;
+    return refuse(r, "rope.scaling.type", "none, or linear with factor 1", "another scaling", e);
+}
+
+static enum tri_status check_heads(struct reader *r, const struct tri_config *c,
+                                   struct tri_error *e)
+{
+    if (c->heads % c->kv_heads)
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: expected a number of heads that is a multiple of the key/value heads, "
+                        "found %s.attention.head_count %d and head_count_kv %d",
+                        tri_gguf_name(r->g), r->arch, c->heads, c->kv_heads);
+    if (c->heads * c->head_dim > MAX_WIDTH)
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected heads of at most %d values together, found %d x %d",
+                        tri_gguf_name(r->g), MAX_WIDTH, c->heads, c->head_dim);
+    if (c->rope_dims % 2 || c->rope_dims > c->head_dim)
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: key %s.rope.dimension_count: expected an even number up to the head "
+                        "size %d, found %d",
+                        tri_gguf_name(r->g), r->arch, c->head_dim, c->rope_dims);
+    return TRI_OK;
+}
+
+static enum tri_status check_whole(const struct tri_gguf *g, struct tri_error *e)
+{
+    uint64_t parts = 1;
+    if (!tri_gguf_find(g, "split.count"))
+        return TRI_OK;
+    if (tri_gguf_uint(g, "split.count", &parts, e) != TRI_OK)
+        return e->status;
+    if (parts > 1)
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "%s: expected a whole model, found one of %llu parts; merge them first",
+                        tri_gguf_name(g), (unsigned long long)parts);
+    return TRI_OK;
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+static enum tri_status read_heads(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    int value_dim;
+    if (read_int(r, "attention.head_count", MAX_HEADS, &c->heads, e) != TRI_OK ||
+        read_int_or(r, "attention.head_count_kv", MAX_HEADS, c->heads, &c->kv_heads, e) != TRI_OK)
+        return e->status;
+    if (!find(r, "attention.key_length") && c->hidden % c->heads)
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: expected %s.embedding_length to be a multiple of the %d heads, found %d",
+                        tri_gguf_name(r->g), r->arch, c->heads, c->hidden);
+    if (read_int_or(r, "attention.key_length", MAX_HEAD_DIM, c->hidden / c->heads, &c->head_dim,
+                    e) != TRI_OK ||
+        read_int_or(r, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) != TRI_OK)
+        return e->status;
+    if (value_dim != c->head_dim)
+        return refuse(r, "attention.value_length", "the same as key_length", "another length", e);
+    if (c->head_dim > MAX_HEAD_DIM)
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected heads of at most %d values, found %d",
+                        tri_gguf_name(r->g), MAX_HEAD_DIM, c->head_dim);
+    if (read_int_or(r, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dims, e) != TRI_OK)
+        return e->status;
+    return check_heads(r, c, e);
+}
+
+static enum tri_status read_vocab(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    const struct tri_gguf_key *tokens = tri_gguf_find(r->g, "tokenizer.ggml.tokens");
+    if (find(r, "vocab_size") || !tokens || tokens->type != TRI_ARRAY)
+        return read_int(r, "vocab_size", MAX_VOCAB, &c->vocab, e);
+    if (tokens->count < 1 || tokens->count > MAX_VOCAB)
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: key tokenizer.ggml.tokens: expected 1 to %d tokens, found %llu",
+                        tri_gguf_name(r->g), MAX_VOCAB, (unsigned long long)tokens->count);
+    c->vocab = (int)tokens->count;
+    return TRI_OK;
+}
+
+static enum tri_status read_sizes(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    if (read_int(r, "block_count", MAX_LAYERS, &c->layers, e) != TRI_OK ||
+        read_int(r, "context_length", MAX_CONTEXT, &c->context, e) != TRI_OK ||
+        read_int(r, "embedding_length", MAX_WIDTH, &c->hidden, e) != TRI_OK ||
+        read_int(r, "feed_forward_length", MAX_WIDTH, &c->ffn, e) != TRI_OK)
+        return e->status;
+    return read_heads(r, c, e);
+}
+
+static enum tri_status read_floats(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    c->rope_theta = 10000;
+    if (find(r, "rope.freq_base") && read_positive(r, "rope.freq_base", &c->rope_theta, e) != TRI_OK)
+        return e->status;
+    return read_positive(r, "attention.layer_norm_rms_epsilon", &c->norm_eps, e);
+}
+
+enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, struct tri_error *e)
+{
+    struct tri_text arch;
+    if (check_whole(g, e) != TRI_OK ||
+        tri_gguf_text(g, "general.architecture", &arch, e) != TRI_OK)
+        return e->status;
+    const struct tri_family *family = family_named(arch.at, arch.size);
+    if (!family)
+        return unknown_family(g, arch, e);
+    struct reader r = {.g = g, .arch = family->arch};
+    *c = (struct tri_config){0};
+    if (read_sizes(&r, c, e) != TRI_OK || read_vocab(&r, c, e) != TRI_OK ||
+        read_floats(&r, c, e) != TRI_OK || check_rope_scaling(&r, e) != TRI_OK)
+        return e->status;
+    c->family = family_of(family->arch, c->layers);
+    return TRI_OK;
+}
