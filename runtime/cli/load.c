@@ -1,0 +1,101 @@
+/* Owns: opening a model with all that running it takes, and closing it again, whole or in part. */
+#include "cli/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void notice(const char *text)
+{
+    if (text)
+        fprintf(stderr, "tritune: %s\n", text);
+}
+
+enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
+{
+    size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
+    l->gguf = l->model ? tri_gguf_open(l->model, e)
+                       : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
+    if (!l->gguf)
+        return e->status;
+    l->tokenizer = tri_tokenizer_new(l->gguf, e);
+    if (!l->tokenizer)
+        return e->status;
+    notice(tri_tokenizer_notice(l->tokenizer));
+    return TRI_OK;
+}
+
+/* -- options ------------------------------------------------------------------------------------ */
+
+static enum tri_status read_cache(const char *option, const char *name, enum tri_cache_type *type,
+                                  struct tri_error *e)
+{
+    *type = name && strcmp(name, "f16") == 0 ? TRI_CACHE_F16 : TRI_CACHE_F32;
+    if (!name || *type == TRI_CACHE_F16 || strcmp(name, "f32") == 0)
+        return TRI_OK;
+    return tri_fail(e, TRI_USAGE, "option %s: expected f32 or f16, found \"%s\"", option, name);
+}
+
+static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error *e)
+{
+    const char *variable = getenv("TRI_ISA");
+    bool option = l->isa != NULL;
+    if (tri_dispatch_limit(option ? l->isa : variable, e) != TRI_OK)
+        return tri_fail_in(e, option ? "option --isa" : "variable TRI_ISA");
+    notice(tri_dispatch_notice());
+    return TRI_OK;
+}
+
+/* -- opening ------------------------------------------------------------------------------------ */
+
+/* Ids without a row in the embedding could not be fed. */
+static enum tri_status check_vocabulary(const struct tri_load *l, struct tri_error *e)
+{
+    int rows = l->weights->config.vocab, tokens = tri_vocabulary_size(l->tokenizer);
+    if (tokens <= rows)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE,
+                    "%s: expected an embedding for each of the %d tokens, found %d rows",
+                    tri_gguf_name(l->gguf), tokens, rows);
+}
+
+static enum tri_status open_weights(struct tri_load *l, struct tri_error *e)
+{
+    l->pool = tri_pool_new(l->threads ? l->threads : tri_cores(), e);
+    if (!l->pool)
+        return e->status;
+    l->weights = tri_model_load(l->gguf, l->pool, e);
+    return l->weights ? check_vocabulary(l, e) : e->status;
+}
+
+static enum tri_status open_session(struct tri_load *l, struct tri_error *e)
+{
+    struct tri_session_options o = {.context = l->context, .ubatch = l->ubatch};
+    if (read_cache("-ctk", l->cache_k, &o.cache_k, e) != TRI_OK ||
+        read_cache("-ctv", l->cache_v, &o.cache_v, e) != TRI_OK)
+        return e->status;
+    l->session = tri_session_new(l->weights, l->pool, &o, e);
+    if (!l->session)
+        return e->status;
+    if (l->context > l->weights->config.context)
+        fprintf(stderr, "tritune: a context of %d is more than the %d this model was made for\n",
+                l->context, l->weights->config.context);
+    return TRI_OK;
+}
+
+enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e)
+{
+    if (limit_kernels(l, e) != TRI_OK || tri_load_text(l, e) != TRI_OK ||
+        open_weights(l, e) != TRI_OK)
+        return e->status;
+    return open_session(l, e);
+}
+
+void tri_load_close(struct tri_load *l)
+{
+    tri_session_free(l->session);
+    tri_model_free(l->weights);
+    tri_pool_free(l->pool);
+    tri_tokenizer_free(l->tokenizer);
+    tri_gguf_close(l->gguf);
+}

@@ -1,0 +1,330 @@
+/* `tritune run`: continues a prompt, streaming the text as it comes. */
+#define _GNU_SOURCE
+#include "base/memory.h"
+#include "cli/interrupt.h"
+#include "cli/load.h"
+#include "engine/sampler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct options {
+    struct tri_load load;
+    struct tri_sampling sampling;
+    const char *prompt, *file, *seed;
+    int predict;
+    bool no_display, escape, no_escape;
+};
+
+struct bytes {
+    char *at;
+    size_t count, room;
+};
+
+enum { FEED = 512 }; /* tokens between two looks at Ctrl-C */
+
+/* -- prompt ------------------------------------------------------------------------------------- */
+
+static enum tri_status add(struct bytes *b, const char *at, size_t count, struct tri_error *e)
+{
+    if (b->room - b->count < count) {
+        size_t room = 2 * b->room + count;
+        char *grown = realloc(b->at, room);
+        if (!grown)
+            return tri_fail(e, TRI_NO_MEMORY, "text: no memory for %zu bytes", room);
+        b->at = grown;
+        b->room = room;
+    }
+    if (count)
+        memcpy(b->at + b->count, at, count);
+    b->count += count;
+    return TRI_OK;
+}
+
+static int hex(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 32) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* What \x stands for at in[0..size), its length in *length; an unknown one stands for itself. */
+static char unescape(const char *in, size_t size, size_t *length)
+{
+    static const char from[] = "nrt\"'\\", to[] = "\n\r\t\"'\\";
+    *length = 2;
+    if (in[1] == 'x' && size >= 4 && hex(in[2]) >= 0 && hex(in[3]) >= 0) {
+        *length = 4;
+        return (char)(16 * hex(in[2]) + hex(in[3]));
+    }
+    const char *found = in[1] ? strchr(from, in[1]) : NULL;
+    if (found)
+        return to[found - from];
+    *length = 1;
+    return in[0];
+}
+
+static void unescape_all(struct bytes *b)
+{
+    size_t out = 0, length;
+    for (size_t in = 0; in < b->count; in += length) {
+        bool escape = b->at[in] == '\\' && in + 1 < b->count;
+        length = 1;
+        b->at[out++] = escape ? unescape(b->at + in, b->count - in, &length) : b->at[in];
+    }
+    b->count = out;
+}
+
+/* A file's text loses one newline at its end: an editor put it there. */
+static enum tri_status read_file(const char *path, struct bytes *text, struct tri_error *e)
+{
+    struct tri_map map;
+    if (tri_map_open(&map, path, e) != TRI_OK)
+        return e->status;
+    size_t size = map.size - (map.data[map.size - 1] == '\n');
+    enum tri_status status = add(text, (const char *)map.data, size, e);
+    tri_map_close(&map);
+    return status;
+}
+
+static enum tri_status read_prompt(const struct options *o, struct bytes *text, struct tri_error *e)
+{
+    enum tri_status status =
+        o->file ? read_file(o->file, text, e) : add(text, o->prompt, strlen(o->prompt), e);
+    if (status == TRI_OK && !o->no_escape)
+        unescape_all(text);
+    return status;
+}
+
+static enum tri_status check_prompt(const struct options *o, const struct tri_ids *ids,
+                                    struct tri_error *e)
+{
+    int context = tri_session_context(o->load.session);
+    if (ids->count == 0)
+        return tri_fail(e, TRI_USAGE,
+                        "the prompt is empty, and this vocabulary puts nothing in front of it; "
+                        "give some text (-p)");
+    if (ids->count > (size_t)context)
+        return tri_fail(e, TRI_FAILED,
+                        "the prompt has %zu tokens, more than the context of %d; use a greater one "
+                        "(-c) or less text",
+                        ids->count, context);
+    return TRI_OK;
+}
+
+/* -- streaming ---------------------------------------------------------------------------------- */
+
+/* Prints what is whole UTF-8 and keeps the rest for the next token; at the end everything. */
+static void print(struct bytes *pending, bool end)
+{
+    size_t n = end ? pending->count : tri_utf8_whole(pending->at, pending->count);
+    if (n) {
+        fwrite(pending->at, 1, n, stdout);
+        fflush(stdout);
+        memmove(pending->at, pending->at + n, pending->count - n);
+        pending->count -= n;
+    }
+}
+
+struct story {
+    const struct options *o;
+    struct tri_sampler *sampler;
+    struct bytes pending;
+    int prompt, decoded; /* tokens */
+    double prompt_seconds, decode_seconds;
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, const float **logits,
+                                   struct tri_error *e)
+{
+    double start = seconds();
+    s->prompt = (int)ids->count;
+    for (int at = 0, n; at < s->prompt; at += n) {
+        n = s->prompt - at < FEED ? s->prompt - at : FEED;
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        if (tri_session_feed(s->o->load.session, ids->at + at, n, logits, e) != TRI_OK)
+            return e->status;
+        for (int i = 0; i < n; i++)
+            tri_sampler_accept(s->sampler, ids->at[at + i]);
+    }
+    s->prompt_seconds = seconds() - start;
+    return TRI_OK;
+}
+
+static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *e)
+{
+    struct tri_text t = tri_token_bytes(s->o->load.tokenizer, id, false);
+    s->decoded++;
+    tri_sampler_accept(s->sampler, id);
+    if (add(&s->pending, t.at, t.size, e) != TRI_OK)
+        return e->status;
+    print(&s->pending, false);
+    return TRI_OK;
+}
+
+/* Draws and feeds until the end of generation, -n tokens, a full context, or Ctrl-C. */
+static enum tri_status continue_story(struct story *s, const float *logits, struct tri_error *e)
+{
+    struct tri_session *session = s->o->load.session;
+    int context = tri_session_context(session);
+    double start = seconds();
+    enum tri_status status = TRI_OK;
+    while (status == TRI_OK && s->decoded != s->o->predict) {
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        int32_t id = tri_sampler_next(s->sampler, logits);
+        if (tri_ends_generation(s->o->load.tokenizer, id))
+            break;
+        status = add_token(s, id, e);
+        if (status != TRI_OK || s->decoded == s->o->predict ||
+            tri_session_position(session) == context)
+            break;
+        status = tri_session_feed(session, &id, 1, &logits, e);
+        s->decode_seconds = seconds() - start;
+    }
+    return status;
+}
+
+static double rate(int tokens, double time)
+{
+    return time > 0 ? tokens / time : 0;
+}
+
+/* The first token comes of the prompt's pass, so one pass less than tokens was timed. */
+static void report(const struct story *s)
+{
+    int passes = s->decoded > 1 ? s->decoded - 1 : 0;
+    fprintf(stderr, "prompt %d tokens, %.1f tokens/s; decoded %d tokens, %.1f tokens/s; seed %u\n",
+            s->prompt, rate(s->prompt, s->prompt_seconds), s->decoded,
+            rate(passes, s->decode_seconds), tri_sampler_seed(s->sampler));
+}
+
+static enum tri_status tell(struct story *s, const struct bytes *text, const struct tri_ids *ids,
+                            struct tri_error *e)
+{
+    const float *logits;
+    if (!s->o->no_display)
+        fwrite(text->at, 1, text->count, stdout);
+    fflush(stdout);
+    enum tri_status status = feed_prompt(s, ids, &logits, e);
+    if (status == TRI_OK)
+        status = continue_story(s, logits, e);
+    print(&s->pending, true);
+    putchar('\n');
+    fflush(stdout);
+    report(s);
+    return status;
+}
+
+/* -- the command -------------------------------------------------------------------------------- */
+
+static enum tri_status open_sampler(struct options *o, struct story *s, struct tri_error *e)
+{
+    if (o->sampling.repeat_last_n < 0)
+        o->sampling.repeat_last_n = tri_session_context(o->load.session);
+    s->sampler = tri_sampler_new(&o->sampling, o->load.weights->config.vocab, e);
+    return s->sampler ? TRI_OK : e->status;
+}
+
+static enum tri_status run_with(struct options *o, struct tri_error *e)
+{
+    struct bytes text = {0};
+    struct tri_ids ids = {0};
+    struct story s = {.o = o};
+    const int flags = TRI_ADD_SPECIAL | TRI_PARSE_SPECIAL;
+    enum tri_status status = read_prompt(o, &text, e);
+    if (status == TRI_OK)
+        status = tri_load_open(&o->load, e);
+    if (status == TRI_OK)
+        status = tri_tokenize(o->load.tokenizer, text.at, text.count, flags, &ids, e);
+    if (status == TRI_OK)
+        status = check_prompt(o, &ids, e);
+    if (status == TRI_OK)
+        status = open_sampler(o, &s, e);
+    tri_catch_interrupt();
+    if (status == TRI_OK)
+        status = tell(&s, &text, &ids, e);
+    tri_sampler_free(s.sampler);
+    tri_ids_free(&ids);
+    tri_load_close(&o->load);
+    free(s.pending.at);
+    free(text.at);
+    return status;
+}
+
+static enum tri_status read_seed(struct options *o, struct tri_error *e)
+{
+    char *end = NULL;
+    errno = 0;
+    long long seed = o->seed ? strtoll(o->seed, &end, 10) : -1;
+    if (o->seed && (end == o->seed || *end || errno || seed < -1 || seed > 0xFFFFFFFFll))
+        return tri_fail(e, TRI_USAGE,
+                        "option -s: expected -1 (any) or a number below 2^32, found \"%s\"",
+                        o->seed);
+    o->sampling.seed = (uint32_t)seed;
+    return TRI_OK;
+}
+
+static enum tri_status run(int argc, char **argv, struct tri_error *e)
+{
+    struct options o = {.load = {.cache_k = "f16", .cache_v = "f16"},
+                        .sampling = TRI_SAMPLING_DEFAULTS,
+                        .predict = -1};
+    const struct tri_option options[] = {
+        TRI_LOAD_OPTIONS(o.load),
+        {"-p", "--prompt", TRI_TEXT, "TEXT", "text to continue", &o.prompt, 0, 0},
+        {"-f", "--file", TRI_TEXT, "FILE", "the same from a file", &o.file, 0, 0},
+        {"-e", "--escape", TRI_FLAG, NULL, "process \\n, \\t, \\x41 ... in the prompt (default)",
+         &o.escape, 0, 0},
+        {NULL, "--no-escape", TRI_FLAG, NULL, "do not", &o.no_escape, 0, 0},
+        {NULL, "--no-display-prompt", TRI_FLAG, NULL, "print only what follows the prompt",
+         &o.no_display, 0, 0},
+        {"-n", "--predict,--n-predict", TRI_INT, "N",
+         "tokens at most (default: -1, until the story or the context ends)", &o.predict, -2,
+         1 << 24},
+        {"-s", "--seed", TRI_TEXT, "N", "seed of the sampling (default: -1, any)", &o.seed, 0, 0},
+        {NULL, "--temp", TRI_FLOAT, "F", "temperature, 0: greedy (default: 0.8)",
+         &o.sampling.temperature, 0, 0},
+        {NULL, "--top-k", TRI_INT, "N", "keep the N likeliest, 0: all (default: 40)",
+         &o.sampling.top_k, 0, 0},
+        {NULL, "--top-p", TRI_FLOAT, "F", "keep the likeliest of sum F, 1: all (default: 0.95)",
+         &o.sampling.top_p, 0, 1},
+        {NULL, "--min-p", TRI_FLOAT, "F", "keep those of F times the likeliest (default: 0.05)",
+         &o.sampling.min_p, 0, 1},
+        {NULL, "--repeat-penalty", TRI_FLOAT, "F", "penalty of repetition, 1: none (default: 1)",
+         &o.sampling.repeat_penalty, 0.01, 100},
+        {NULL, "--repeat-last-n", TRI_INT, "N",
+         "tokens looked back on for it, -1: the context (default: 64)", &o.sampling.repeat_last_n,
+         -1, 1 << 24},
+        {0},
+    };
+    bool helped = false;
+    int operands = 0;
+    enum tri_status status =
+        tri_parse(&tri_command_run, options, argc, argv, &operands, &helped, e);
+    if (status != TRI_OK || helped)
+        return status;
+    if (!o.prompt == !o.file)
+        return tri_fail(e, TRI_USAGE, "expected one of -p TEXT and -f FILE, found %s",
+                        o.file ? "both" : "neither");
+    if (o.escape && o.no_escape)
+        return tri_fail(e, TRI_USAGE, "expected one of --escape and --no-escape, found both");
+    return read_seed(&o, e) == TRI_OK ? run_with(&o, e) : e->status;
+}
+
+const struct tri_command tri_command_run = {
+    .name = "run",
+    .summary = "continues a prompt",
+    .usage = "[-m FILE] (-p TEXT | -f FILE) [-n N] [-s SEED] [options]",
+    .run = run,
+};
