@@ -192,7 +192,7 @@ static enum tri_status read_texts(struct reader *r, uint64_t count)
 {
     struct tri_text text;
     for (uint64_t i = 0; i < count; i++)
-        if (read_text(r, &text, "a string in an array"))
+        if (read_text(r, &text, "a string"))
             return r->e->status;
     return TRI_OK;
 }
@@ -776,10 +776,16 @@ enum tri_status tri_gguf_bool(const struct tri_gguf *g, const char *name, bool *
     return TRI_OK;
 }
 
-/* Of a string that was checked when the file was opened. */
-static struct tri_text text_at(const uint8_t *at)
+/* Their sizes were checked when the file was opened. */
+size_t tri_gguf_first_texts(const struct tri_gguf_key *key, struct tri_text *texts, size_t most)
 {
-    return (struct tri_text){(const char *)at + 8, u64_at(at)};
+    const uint8_t *at = key->at;
+    size_t count = key->count < most ? key->count : most;
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = (struct tri_text){(const char *)at + 8, u64_at(at)};
+        at += 8 + texts[i].size;
+    }
+    return count;
 }
 
 enum tri_status tri_gguf_text(const struct tri_gguf *g, const char *name, struct tri_text *value,
@@ -790,7 +796,7 @@ enum tri_status tri_gguf_text(const struct tri_gguf *g, const char *name, struct
         return e->status;
     if (key->type != TRI_STRING)
         return wrong_type(g, key, "a string", e);
-    *value = text_at(key->at);
+    tri_gguf_first_texts(key, value, 1);
     return TRI_OK;
 }
 
@@ -807,11 +813,7 @@ enum tri_status tri_gguf_texts(const struct tri_gguf *g, const char *name, struc
     if (!*texts)
         return tri_fail(e, TRI_NO_MEMORY, "%s: key \"%s\": no memory for %zu strings", g->name,
                         name, *count);
-    const uint8_t *at = key->at;
-    for (size_t i = 0; i < *count; i++) {
-        (*texts)[i] = text_at(at);
-        at += 8 + (*texts)[i].size;
-    }
+    tri_gguf_first_texts(key, *texts, *count);
     return TRI_OK;
 }
 

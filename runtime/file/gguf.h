@@ -65,6 +65,8 @@ enum tri_status tri_gguf_text(const struct tri_gguf *g, const char *key, struct 
 /* An array of strings: `*texts` gets `*count` of them, to be freed with free(). */
 enum tri_status tri_gguf_texts(const struct tri_gguf *g, const char *key, struct tri_text **texts, size_t *count,
                                struct tri_error *e);
+/* The first strings of a key, a string or an array of them, at most `most`; returns how many. */
+size_t tri_gguf_first_texts(const struct tri_gguf_key *key, struct tri_text *texts, size_t most);
 /* Element i < count of numbers or bools, as a double: exact for every type but large 64-bit ones. */
 double tri_gguf_element(const struct tri_gguf_key *key, uint64_t i);
 

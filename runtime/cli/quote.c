@@ -1,0 +1,57 @@
+/* Owns: escaping of what files say about themselves. */
+#include "cli/quote.h"
+
+#include "text/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of a character that a terminal shows, else 0; U+0080 to U+009F steer it. */
+static int printable(const char *at, size_t size)
+{
+    int n = tri_utf8_sequence(at, size);
+    unsigned char c = (unsigned char)at[0];
+    bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && n == 2 && (unsigned char)at[1] < 0xa0);
+    return n > 0 && !control ? n : 0;
+}
+
+static int print_escaped(char c)
+{
+    static const char plain[] = "\n\t\r\"\\", letter[] = "ntr\"\\";
+    const char *found = c ? strchr(plain, c) : NULL;
+    return found ? printf("\\%c", letter[found - plain]) : printf("\\x%02x", (unsigned char)c);
+}
+
+int tri_print_quoted(struct tri_text text, size_t most)
+{
+    int columns = printf("\"");
+    for (size_t i = 0; i < text.size && i < most;) {
+        int n = printable(text.at + i, text.size - i);
+        if (!n || text.at[i] == '"' || text.at[i] == '\\')
+            columns += print_escaped(text.at[i]);
+        else
+            columns += fwrite(text.at + i, (size_t)n, 1, stdout) == 1;
+        i += n ? (size_t)n : 1;
+    }
+    return columns + printf(text.size > most ? "\"..." : "\"");
+}
+
+json_t *tri_json_text(struct tri_text text)
+{
+    char *good = malloc(3 * text.size + 1);
+    size_t size = 0;
+    for (size_t i = 0; good && i < text.size;) {
+        size_t n = tri_utf8_valid(text.at + i, text.size - i);
+        memcpy(good + size, text.at + i, n);
+        size += n;
+        i += n;
+        if (i++ < text.size) {
+            memcpy(good + size, "\xef\xbf\xbd", 3);
+            size += 3;
+        }
+    }
+    json_t *json = good ? json_stringn(good, size) : NULL;
+    free(good);
+    return json;
+}
