@@ -211,8 +211,8 @@ static enum tri_status find_part(struct loader *l, int layer, const struct part_
     const struct tri_tensor *t = find(l, name, l->width[p->columns], l->width[p->rows], e);
     if (!t)
         return e->status;
-    if (!t->encoding->ternary)
-        return wrong_type(l, t, "a ternary type", e);
+    if (!t->encoding->trits)
+        return wrong_type(l, t, "a ternary type that this program reads (I2_S)", e);
     struct tri_part *part = &m->part[m->parts];
     part->rows = l->width[p->rows];
     if (t->encoding->scale(t, &part->scale, e) != TRI_OK)
