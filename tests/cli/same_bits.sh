@@ -1,0 +1,52 @@
+# The same model and prompt give the same bytes of logits on every ISA, with any number of threads, and
+# however the prompt is cut into passes; perplexity likewise.
+tritune=$1 root=$2
+model=$root/tests/model/tiny-tales-i2_s.gguf
+prompt="Once upon a time there was an old bear who lived by the river with his two little cubs. One day"
+failed=0
+story=$(mktemp)
+trap 'rm -f "$story"' EXIT
+
+logits() { "$tritune" logits -m "$model" -p "$prompt" --greedy 16 --json "$@"; }
+perplexity() { "$tritune" perplexity -m "$model" -f "$story" -c 64 --json "$@"; }
+
+expected=$(logits --isa c -t 1) || { echo "FAILED: logits --isa c -t 1"; exit 1; }
+compare() {
+    if [ "$(logits "$@")" != "$expected" ]; then
+        echo "FAILED: other logits with $*"
+        failed=1
+    fi
+}
+
+loss=
+if head -c 1200 "$root/tests/text/story.txt" >"$story"; then
+    loss=$(perplexity --isa c -t 2) || { echo "FAILED: perplexity --isa c -t 2"; exit 1; }
+else
+    echo "skipped perplexity: tests/text/story.txt is not there"
+fi
+compare_loss() {
+    if [ -n "$loss" ] && [ "$(perplexity "$@")" != "$loss" ]; then
+        echo "FAILED: another perplexity with $*"
+        failed=1
+    fi
+}
+
+# an ISA this CPU lacks is status 4; one that is not linked at all is 2
+for isa in c avx2 avx512vnni avx512vbmi neon; do
+    "$tritune" logits -m "$model" --tokens 1 --isa $isa >/dev/null 2>&1
+    status=$?
+    if [ $status = 4 ] || [ $status = 2 ]; then
+        echo "skipped $isa: not on this CPU or not in this build"
+        continue
+    fi
+    for threads in 1 2 4; do
+        compare --isa $isa -t $threads
+    done
+    compare --isa $isa -t 2 -ub 1
+    compare --isa $isa -t 3 -ub 7
+    compare_loss --isa $isa -t 2
+done
+compare -t 1
+compare -t 2 -ub 5
+compare_loss -t 1 -ub 9
+exit $failed
