@@ -53,7 +53,8 @@ end)
 
 describe("tidy", function()
   it("indents by braces, unbraced bodies and open parentheses", function()
-    local wanted = "void f(\n    int a)\n{\n    for (;;)\n        if (a)\n            g();\n    /* b\n     * c */\n    h();\n}\n"
+    local wanted = "void f(\n    int a)\n{\n    for (;;)\n        if (a)\n            g();\n    /* b\n"
+      .. "     * c */\n    h();\n}\n"
     assert.equal(wanted, tidy((wanted:gsub("\n +", "\n"))))
   end)
 end)
