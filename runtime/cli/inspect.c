@@ -169,7 +169,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (status != TRI_OK || helped)
         return status;
     if (operands != 1)
-        return tri_fail(e, TRI_USAGE, "inspect: expected a GGUF file, found none; see --help");
+        return tri_fail(e, TRI_USAGE, "expected a GGUF file, found none; see --help");
     return inspect(argv[1], json, e);
 }
 

@@ -1,0 +1,61 @@
+#!/bin/bash
+# Wrong words, missing and foreign files: one line that says what was expected and found, and the documented status.
+set -u
+tritune=$1 root=$2
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+failed=0
+
+# expect STATUS PATTERN WORDS...: on stderr, in one line (subcommand lists excepted), nothing on stdout
+expect() {
+    local status=$1 pattern=$2
+    shift 2
+    timeout 60 "$tritune" "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
+    local found=$?
+    if [ $found != "$status" ] || ! grep -qE -- "$pattern" "$out/stderr"; then
+        echo "usage: tritune $*: expected status $status and /$pattern/, found $found: $(head -c 300 "$out/stderr")"
+        failed=1
+    fi
+}
+
+expect 2 'usage: tritune SUBCOMMAND'
+expect 2 'unknown subcommand "frobnicate"' frobnicate
+for command in run logits perplexity tokenize kernels selftest inspect; do
+    expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
+    "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
+done
+expect 2 'did you mean --temp\?' run --tmep 0.5 -p x
+expect 2 'option --temp: expected F behind it, found nothing' run -p x --temp
+expect 2 'option --temp: expected a number, found "abc"' run -p x --temp abc
+expect 2 'option -t: expected 1 to 512, found 0' run -p x -t 0
+expect 2 'option -ctk: expected f32 or f16, found "q9"' run -p x -ctk q9
+expect 2 'nonsense' run -p x --isa nonsense
+expect 2 'expected' run
+expect 2 'expected one of -p TEXT and --tokens IDS' logits
+expect 2 'expected an id from 0 to 4095, found 4096' logits --tokens 1,4096
+expect 2 'expected ids like 1,2,3' logits --tokens 1,,2
+expect 2 'expected' tokenize
+expect 2 'expected a GGUF file' inspect
+
+expect 3 '/nonexistent: cannot be opened' run -m /nonexistent -p x
+expect 3 'expected a regular, non-empty file' run -m / -p x
+expect 3 'expected the magic number "GGUF"' run -m "$root/LICENSE" -p x
+expect 3 'expected the magic number "GGUF"' inspect "$root/LICENSE"
+expect 3 '/nonexistent: cannot be opened' perplexity -f /nonexistent
+expect 1 'expected at least 1024 tokens' perplexity -f "$root/LICENSE"
+
+model=$root/tests/model/tiny-tales-i2_s.gguf
+head -c 100000 "$model" > "$out/cut.gguf"
+expect 3 'cut.gguf: ' run -m "$out/cut.gguf" -p x
+head -c 3000000 "$model" > "$out/cut.gguf"
+expect 3 'cut.gguf: ' logits -m "$out/cut.gguf" -p x
+expect 1 'context' logits -c 4 -p "Once upon a time there was"
+
+# what is printed where: data alone on stdout
+"$tritune" run -p "Once" -n 4 -s 1 --temp 0 2> /dev/null > "$out/stdout" || failed=1
+grep -q "tokens/s" "$out/stdout" && { echo "usage: run prints its speed on stdout"; failed=1; }
+"$tritune" kernels --json | luajit -e 'local t = require("cjson").decode(io.read("*a"))
+    assert(#t.isas > 0 and #t.kernels > 0 and #t.jobs > 0 and t.jobs[1].kernels[1].tokens == 1)' ||
+    { echo "usage: kernels --json cannot be read"; failed=1; }
+"$tritune" run -p x > /dev/full 2> "$out/stderr" && { echo "usage: a full disk went unnoticed"; failed=1; }
+exit $failed
