@@ -53,19 +53,22 @@ function mad.bind(p, isa)
   return env
 end
 
--- What runs untuned, for each number of tokens, on one layout.
+-- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold.
 function mad.defaults(isa)
   local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 2 * lanes)
-  local a = isa.dot16 and 2 or isa.regs >= 32 and 4 or 1
-  local batch = math.floor(math.min(2 * lanes, r) / lanes)
-  local points = { { r = r, m = r == 16 and lanes or r, n = 1, a = a, u = 1, p = 64 } }
-  for _, n in ipairs { 2, 4, 8, 16 } do
-    local m = batch * lanes
-    while m > lanes and mad.refuse({ r = r, m = m, n = n, a = 1, u = 1, p = 0 }, isa) do m = math.floor(m / 2) end
-    local p = { r = r, m = m, n = n, a = 1, u = 1, p = 0 }
-    if not mad.refuse(p, isa) then points[#points + 1] = p end
+  local points = {}
+  local function add(n, a, p)
+    for m = r, lanes, -lanes do
+      local point = { r = r, m = m, n = n, a = a, u = 1, p = p }
+      if not mad.refuse(point, isa) then
+        points[#points + 1] = point
+        return
+      end
+    end
   end
+  add(1, isa.dot16 and 2 or isa.regs >= 32 and 4 or 1, 64)
+  for _, n in ipairs { 2, 4, 8, 16 } do add(n, 1, 0) end
   return points
 end
 
