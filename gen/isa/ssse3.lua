@@ -1,0 +1,63 @@
+-- SSSE3, as in Core 2 and every x86-64 CPU without AVX2 since 2006. Floats are plain C's: without hardware fma
+-- nothing in this set would make them faster.
+return {
+  like = "c",
+  name = "ssse3", rank = 10, arch = "x86_64", cflags = "-mssse3", include = "<string.h>\n#include <tmmintrin.h>",
+  detect = "tri_cpuid(1, 0, TRI_ECX, 9)",
+  bits = 128, regs = 16,
+
+  vec      = "__m128i",
+  load     = "_mm_loadu_si128((const __m128i *)($1))",
+  quad     = "_mm_set1_epi32(quad_at($1))",
+  mask     = "_mm_set1_epi8((char)$1)",
+  ["and"]  = "_mm_and_si128($1, $2)",
+  shr      = "_mm_srli_epi16($1, $2)",
+  xor      = "_mm_xor_si128($1, $2)",
+  zero     = "_mm_setzero_si128()",
+  -- a dot product of bytes sums pairs in int16 lanes: |code * x| summed over one pair is at most 508
+  dot16    = 508,
+  dot_zero = "_mm_setzero_si128()",
+  dot      = "_mm_add_epi16($1, _mm_maddubs_epi16($2, $3))",
+  widen    = "_mm_add_epi32($1, _mm_madd_epi16($2, _mm_set1_epi16(1)))",
+  sum_t    = "__m128i",
+  sum_zero = "_mm_setzero_si128()",
+  sum_add  = "_mm_add_epi32($1, $2)",
+  sum_shr  = "_mm_srai_epi32($1, $2)",
+  sum_less = "_mm_sub_epi32($1, _mm_set1_epi32($2))",
+  sum_store = "_mm_storeu_si128((__m128i *)($1), $2)",
+  integers = [[
+static inline int quad_at(const void *p)
+{
+    int q;
+    memcpy(&q, p, 4);
+    return q;
+}
+]],
+
+  table_entries = 16,
+  table    = "_mm_loadu_si128((const __m128i *)($1))",
+  lookup   = "_mm_shuffle_epi8($1, $2)",
+  low16    = "_mm_unpacklo_epi8($1, $2)",
+  high16   = "_mm_unpackhi_epi8($1, $2)",
+  add16    = "_mm_add_epi16($1, $2)",
+  sub8     = "_mm_sub_epi8($1, $2)",
+  sign     = "_mm_cmpgt_epi8(_mm_setzero_si128(), _mm_slli_epi16($1, $2))",
+  spill    = "spill($1, $2, $3)",
+  tables = [[
+/* s[0..8) += v, widened by its sign */
+static inline void add_rows(int32_t *s, __m128i v)
+{
+    const __m128i sign = _mm_srai_epi16(v, 15);
+    __m128i *p = (__m128i *)s;
+    _mm_storeu_si128(p, _mm_add_epi32(_mm_loadu_si128(p), _mm_unpacklo_epi16(v, sign)));
+    _mm_storeu_si128(p + 1, _mm_add_epi32(_mm_loadu_si128(p + 1), _mm_unpackhi_epi16(v, sign)));
+}
+
+/* s[0..16) += rows 0-7 of lo and 8-15 of hi */
+static inline void spill(int32_t *s, __m128i lo, __m128i hi)
+{
+    add_rows(s, lo);
+    add_rows(s + 8, hi);
+}
+]],
+}
