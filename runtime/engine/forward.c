@@ -49,13 +49,18 @@ static float *row(float *rows, int t, size_t ld)
 
 /* -- norms and products ------------------------------------------------------------------------- */
 
-/* y = x / sqrt(mean(x^2) + eps) * weight */
+bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
+                  float *y)
+{
+    float squares = v->dot_f32(x, x, n);
+    v->norm(x, 1.0f / sqrtf(squares / (float)n + eps), weight, y, n);
+    return squares < INFINITY;
+}
+
 static void rms_norm(const struct pass *p, const float *x, const float *weight, int n, float *y)
 {
-    float squares = p->v->dot_f32(x, x, n);
-    if (!(squares < INFINITY))
+    if (!tri_rms_norm(p->v, x, weight, p->c->norm_eps, n, y))
         atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
-    p->v->norm(x, 1.0f / sqrtf(squares / (float)n + p->c->norm_eps), weight, y, n);
 }
 
 /* Token t's input to matrix m: normed where a weight is given. */

@@ -34,6 +34,10 @@ struct tri_session {
 /* Floats of scratch that each thread needs. */
 size_t tri_forward_floats(const struct tri_config *c);
 
+/* y = x / sqrt(mean(x^2) + eps) * weight; false if the squares are beyond the range of floats. */
+bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
+                  float *y);
+
 /* `n` tokens at s->position through all layers; with `logits` also those of the last one, s->logits. */
 void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits);
 

@@ -1,0 +1,255 @@
+/* Small random models as GGUF files in memory, whole or with one thing wrong.
+ *
+ *     struct synthetic m = SYNTHETIC;
+ *     m.arch = "llama";
+ *     struct bytes file = synthetic_file(&m);      free(file.at) after use */
+#ifndef SYNTHETIC_H
+#define SYNTHETIC_H
+
+#include "file/gguf.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct synthetic {
+    const char *arch;
+    int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, vocab, context;
+    bool sub_norms, own_head;
+    uint32_t embedding; /* 0: F32, 1: F16 */
+    /* what is wrong, by name of a key (without the architecture) or tensor */
+    const char *drop;
+    const char *key; /* with this value instead */
+    double value;
+    const char *text; /* a text key: general.architecture or rope.scaling.type */
+    const char *taller;  /* a tensor with twice the rows */
+    const char *retyped; /* a ternary tensor as F32 */
+    const char *extra;   /* a tensor nobody knows */
+    const char *spoilt;  /* a tensor whose last float is infinite */
+};
+
+/* Odd sizes on purpose: no column count is a multiple of 64, and heads are no power of two. */
+#define SYNTHETIC                                                                                \
+    {.arch = "bitnet-b1.58", .layers = 2, .hidden = 96, .ffn = 160, .heads = 8, .kv_heads = 4,    \
+     .head_dim = 12, .rope_dims = 12, .vocab = 70, .context = 600, .sub_norms = true,             \
+     .embedding = 1}
+
+struct bytes {
+    uint8_t *at;
+    size_t count, room;
+};
+
+static inline void put(struct bytes *b, const void *from, size_t count)
+{
+    while (b->count + count > b->room)
+        b->at = realloc(b->at, b->room = 2 * b->room + count);
+    memcpy(b->at + b->count, from, count);
+    b->count += count;
+}
+
+static inline void put_u32(struct bytes *b, uint32_t v)
+{
+    put(b, &v, sizeof v);
+}
+
+static inline void put_u64(struct bytes *b, uint64_t v)
+{
+    put(b, &v, sizeof v);
+}
+
+static inline void put_text(struct bytes *b, const char *text)
+{
+    put_u64(b, strlen(text));
+    put(b, text, strlen(text));
+}
+
+static inline void pad(struct bytes *b)
+{
+    while (b->count % 32)
+        put(b, "", 1);
+}
+
+/* -- random numbers ------------------------------------------------------------------------------ */
+
+static inline uint32_t any(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33);
+}
+
+static inline float any_float(uint64_t *state, float from, float to)
+{
+    return from + (to - from) * ((float)(any(state) & 0xFFFF) / 65536.0f);
+}
+
+/* -- the file ------------------------------------------------------------------------------------ */
+
+struct writer {
+    const struct synthetic *m;
+    struct bytes keys, infos, data;
+    uint64_t key_count, tensor_count, random;
+};
+
+static inline bool is(const char *a, const char *b)
+{
+    return a && strcmp(a, b) == 0;
+}
+
+static inline void key_start(struct writer *w, const char *name, bool of_arch, uint32_t type)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s%s%s", of_arch ? w->m->arch : "", of_arch ? "." : "", name);
+    put_text(&w->keys, full);
+    put_u32(&w->keys, type);
+    w->key_count++;
+}
+
+static inline void number(struct writer *w, const char *name, double value, bool whole)
+{
+    if (is(w->m->drop, name))
+        return;
+    value = is(w->m->key, name) ? w->m->value : value;
+    float f = (float)value;
+    key_start(w, name, true, whole ? TRI_U32 : TRI_F32);
+    if (whole)
+        put_u32(&w->keys, (uint32_t)value);
+    else
+        put(&w->keys, &f, sizeof f);
+}
+
+static inline void words(struct writer *w, const char *name, bool of_arch, const char *value)
+{
+    if (is(w->m->drop, name))
+        return;
+    key_start(w, name, of_arch, TRI_STRING);
+    put_text(&w->keys, is(w->m->key, name) ? w->m->text : value);
+}
+
+static inline void write_keys(struct writer *w)
+{
+    const struct synthetic *m = w->m;
+    words(w, "general.architecture", false, m->arch);
+    number(w, "block_count", m->layers, true);
+    number(w, "context_length", m->context, true);
+    number(w, "embedding_length", m->hidden, true);
+    number(w, "feed_forward_length", m->ffn, true);
+    number(w, "attention.head_count", m->heads, true);
+    number(w, "attention.head_count_kv", m->kv_heads, true);
+    number(w, "attention.key_length", m->head_dim, true);
+    number(w, "attention.value_length", m->head_dim, true);
+    number(w, "rope.dimension_count", m->rope_dims, true);
+    number(w, "vocab_size", m->vocab, true);
+    number(w, "attention.layer_norm_rms_epsilon", 1e-5, false);
+    number(w, "rope.freq_base", 10000, false);
+    words(w, "rope.scaling.type", true, "none");
+}
+
+/* A tensor's row in the list, its data to come at the end of `data`. */
+static inline void tensor_start(struct writer *w, const char *name, uint64_t k, uint64_t rows,
+                                uint32_t type)
+{
+    pad(&w->data);
+    put_text(&w->infos, name);
+    put_u32(&w->infos, rows == 1 ? 1 : 2);
+    put_u64(&w->infos, k);
+    if (rows != 1)
+        put_u64(&w->infos, rows);
+    put_u32(&w->infos, type);
+    put_u64(&w->infos, w->data.count);
+    w->tensor_count++;
+}
+
+static inline void floats(struct writer *w, const char *name, int k, int rows, uint32_t type,
+                          float from, float to)
+{
+    if (is(w->m->drop, name))
+        return;
+    rows *= is(w->m->taller, name) ? 2 : 1;
+    tensor_start(w, name, (uint64_t)k, (uint64_t)rows, type);
+    for (int i = 0; i < k * rows; i++) {
+        bool last = is(w->m->spoilt, name) && i == k * rows - 1;
+        float f = last ? INFINITY : any_float(&w->random, from, to);
+        uint16_t h = tri_f32_to_f16(f);
+        put(&w->data, type == 1 ? (void *)&h : (void *)&f, type == 1 ? sizeof h : sizeof f);
+    }
+}
+
+/* I2_S with its scale behind; a third of the trits is zero. */
+static inline void trits(struct writer *w, const char *name, int k, int rows)
+{
+    if (is(w->m->drop, name))
+        return;
+    if (is(w->m->retyped, name)) {
+        floats(w, name, k, rows, 0, -1, 1);
+        return;
+    }
+    rows *= is(w->m->taller, name) ? 2 : 1;
+    float tail[8] = {is(w->m->spoilt, name) ? INFINITY : any_float(&w->random, 0.5f, 1) / sqrtf((float)k)};
+    tensor_start(w, name, (uint64_t)k, (uint64_t)rows, 36);
+    for (int i = 0; i < k * rows / 4; i++) {
+        uint8_t byte = 0;
+        for (int j = 0; j < 4; j++)
+            byte = (uint8_t)(byte << 2 | any(&w->random) % 3);
+        put(&w->data, &byte, 1);
+    }
+    put(&w->data, tail, sizeof tail);
+}
+
+static inline void write_layer(struct writer *w, int i)
+{
+    const struct synthetic *m = w->m;
+    int q = m->heads * m->head_dim, kv = m->kv_heads * m->head_dim;
+    const struct {
+        const char *name;
+        int k, rows; /* rows 0: a norm */
+        bool sub;
+    } tensors[] = {
+        {"attn_norm", m->hidden, 0, false}, {"attn_q", m->hidden, q, false},
+        {"attn_k", m->hidden, kv, false},   {"attn_v", m->hidden, kv, false},
+        {"attn_sub_norm", q, 0, true},      {"attn_output", q, m->hidden, false},
+        {"ffn_norm", m->hidden, 0, false},  {"ffn_gate", m->hidden, m->ffn, false},
+        {"ffn_up", m->hidden, m->ffn, false}, {"ffn_sub_norm", m->ffn, 0, true},
+        {"ffn_down", m->ffn, m->hidden, false},
+    };
+    for (size_t t = 0; t < sizeof tensors / sizeof tensors[0]; t++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.%s.weight", i, tensors[t].name);
+        if (tensors[t].sub && !m->sub_norms)
+            continue;
+        if (tensors[t].rows)
+            trits(w, name, tensors[t].k, tensors[t].rows);
+        else
+            floats(w, name, tensors[t].k, 1, 0, 0.5f, 1.5f);
+    }
+}
+
+static inline struct bytes synthetic_file(const struct synthetic *m)
+{
+    struct writer w = {.m = m, .random = 1};
+    struct bytes file = {0};
+    write_keys(&w);
+    floats(&w, "token_embd.weight", m->hidden, m->vocab, m->embedding, -1, 1);
+    for (int i = 0; i < m->layers; i++)
+        write_layer(&w, i);
+    floats(&w, "output_norm.weight", m->hidden, 1, 0, 0.5f, 1.5f);
+    if (m->own_head)
+        floats(&w, "output.weight", m->hidden, m->vocab, m->embedding, -1, 1);
+    if (m->extra)
+        floats(&w, m->extra, m->hidden, 1, 0, 0.5f, 1.5f);
+    pad(&w.data);
+    put(&file, "GGUF", 4);
+    put_u32(&file, 3);
+    put_u64(&file, w.tensor_count);
+    put_u64(&file, w.key_count);
+    put(&file, w.keys.at, w.keys.count);
+    put(&file, w.infos.at, w.infos.count);
+    pad(&file);
+    put(&file, w.data.at, w.data.count);
+    free(w.keys.at);
+    free(w.infos.at);
+    free(w.data.at);
+    return file;
+}
+
+#endif
