@@ -23,7 +23,7 @@ local function spell(file, env)
   return tidy(text), said
 end
 
-local helper_blocks = { "integers", "tables", "words", "floats" }
+local helper_blocks = { "integers", "fives", "tables", "words", "floats" }
 
 -- The chunks (functions, typedefs; a blank line between two) of a block of helpers that `code` needs: from
 -- the last to the first, since helpers call earlier ones. Nothing if it calls none of them.

@@ -30,16 +30,14 @@ void tri_lut_l4r128_m128u1p32__avx512vbmi(
     (void)ldx, (void)xsum, (void)ldy; /* one token, and sums need no correction */
 
     for (int row = m0; row < m1; row += 128) {
-        const uint8_t *tile = w + (size_t)(row / 128) * (size_t)(k / 4) * 128 + row % 128;
+        const uint8_t *t = tables, *q = w + (size_t)(row / 128) * (size_t)(k / 4) * 128 + row % 128;
         int32_t s[128] = {0};
 
         for (int j = 0; j < k;) { /* 64 steps keep the int16 sums below 32768 */
             const int end = k - j > 256 ? j + 256 : k;
             __m512i lo0 = _mm512_setzero_si512(), hi0 = _mm512_setzero_si512(), minus0 = _mm512_setzero_si512();
             __m512i lo1 = _mm512_setzero_si512(), hi1 = _mm512_setzero_si512(), minus1 = _mm512_setzero_si512();
-            for (; j < end; j += 4) {
-                const uint8_t *q = tile + (size_t)(j / 4) * 128;
-                const uint8_t *t = tables + (size_t)(j / 4) * 128;
+            for (; j < end; j += 4, q += 128, t += 128) {
                 __builtin_prefetch(q + 2048, 0, 3);
                 __builtin_prefetch(q + 2112, 0, 3);
                 const __m512i low0 = _mm512_loadu_si512(t);

@@ -1,5 +1,5 @@
 /* tri_mad_q2r16_m16n1a2u1p64__avx2 - generated, do not edit.
- * from templates/mad.c.lt: gen.lua mad avx2 r=16 m=16 n=1 a=2 u=1 p=64
+ * from templates/mad.c.lt: gen.lua mad avx2 c=q2 r=16 m=16 n=1 a=2 u=1 p=64
  * per 16 rows and 16 columns: 2 load, 4 quad, 8 and, 4 shr, 8 dot */
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ void tri_mad_q2r16_m16n1a2u1p64__avx2(
     (void)ldx, (void)ldy;
 
     for (int row = m0; row < m1; row += 16) {
-        const uint8_t *tile = w + (size_t)row * (size_t)(k / 4);
+        const uint8_t *q = w + (size_t)row * (size_t)(k / 16) * 4;
         __m256i s0_0 = _mm256_setzero_si256();
         __m256i s0_1 = _mm256_setzero_si256();
         __m256i s1_0 = _mm256_setzero_si256();
@@ -38,8 +38,7 @@ void tri_mad_q2r16_m16n1a2u1p64__avx2(
             __m256i a0_1 = _mm256_setzero_si256();
             __m256i a1_0 = _mm256_setzero_si256();
             __m256i a1_1 = _mm256_setzero_si256();
-            for (; j < end; j += 16) {
-                const uint8_t *q = tile + (size_t)(j) * 4;
+            for (; j < end; j += 16, q += 64) {
                 __builtin_prefetch(q + 4096, 0, 3);
                 const __m256i w0 = _mm256_loadu_si256((const __m256i *)(q));
                 const __m256i w1 = _mm256_loadu_si256((const __m256i *)(q + 32));
