@@ -1,0 +1,422 @@
+/* Owns: the memory that rotates, and the loops that are timed. Leaves out what the times mean. */
+#define _GNU_SOURCE
+#include "kernels/timing.h"
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "kernels/verify.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LINE = 64,
+    MIB = 1 << 20,
+    LEAST_MEMORY = 256 * MIB,
+    BLOCK_BYTES = 64 << 10, /* as in engine/linear.c: packed rows that several calls read again */
+    BLOCK_ROWS = 512,       /* as in engine/linear.c: rows of a call */
+    MAX_SIZES = 24,
+};
+
+struct tri_timing {
+    struct tri_pool *pool;
+    uint8_t *memory;
+    size_t reserved, filled, cache, cursor;
+    int8_t *q;          /* [tokens][kp] */
+    uint8_t *table;     /* [tokens][ldt] */
+    int32_t *sum, *out; /* [tokens], [threads][block][tokens] */
+    size_t q_bytes, table_bytes, sums, outs;
+};
+
+static double now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+/* -- reading ------------------------------------------------------------------------------------------ */
+
+typedef uint64_t vec16 __attribute__((vector_size(16), may_alias));
+
+struct reading {
+    const struct tri_timing *t;
+    size_t span;
+    int threads;
+    _Atomic uint64_t sink; /* keeps the loads */
+};
+
+/* Four streams, each prefetched 2 KiB ahead, which is what a core reads fastest with. */
+static void read_share(void *arg, int thread, int threads)
+{
+    struct reading *r = arg;
+    (void)threads;
+    if (thread >= r->threads)
+        return;
+    const size_t share = r->span / (size_t)r->threads / (4 * LINE) * LINE; /* of one stream */
+    const uint8_t *p = r->t->memory + (size_t)thread * 4 * share;
+    vec16 a = {0}, b = {0}, c = {0}, d = {0};
+    for (size_t i = 0; i < share; i += LINE)
+        for (int s = 0; s < 4; s++) {
+            const vec16 *v = (const vec16 *)(p + (size_t)s * share + i);
+            __builtin_prefetch((const char *)v + 2048, 0, 3);
+            a ^= v[0], b ^= v[1], c ^= v[2], d ^= v[3];
+        }
+    a ^= b ^ c ^ d;
+    atomic_fetch_xor_explicit(&r->sink, a[0] ^ a[1], memory_order_relaxed);
+}
+
+double tri_timing_read(struct tri_timing *t, int threads, size_t span)
+{
+    struct reading r = {.t = t, .span = span && span < t->filled ? span : t->filled, .threads = threads};
+    const int passes = r.span < 16 * MIB ? (int)(16 * MIB / r.span) : 1;
+    double best = 0;
+    for (int round = 0; round < 4; round++) {
+        const double begin = now();
+        for (int i = 0; i < passes; i++)
+            tri_pool_run(t->pool, read_share, &r);
+        const double rate = (double)passes * (double)r.span / (now() - begin) * 1e-9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+struct registers {
+    int threads;
+    long steps;
+    _Atomic uint64_t sink;
+};
+
+/* Eight chains of scalars, whatever the compiler would rather do with them. */
+static void registers_share(void *arg, int thread, int threads)
+{
+    struct registers *r = arg;
+    uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, h = 8;
+    (void)threads;
+    if (thread >= r->threads)
+        return;
+    for (long i = 0; i < r->steps; i++) {
+        a += 77, b ^= 55, c += 33, d ^= 11, e += 77, f ^= 55, g += 33, h ^= 11;
+        __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h));
+    }
+    atomic_fetch_xor_explicit(&r->sink, a ^ b ^ c ^ d ^ e ^ f ^ g ^ h, memory_order_relaxed);
+}
+
+double tri_timing_registers(struct tri_timing *t, int threads)
+{
+    struct registers r = {.threads = threads, .steps = 1000000};
+    double best = 0;
+    for (int round = 0; round < 3; round++) {
+        const double begin = now();
+        tri_pool_run(t->pool, registers_share, &r);
+        const double rate = 8.0 * (double)r.steps * threads / (now() - begin) * 1e-9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+/* -- the memory that rotates ---------------------------------------------------------------------------- */
+
+struct filling {
+    struct tri_timing *t;
+    const uint8_t *pattern; /* MIB bytes */
+    size_t from, to;        /* multiples of MIB */
+};
+
+static void fill_share(void *arg, int thread, int threads)
+{
+    const struct filling *f = arg;
+    int from, to;
+    tri_share((int)((f->to - f->from) / MIB), thread, threads, &from, &to);
+    for (int i = from; i < to; i++)
+        memcpy(f->t->memory + f->from + (size_t)i * MIB, f->pattern, MIB);
+}
+
+/* Valid everywhere: two-bit codes 0..2, and nibbles 0..8 of them. */
+static void make_pattern(uint8_t *pattern)
+{
+    static const uint8_t nibble[7] = {0, 1, 2, 4, 5, 6, 8};
+    uint64_t seed = 1;
+    for (size_t i = 0; i < MIB; i++) {
+        const uint64_t r = tri_random(&seed);
+        pattern[i] = (uint8_t)(nibble[r % 7] | nibble[r / 7 % 7] << 4);
+    }
+}
+
+static void fill(struct tri_timing *t, const uint8_t *pattern, size_t to)
+{
+    to = to < t->reserved ? to : t->reserved;
+    if (to <= t->filled)
+        return;
+    struct filling f = {.t = t, .pattern = pattern, .from = t->filled, .to = to};
+    tri_pool_run(t->pool, fill_share, &f);
+    t->filled = to;
+}
+
+static size_t ask(int name, size_t otherwise)
+{
+    const long value = sysconf(name);
+    return value > 0 ? (size_t)value : otherwise;
+}
+
+/* Reads ever larger sizes, from beyond the second-level caches, until reading has become slow or the
+ * advertised last-level cache is far exceeded; keeps four times what was still fast. */
+static void size_memory(struct tri_timing *t, const uint8_t *pattern)
+{
+    const int threads = tri_pool_threads(t->pool);
+    const size_t l2 = ask(_SC_LEVEL2_CACHE_SIZE, MIB) * (size_t)threads, l3 = ask(_SC_LEVEL3_CACHE_SIZE, 32 * MIB);
+    size_t size[MAX_SIZES];
+    double rate[MAX_SIZES], peak = 0;
+    int n = 0;
+    for (size_t s = 16 * MIB; n < MAX_SIZES; s *= 2) {
+        if (s < 2 * l2)
+            continue;
+        fill(t, pattern, s);
+        size[n] = t->filled < s ? t->filled : s;
+        rate[n] = tri_timing_read(t, threads, size[n]);
+        peak = rate[n] > peak ? rate[n] : peak;
+        n++;
+        if (s >= t->reserved || (s >= LEAST_MEMORY && (1.3 * rate[n - 1] < peak || s >= 2 * l3)))
+            break;
+    }
+    for (int i = 0; i < n; i++)
+        if (rate[i] > 1.3 * rate[n - 1])
+            t->cache = size[i];
+    fill(t, pattern, 4 * t->cache > LEAST_MEMORY ? 4 * t->cache : LEAST_MEMORY);
+}
+
+static size_t most_memory(void)
+{
+    const size_t pages = ask(_SC_PHYS_PAGES, 1 << 18), free_pages = ask(_SC_AVPHYS_PAGES, 1 << 18);
+    const size_t quarter = pages / 4 < free_pages / 2 ? pages / 4 : free_pages / 2;
+    const size_t mib = quarter * ask(_SC_PAGESIZE, 4096) / MIB;
+    return (mib < 16 ? 16 : mib) * MIB;
+}
+
+static enum tri_status start(struct tri_timing *t, int threads, struct tri_error *e)
+{
+    t->pool = tri_pool_new(threads, e);
+    if (!t->pool)
+        return e->status;
+    const size_t most = most_memory();
+    void *memory = mmap(NULL, most + MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return tri_fail(e, TRI_NO_MEMORY, "timing: no %zu MiB of address space for weights", most / MIB);
+    t->memory = memory, t->reserved = most;
+    uint8_t *pattern = tri_alloc(MIB, 1, "timing", e);
+    if (!pattern)
+        return e->status;
+    make_pattern(pattern);
+    size_memory(t, pattern);
+    tri_free(pattern);
+    return TRI_OK;
+}
+
+struct tri_timing *tri_timing_new(int threads, struct tri_error *e)
+{
+    struct tri_timing *t = tri_alloc(1, sizeof *t, "timing", e);
+    if (t && start(t, threads, e) != TRI_OK) {
+        tri_timing_free(t);
+        t = NULL;
+    }
+    return t;
+}
+
+void tri_timing_free(struct tri_timing *t)
+{
+    if (!t)
+        return;
+    tri_pool_free(t->pool);
+    if (t->memory)
+        munmap(t->memory, t->reserved + MIB);
+    tri_free(t->q), tri_free(t->table), tri_free(t->sum), tri_free(t->out);
+    tri_free(t);
+}
+
+size_t tri_timing_memory(const struct tri_timing *t)
+{
+    return t->filled;
+}
+
+size_t tri_timing_cache(const struct tri_timing *t)
+{
+    return t->cache;
+}
+
+/* -- one job ----------------------------------------------------------------------------------------------- */
+
+struct work {
+    struct tri_timing *t;
+    const struct tri_timing_job *job;
+    int kp, tiles, block; /* rows of a block */
+    size_t ldt, outs;     /* bytes of a token's table; int32s of a thread's output */
+    size_t stride, first; /* bytes from matrix to matrix; which of them comes first */
+    size_t matrices;      /* that fit into the span */
+    int most;             /* matrices to run, or until `seconds` are over */
+    double seconds, began, ended;
+    atomic_int last; /* the last matrix; thread 0 says so before the barrier behind it */
+};
+
+/* A buffer of at least `count` things of `size` bytes; *have counts its things. */
+static enum tri_status grow(void *buffer, size_t *have, size_t count, size_t size, struct tri_error *e)
+{
+    void **p = buffer;
+    if (count <= *have)
+        return TRI_OK;
+    tri_free(*p);
+    *have = 0;
+    *p = tri_alloc(count, size, "timing", e);
+    *have = *p ? count : 0;
+    return *p ? TRI_OK : e->status;
+}
+
+static int round_up(int n, int step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static int block_rows(const struct tri_layout *l, size_t tile, int tokens)
+{
+    const int limit = l->rows < BLOCK_ROWS ? BLOCK_ROWS / l->rows * l->rows : l->rows;
+    if (tokens == 1 || tile * (size_t)(limit / l->rows) <= BLOCK_BYTES)
+        return limit;
+    return tile < BLOCK_BYTES ? (int)(BLOCK_BYTES / tile) * l->rows : l->rows;
+}
+
+static enum tri_status check(const struct tri_timing_job *job, struct tri_error *e)
+{
+    const int most = 1 << 30;
+    if (job->m < 1 || job->k < 1 || job->m > most || job->k > most || job->tokens < 1 || job->tokens > 4096)
+        return tri_fail(e, TRI_USAGE, "timing: %dx%d with %d tokens cannot be timed", job->m, job->k, job->tokens);
+    const int kp = round_up(job->k, job->plan.layout->kstep);
+    for (int i = 0; i < job->plan.count; i++)
+        if (kp > job->plan.kernels[i]->kmax)
+            return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", job->plan.kernels[i]->name, kp,
+                            job->plan.kernels[i]->kmax);
+    return TRI_OK;
+}
+
+/* Activations are any bytes but -128, and their sums any number: nobody reads the outcome. */
+static enum tri_status activations(struct work *w, struct tri_error *e)
+{
+    struct tri_timing *t = w->t;
+    const size_t n = (size_t)w->job->tokens, threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
+    w->outs = (size_t)w->block * n + LINE;
+    if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n, sizeof *t->sum, e) ||
+        grow(&t->table, &t->table_bytes, n * w->ldt, 1, e) ||
+        grow(&t->out, &t->outs, threads * w->outs, sizeof *t->out, e))
+        return e->status;
+    uint64_t seed = 1;
+    for (size_t i = 0; t->q_bytes > had && i < t->q_bytes; i++)
+        t->q[i] = (int8_t)((int)(tri_random(&seed) % 255) - 127);
+    return TRI_OK;
+}
+
+static enum tri_status prepare_work(struct work *w, struct tri_error *e)
+{
+    const struct tri_layout *l = w->job->plan.layout;
+    if (check(w->job, e) != TRI_OK)
+        return e->status;
+    w->kp = round_up(w->job->k, l->kstep);
+    w->tiles = (w->job->m + l->rows - 1) / l->rows;
+    const size_t tile = (size_t)(w->kp / l->kstep) * (size_t)l->bytes, bytes = tile * (size_t)w->tiles;
+    size_t span = w->job->span && w->job->span < w->t->filled ? w->job->span : w->t->filled;
+    if (bytes > w->t->filled)
+        return tri_fail(e, TRI_UNSUPPORTED, "timing: %dx%d packs to %zu MiB, the memory for weights has %zu",
+                        w->job->m, w->job->k, bytes / MIB, w->t->filled / MIB);
+    w->stride = (bytes + LINE - 1) / LINE * LINE;
+    w->matrices = span / w->stride ? span / w->stride : 1;
+    w->first = w->t->cursor / w->stride % w->matrices;
+    w->block = block_rows(l, tile, w->job->tokens);
+    w->ldt = (size_t)(w->kp / l->kstep) * (size_t)w->job->plan.kernels[0]->table_bytes;
+    atomic_init(&w->last, INT_MAX);
+    return activations(w, e);
+}
+
+static void prepare_tables(const struct work *w, int thread, int threads)
+{
+    const int step = w->job->plan.layout->kstep;
+    int from, to;
+    tri_share(w->kp / step, thread, threads, &from, &to);
+    for (int i = 0; i < w->job->tokens; i++)
+        w->job->plan.kernels[0]->prepare(w->t->q + (size_t)i * (size_t)w->kp, from * step, to * step,
+                                         w->t->table + (size_t)i * w->ldt);
+}
+
+/* Rows [m0, m1) for all tokens, as many at once as the kernels allow. */
+static void block(const struct work *w, const uint8_t *packed, int m0, int m1, int thread)
+{
+    const struct tri_plan *plan = &w->job->plan;
+    const bool q8 = !plan->kernels[0]->prepare;
+    const size_t ldx = q8 ? (size_t)w->kp : w->ldt;
+    const uint8_t *x = q8 ? (const uint8_t *)w->t->q : w->t->table;
+    int32_t *y = w->t->out + (size_t)thread * w->outs;
+    int k = plan->count - 1;
+    for (int i = 0; i < w->job->tokens; i += plan->kernels[k]->tokens) {
+        while (plan->kernels[k]->tokens > w->job->tokens - i)
+            k--;
+        plan->kernels[k]->run(packed, m0, m1, w->kp, x + (size_t)i * ldx, ldx, w->t->sum + i, y, (size_t)(m1 - m0));
+    }
+}
+
+static void matrix(const struct work *w, int i, int thread, int threads)
+{
+    const int rows = w->job->plan.layout->rows;
+    const uint8_t *packed = w->t->memory + (w->first + (size_t)i) % w->matrices * w->stride;
+    int from, to;
+    if (w->job->plan.kernels[0]->prepare) {
+        prepare_tables(w, thread, threads);
+        tri_pool_sync(w->t->pool);
+    }
+    tri_share(w->tiles, thread, threads, &from, &to);
+    for (int m0 = from * rows, end = to * rows; m0 < end; m0 += w->block)
+        block(w, packed, m0, end - m0 < w->block ? end : m0 + w->block, thread);
+}
+
+static void stream(void *arg, int thread, int threads)
+{
+    struct work *w = arg;
+    tri_pool_sync(w->t->pool); /* all are awake */
+    if (thread == 0)
+        w->began = now();
+    for (int i = 0;; i++) {
+        matrix(w, i, thread, threads);
+        if (thread == 0 && (i + 1 == w->most || now() - w->began > w->seconds))
+            atomic_store_explicit(&w->last, i, memory_order_relaxed);
+        tri_pool_sync(w->t->pool);
+        if (i >= atomic_load_explicit(&w->last, memory_order_relaxed))
+            break;
+    }
+    if (thread == 0)
+        w->ended = now();
+}
+
+static void run(struct work *w)
+{
+    tri_pool_run(w->t->pool, stream, w);
+    w->t->cursor = (w->first + (size_t)w->last + 1) % w->matrices * w->stride;
+}
+
+enum tri_status tri_timing_run(struct tri_timing *t, const struct tri_timing_job *job, double seconds, double *ns,
+                               struct tri_error *e)
+{
+    struct work w = {.t = t, .job = job, .most = INT_MAX, .seconds = seconds};
+    if (prepare_work(&w, e) != TRI_OK)
+        return e->status;
+    run(&w);
+    *ns = (w.ended - w.began) * 1e9 / ((double)w.last + 1) / job->tokens;
+    return TRI_OK;
+}
+
+void tri_timing_row(void *row)
+{
+    const struct tri_timing_row *r = row;
+    struct tri_error e;
+    struct work w = {.t = r->timing, .job = r->job, .most = r->matrices, .seconds = 1e9};
+    if (prepare_work(&w, &e) == TRI_OK)
+        run(&w);
+}
