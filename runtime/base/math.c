@@ -1,5 +1,5 @@
-/* Owns: exp, log, pow, sin and cos in plain double multiplications and additions, the same on every machine
- * (compiled without contraction). Leaves out special cases that the engine never meets. */
+/* Owns: exp, log, pow, sin and cos in plain double multiplications and additions, the same on every
+ * machine (compiled without contraction). Leaves out special cases that the engine never meets. */
 #include "base/math.h"
 
 #include <math.h>
@@ -9,7 +9,8 @@
 /* ln 2 in two parts; the first has 32 bits, so that its product with an exponent is exact. */
 static const double LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
 /* pi / 2 in three parts; the first two have 33 bits, exact times a quadrant number below 2^20. */
-static const double HALF_PI_1 = 0x1.921fb544p+0, HALF_PI_2 = 0x1.0b4611a6p-34, HALF_PI_3 = 0x1.3198a2e037073p-69;
+static const double HALF_PI_1 = 0x1.921fb544p+0, HALF_PI_2 = 0x1.0b4611a6p-34,
+                    HALF_PI_3 = 0x1.3198a2e037073p-69;
 
 static double power_of_two(int n) /* -1022..1023 */
 {
@@ -52,7 +53,8 @@ double tri_exp(double x)
 
 double tri_log(double x)
 {
-    /* with s = f / (2 + f): log(1 + f) = 2 (s + s^3/3 + ... + s^23/23); |s| <= 0.172 leaves 1e-19 */
+    /* with s = f / (2 + f): log(1 + f) = 2 (s + s^3/3 + ... + s^23/23); |s| <= 0.172 leaves 1e-19
+     */
     static const double c[] = {2 / 23.0, 2 / 21.0, 2 / 19.0, 2 / 17.0, 2 / 15.0, 2 / 13.0,
                                2 / 11.0, 2 / 9.0,  2 / 7.0,  2 / 5.0,  2 / 3.0};
     uint64_t bits;
@@ -79,17 +81,18 @@ double tri_pow(double x, double y)
 /* sin and cos of r + tail for |r| <= pi / 4, tail below half an ulp of r. */
 static double sine(double r, double tail)
 {
-    static const double c[] = {1 / 355687428096000.0, -1 / 1307674368000.0, 1 / 6227020800.0, -1 / 39916800.0,
-                               1 / 362880.0,          -1 / 5040.0,          1 / 120.0,        -1 / 6.0};
+    static const double c[] = {
+        1 / 355687428096000.0, -1 / 1307674368000.0, 1 / 6227020800.0, -1 / 39916800.0,
+        1 / 362880.0,          -1 / 5040.0,          1 / 120.0,        -1 / 6.0};
     double z = r * r;
     return r + (z * r * polynomial(z, c, 8) + tail * (1 - 0.5 * z));
 }
 
 static double cosine(double r, double tail)
 {
-    static const double c[] = {-1 / 6402373705728000.0, 1 / 20922789888000.0, -1 / 87178291200.0,
-                               1 / 479001600.0,         -1 / 3628800.0,       1 / 40320.0,
-                               -1 / 720.0,              1 / 24.0};
+    static const double c[] = {
+        -1 / 6402373705728000.0, 1 / 20922789888000.0, -1 / 87178291200.0, 1 / 479001600.0,
+        -1 / 3628800.0,          1 / 40320.0,          -1 / 720.0,         1 / 24.0};
     double z = r * r, half = 0.5 * z, near = 1 - half;
     return near + (((1 - near) - half) + (z * z * polynomial(z, c, 8) - r * tail));
 }

@@ -1,5 +1,5 @@
-/* Owns: the worker threads, the one barrier that starts, separates and ends their work, and the count of
- * cores. Leaves out pinning and NUMA: the operating system places the threads. */
+/* Owns: the worker threads, the one barrier that starts, separates and ends their work, and the
+ * count of cores. Leaves out pinning and NUMA: the operating system places the threads. */
 #define _GNU_SOURCE
 #include "base/threads.h"
 #include "base/memory.h"
@@ -19,7 +19,8 @@
 
 enum { LINE = 64, MAX_CPUS = 8192 };
 
-/* Spins before a thread sleeps: about 20 to 50 microseconds where `pause` takes 140 cycles and `yield` none. */
+/* Spins before a thread sleeps: about 20 to 50 microseconds where `pause` takes 140 cycles and
+ * `yield` none. */
 #if defined(__x86_64__)
 enum { SPINS = 800 };
 static inline void relax(void)
@@ -42,8 +43,8 @@ struct worker {
     int thread;
 };
 
-/* A barrier is passed when `phase` changes; the last to arrive changes it. Each word that several threads
- * write has a cache line of its own. */
+/* A barrier is passed when `phase` changes; the last to arrive changes it. Each word that several
+ * threads write has a cache line of its own. */
 struct tri_pool {
     _Alignas(LINE) atomic_int arrived;
     _Alignas(LINE) atomic_uint phase;
@@ -56,7 +57,8 @@ struct tri_pool {
     struct worker worker[];
 };
 
-/* -- barrier ---------------------------------------------------------------------------------------- */
+/* -- barrier
+ * ---------------------------------------------------------------------------------------- */
 
 static void sleep_while(struct tri_pool *p, unsigned phase)
 {
@@ -77,7 +79,8 @@ static void release(struct tri_pool *p, unsigned phase)
 void tri_pool_sync(struct tri_pool *p)
 {
     unsigned phase = atomic_load_explicit(&p->phase, memory_order_relaxed);
-    if (atomic_fetch_add(&p->arrived, 1) + 1 == atomic_load_explicit(&p->threads, memory_order_relaxed)) {
+    if (atomic_fetch_add(&p->arrived, 1) + 1 ==
+        atomic_load_explicit(&p->threads, memory_order_relaxed)) {
         release(p, phase);
         return;
     }
@@ -89,7 +92,8 @@ void tri_pool_sync(struct tri_pool *p)
     sleep_while(p, phase);
 }
 
-/* -- pool ------------------------------------------------------------------------------------------- */
+/* -- pool
+ * ------------------------------------------------------------------------------------------- */
 
 static void *work(void *arg)
 {
@@ -127,10 +131,12 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
         tri_fail(e, TRI_USAGE, "threads: expected 1 to %d, found %d", TRI_MAX_THREADS, threads);
         return NULL;
     }
-    struct tri_pool *p = tri_alloc(1, sizeof *p + (size_t)threads * sizeof p->worker[0], "threads", e);
+    struct tri_pool *p =
+        tri_alloc(1, sizeof *p + (size_t)threads * sizeof p->worker[0], "threads", e);
     if (!p)
         return NULL;
-    p->spins = threads <= usable_cpus() ? SPINS : 0; /* a spinning thread would hold up the one awaited */
+    p->spins =
+        threads <= usable_cpus() ? SPINS : 0; /* a spinning thread would hold up the one awaited */
     atomic_init(&p->threads, threads);
     for (int i = 1; i < threads; i++) {
         p->worker[i] = (struct worker){.pool = p, .thread = i};
@@ -138,7 +144,8 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
         if (failed) {
             atomic_store(&p->threads, i); /* so that those which run can be told to stop */
             tri_pool_free(p);
-            tri_fail(e, TRI_FAILED, "threads: %d asked for, only %d could be started (%s); use fewer", threads, i,
+            tri_fail(e, TRI_FAILED,
+                     "threads: %d asked for, only %d could be started (%s); use fewer", threads, i,
                      strerror(failed));
             return NULL;
         }
@@ -168,9 +175,11 @@ void tri_share(int items, int thread, int threads, int *from, int *to)
     *to = (int)((long long)items * (thread + 1) / threads);
 }
 
-/* -- cores ------------------------------------------------------------------------------------------ */
+/* -- cores
+ * ------------------------------------------------------------------------------------------ */
 
-/* Whether `cpu` is the first of its core's hardware threads that this process may use. A list reads "0-1,64". */
+/* Whether `cpu` is the first of its core's hardware threads that this process may use. A list reads
+ * "0-1,64". */
 static bool first_of_core(int cpu, const cpu_set_t *mask, size_t size)
 {
     char path[80], list[256];

@@ -1,4 +1,5 @@
-/* Owns: the parsing of options from a command's table, its help, and what is said about mistakes. */
+/* Owns: the parsing of options from a command's table, its help, and what is said about mistakes.
+ */
 #include "cli/command.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ static bool ends(const struct tri_option *o)
     return !o->short_name && !o->long_name;
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------- */
 
 /* The first of comma-separated names, its length in *size; NULL when there are none left. */
 static const char *next_name(const char **names, size_t *size)
@@ -92,7 +93,7 @@ static enum tri_status unknown(const struct tri_command *c, const struct tri_opt
                     (int)word_size, word, c->name);
 }
 
-/* -- values ------------------------------------------------------------------------------------- */
+/* -- values ------------------------------------------------------------ */
 
 static enum tri_status read_number(const struct tri_option *o, const char *word, const char *text,
                                    struct tri_error *e)
@@ -132,7 +133,7 @@ static enum tri_status set(const struct tri_option *o, const char *word, const c
     }
 }
 
-/* -- help --------------------------------------------------------------------------------------- */
+/* -- help -------------------------------------------------------------- */
 
 static void print_names(const struct tri_option *o, char *out, size_t room)
 {
@@ -160,7 +161,7 @@ static void print_help(const struct tri_command *c, const struct tri_option *opt
     printf("  %-*s%s\n", HELP_COLUMN - 2, "-h, --help", "this text");
 }
 
-/* -- parsing ------------------------------------------------------------------------------------ */
+/* -- parsing ----------------------------------------------------------- */
 
 struct parser {
     const struct tri_command *c;

@@ -25,7 +25,7 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
     return TRI_OK;
 }
 
-/* -- options ------------------------------------------------------------------------------------ */
+/* -- options ----------------------------------------------------------- */
 
 static enum tri_status read_cache(const char *option, const char *name, enum tri_cache_type *type,
                                   struct tri_error *e)
@@ -46,7 +46,7 @@ static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error 
     return TRI_OK;
 }
 
-/* -- opening ------------------------------------------------------------------------------------ */
+/* -- opening ----------------------------------------------------------- */
 
 /* Ids without a row in the embedding could not be fed. */
 static enum tri_status check_vocabulary(const struct tri_load *l, struct tri_error *e)

@@ -23,7 +23,7 @@ struct result {
     int vocab, greedy_count;
 };
 
-/* -- ids ---------------------------------------------------------------------------------------- */
+/* -- ids --------------------------------------------------------------- */
 
 /* "1,2,3"; their range is checked where they are fed. */
 static enum tri_status read_tokens(const char *text, struct tri_ids *ids, struct tri_error *e)
@@ -60,8 +60,9 @@ static enum tri_status check_ids(const struct options *o, const struct tri_ids *
     int context = tri_session_context(o->load.session);
     size_t behind = o->greedy > 1 ? (size_t)o->greedy - 1 : 0;
     if (ids->count == 0)
-        return tri_fail(e, TRI_USAGE, "the prompt is empty, and this vocabulary puts nothing in "
-                                      "front of it; give some text (-p)");
+        return tri_fail(e, TRI_USAGE,
+                        "the prompt is empty, and this vocabulary puts nothing in "
+                        "front of it; give some text (-p)");
     if (ids->count + behind > (size_t)context)
         return tri_fail(e, TRI_FAILED,
                         "%zu tokens and %d greedy ones do not fit a context of %d; use a greater "
@@ -70,7 +71,7 @@ static enum tri_status check_ids(const struct options *o, const struct tri_ids *
     return TRI_OK;
 }
 
-/* -- computing ---------------------------------------------------------------------------------- */
+/* -- computing --------------------------------------------------------- */
 
 static int32_t greatest(const float *logits, int vocab)
 {
@@ -120,7 +121,7 @@ static enum tri_status compute(const struct options *o, struct result *r, struct
     return o->greedy ? go_on(o, r, logits, e) : TRI_OK;
 }
 
-/* -- printing ----------------------------------------------------------------------------------- */
+/* -- printing ---------------------------------------------------------- */
 
 static json_t *id_list(const int32_t *ids, size_t count)
 {
@@ -165,7 +166,7 @@ static enum tri_status print_text(const struct result *r)
     return TRI_OK;
 }
 
-/* -- the command -------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------- */
 
 static enum tri_status run_with(struct options *o, struct tri_error *e)
 {

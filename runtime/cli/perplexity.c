@@ -1,5 +1,5 @@
-/* `tritune perplexity`: how well a model foresees a text, as llama-perplexity counts it (the second half of
- * each chunk of a context), or as the reference value of the embedded model was counted. */
+/* `tritune perplexity`: how well a model foresees a text, as llama-perplexity counts it (the second
+ * half of each chunk of a context), or as the reference value of the embedded model was counted. */
 #include "base/math.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
@@ -70,7 +70,7 @@ static void show_progress(const struct tally *t, long done, long all)
                 tri_exp(t->nll / (double)t->scored), done == all ? "\n" : "");
 }
 
-/* -- the two ways of counting ------------------------------------------------------------------- */
+/* -- the two ways of counting ------------------------------------------ */
 
 static enum tri_status score_chunks(const struct options *o, struct tally *t,
                                     const struct tri_ids *ids, struct tri_error *e)
@@ -114,7 +114,7 @@ static enum tri_status score_blocks(const struct options *o, struct tally *t,
     return TRI_OK;
 }
 
-/* -- printing ----------------------------------------------------------------------------------- */
+/* -- printing ---------------------------------------------------------- */
 
 static enum tri_status print(const struct options *o, const struct tally *t, size_t tokens,
                              struct tri_error *e)
@@ -138,9 +138,10 @@ static enum tri_status print(const struct options *o, const struct tally *t, siz
     return TRI_OK;
 }
 
-/* -- the command -------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------- */
 
-/* The reference takes the text as it is; llama-perplexity drops a last newline and puts bos in front. */
+/* The reference takes the text as it is; llama-perplexity drops a last newline and puts bos in
+ * front. */
 static enum tri_status read_ids(const struct options *o, struct tri_ids *ids, struct tri_error *e)
 {
     struct tri_map map;
@@ -179,8 +180,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {NULL, "--reference", TRI_FLAG, NULL,
          "score every token, in blocks of 511 each behind a bos, as the model's reference value",
          &o.reference, 0, 0},
-        {NULL, "--json", TRI_FLAG, NULL,
-         "write {\"tokens\":N,\"scored\":N,\"nll\":MEAN,\"ppl\":X}", &o.json, 0, 0},
+        {NULL, "--json", TRI_FLAG, NULL, "write {\"tokens\":N,\"scored\":N,\"nll\":MEAN,\"ppl\":X}",
+         &o.json, 0, 0},
         {0},
     };
     bool helped = false;

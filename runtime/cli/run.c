@@ -26,7 +26,7 @@ struct bytes {
 
 enum { FEED = 512 }; /* tokens between two looks at Ctrl-C */
 
-/* -- prompt ------------------------------------------------------------------------------------- */
+/* -- prompt ------------------------------------------------------------ */
 
 static enum tri_status add(struct bytes *b, const char *at, size_t count, struct tri_error *e)
 {
@@ -114,7 +114,7 @@ static enum tri_status check_prompt(const struct options *o, const struct tri_id
     return TRI_OK;
 }
 
-/* -- streaming ---------------------------------------------------------------------------------- */
+/* -- streaming --------------------------------------------------------- */
 
 /* Prints what is whole UTF-8 and keeps the rest for the next token; at the end everything. */
 static void print(struct bytes *pending, bool end)
@@ -226,7 +226,7 @@ static enum tri_status tell(struct story *s, const struct bytes *text, const str
     return status;
 }
 
-/* -- the command -------------------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------- */
 
 static enum tri_status open_sampler(struct options *o, struct story *s, struct tri_error *e)
 {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* -- cache -------------------------------------------------------------------------------------- */
+/* -- cache ------------------------------------------------------------- */
 
 enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type,
                               int layers, int context, int width, struct tri_error *e)
@@ -32,7 +32,7 @@ void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer
         memcpy((float *)c->data + at, x, (size_t)n * sizeof *x);
 }
 
-/* -- rotary embedding --------------------------------------------------------------------------- */
+/* -- rotary embedding -------------------------------------------------- */
 
 void tri_rope_frequencies(float theta, int dims, double *frequency)
 {
@@ -60,22 +60,31 @@ void tri_rope(const struct tri_config *c, const float *cosine, const float *sine
     }
 }
 
-/* -- attention ---------------------------------------------------------------------------------- */
+/* -- attention --------------------------------------------------------- */
 
-/* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim); returns the greatest. */
-static float score(const struct tri_attention *a, const float *query, int from, int to, float *p)
+/* Unnormalised softmax over some positions: out = sum of exp(score - most) * value. */
+struct softmax {
+    float most, sum;
+    float *out;
+    bool finite; /* all scores are numbers */
+};
+
+/* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim). */
+static void score(const struct tri_attention *a, const float *query, int from, int to, float *p,
+                  struct softmax *s)
 {
     const float scale = 1.0f / sqrtf((float)a->head_dim);
-    float most = -INFINITY;
+    s->most = -INFINITY;
+    s->finite = true;
     for (int i = from; i < to; i++, p++) {
         size_t at = cell(a->keys, a->layer, i, a->column);
         float dot = a->keys->type == TRI_CACHE_F16
                         ? a->v->dot_f16((const uint16_t *)a->keys->data + at, query, a->head_dim)
                         : a->v->dot_f32((const float *)a->keys->data + at, query, a->head_dim);
         *p = dot * scale;
-        most = *p > most ? *p : most;
+        s->most = *p > s->most ? *p : s->most;
+        s->finite &= fabsf(*p) < INFINITY;
     }
-    return most;
 }
 
 static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
@@ -90,17 +99,11 @@ static void mix(const struct tri_attention *a, const float *p, int from, int to,
     }
 }
 
-/* Unnormalised softmax over some positions: out = sum of exp(score - most) * value. */
-struct softmax {
-    float most, sum;
-    float *out;
-};
-
 static void block(const struct tri_attention *a, const float *query, int from, int to,
                   struct softmax *s)
 {
     float *p = a->scratch;
-    s->most = score(a, query, from, to, p);
+    score(a, query, from, to, p, s);
     s->sum = a->v->exp_sum(p, s->most, to - from);
     mix(a, p, from, to, s->out);
 }
@@ -115,9 +118,10 @@ static void join(const struct tri_attention *a, struct softmax *s, const struct 
     a->v->axpy_f32(new, next->out, s->out, a->head_dim);
     s->sum = s->sum * old + next->sum * new;
     s->most = most;
+    s->finite &= next->finite;
 }
 
-void tri_attend(const struct tri_attention *a, const float *query, float *out)
+bool tri_attend(const struct tri_attention *a, const float *query, float *out)
 {
     struct softmax all = {.out = out}, next = {.out = a->scratch + TRI_ATTENTION_BLOCK};
     int end = a->position + 1;
@@ -128,4 +132,5 @@ void tri_attend(const struct tri_attention *a, const float *query, float *out)
             join(a, &all, &next);
     }
     a->v->scale(1.0f / all.sum, out, a->head_dim);
+    return all.finite;
 }

@@ -1,8 +1,8 @@
-/* Owns: the order of the steps from token ids to logits, and who does what in them: all threads walk the
- * same list, each with its share, and meet where a step reads what others wrote.
+/* Owns: the order of the steps from token ids to logits, and who does what in them: all threads
+ * walk the same list, each with its share, and meet where a step reads what others wrote.
  *
- * A single token is the common case, and its norms are too short to share: every thread does them for itself,
- * into buffers of its own, and no barrier is needed behind them. */
+ * A single token is the common case, and its norms are too short to share: every thread does them
+ * for itself, into buffers of its own, and no barrier is needed behind them. */
 #include "engine/forward.h"
 
 #include <math.h>
@@ -47,7 +47,7 @@ static float *row(float *rows, int t, size_t ld)
     return rows + (size_t)t * ld;
 }
 
-/* -- norms and products ------------------------------------------------------------------------- */
+/* -- norms and products ------------------------------------------------ */
 
 bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
                   float *y)
@@ -57,10 +57,15 @@ bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, 
     return squares < INFINITY;
 }
 
+static void expect_finite(const struct pass *p, bool finite)
+{
+    if (!finite)
+        atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
+}
+
 static void rms_norm(const struct pass *p, const float *x, const float *weight, int n, float *y)
 {
-    if (!tri_rms_norm(p->v, x, weight, p->c->norm_eps, n, y))
-        atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
+    expect_finite(p, tri_rms_norm(p->v, x, weight, p->c->norm_eps, n, y));
 }
 
 /* Token t's input to matrix m: normed where a weight is given. */
@@ -70,7 +75,7 @@ static void quantise(const struct pass *p, const struct tri_matrix *m, int t, co
     float *y = p->scratch;
     if (weight)
         rms_norm(p, x, weight, m->k, y);
-    tri_quantize(p->v, m, &p->input, t, weight ? y : x);
+    expect_finite(p, tri_quantize(p->v, m, &p->input, t, weight ? y : x));
 }
 
 /* Behind the quantisation of all tokens: meet, and make the tables if the kernels want them. */
@@ -84,7 +89,8 @@ static void ready(const struct pass *p, const struct tri_matrix *m)
     }
 }
 
-static void linear(const struct pass *p, const struct tri_matrix *m, float *out, size_t ld, bool add)
+static void linear(const struct pass *p, const struct tri_matrix *m, float *out, size_t ld,
+                   bool add)
 {
     const struct tri_output to = {.at = out, .ld = ld, .add = add};
     ready(p, m);
@@ -92,7 +98,7 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
     sync(p);
 }
 
-/* -- attention ---------------------------------------------------------------------------------- */
+/* -- attention --------------------------------------------------------- */
 
 static void rotate(const struct pass *p, int t, float *head)
 {
@@ -137,8 +143,8 @@ static void attend(const struct pass *p, int layer)
                                         .column = head / shared * dim,
                                         .head_dim = dim,
                                         .scratch = p->scratch};
-        tri_attend(&a, row(s->wide, t, s->ldw) + head * dim,
-                   row(s->mixed, t, (size_t)heads * (size_t)dim) + head * dim);
+        float *out = row(s->mixed, t, (size_t)heads * (size_t)dim) + head * dim;
+        expect_finite(p, tri_attend(&a, row(s->wide, t, s->ldw) + head * dim, out));
     }
     sync(p);
 }
@@ -158,7 +164,7 @@ static void attention(const struct pass *p, int layer)
     linear(p, o, p->s->x, hidden, true);
 }
 
-/* -- feed forward ------------------------------------------------------------------------------- */
+/* -- feed forward ------------------------------------------------------ */
 
 /* f = act(gate) * up */
 static void activate(const struct pass *p, const float *gate, const float *up, float *f)
@@ -187,7 +193,7 @@ static void feed_forward(const struct pass *p, int layer)
     linear(p, down, p->s->x, hidden, true);
 }
 
-/* -- both ends ---------------------------------------------------------------------------------- */
+/* -- both ends --------------------------------------------------------- */
 
 static void embed(const struct pass *p, int t)
 {
@@ -231,7 +237,7 @@ static void head(const struct pass *p, int first, int n)
     project(p, h, n);
 }
 
-/* -- the pass ----------------------------------------------------------------------------------- */
+/* -- the pass ---------------------------------------------------------- */
 
 struct job {
     struct tri_session *s;

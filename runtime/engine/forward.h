@@ -22,13 +22,13 @@ struct tri_session {
     float *x;             /* [ubatch][hidden] residual stream */
     float *wide;          /* [ubatch][ldw] q, k, v of a layer; then gate and up */
     size_t ldw;
-    float *mixed;   /* [ubatch][heads * head_dim] output of attention */
-    float *last;    /* [TRI_HEAD_TOKENS][hidden] normed, for the head */
-    float *logits;  /* [TRI_HEAD_TOKENS][vocab] */
-    float *floats;  /* [threads][floats_each] scratch */
-    int32_t *sums;  /* [threads][sums_each] scratch */
+    float *mixed;  /* [ubatch][heads * head_dim] output of attention */
+    float *last;   /* [TRI_HEAD_TOKENS][hidden] normed, for the head */
+    float *logits; /* [TRI_HEAD_TOKENS][vocab] */
+    float *floats; /* [threads][floats_each] scratch */
+    int32_t *sums; /* [threads][sums_each] scratch */
     size_t floats_each, sums_each;
-    atomic_bool overflow; /* a norm met values that are no finite numbers */
+    atomic_bool overflow; /* a norm or quantiser met values beyond the range of floats */
 };
 
 /* Floats of scratch that each thread needs. */
@@ -38,7 +38,8 @@ size_t tri_forward_floats(const struct tri_config *c);
 bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
                   float *y);
 
-/* `n` tokens at s->position through all layers; with `logits` also those of the last one, s->logits. */
+/* `n` tokens at s->position through all layers; with `logits` also those of the last one,
+ * s->logits. */
 void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits);
 
 /* s->logits of tokens [from, from + n) of the pass before, n <= TRI_HEAD_TOKENS. */

@@ -1,7 +1,8 @@
-/* Owns: the activation quantiser, the cutting of a matrix product into kernel calls, and scaling back.
- * Leaves out what a kernel does, and barriers. */
+/* Owns: the activation quantiser, the cutting of a matrix product into kernel calls, and scaling
+ * back. Leaves out what a kernel does, and barriers. */
 #include "engine/linear.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -29,16 +30,19 @@ size_t tri_linear_sums(const struct tri_matrix *m)
     return (size_t)block_limit(m->plan.layout) * (size_t)widest(&m->plan)->tokens;
 }
 
-/* -- activations -------------------------------------------------------------------------------- */
+/* -- activations ------------------------------------------------------- */
 
-void tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in,
+bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in,
                   int t, const float *x)
 {
     int8_t *q = in->q + (size_t)t * in->ldq;
     float most = v->absmax(x, m->k);
+    bool finite = v->dot_f32(x, x, m->k) < INFINITY;
+    int k = finite ? m->k : 0;
     in->s[t] = 127.0f / (most > 1e-5f ? most : 1e-5f);
-    in->sum[t] = v->quantize(x, in->s[t], q, m->k);
-    memset(q + m->k, 0, (size_t)(m->kp - m->k));
+    in->sum[t] = v->quantize(x, in->s[t], q, k);
+    memset(q + k, 0, (size_t)(m->kp - k));
+    return finite;
 }
 
 /* Threads share columns, so that a single token's table is made by all of them. */
@@ -52,7 +56,7 @@ void tri_prepare(const struct tri_matrix *m, const struct tri_input *in, int n, 
                                     in->table + (size_t)t * in->ldt);
 }
 
-/* -- product ------------------------------------------------------------------------------------ */
+/* -- product ----------------------------------------------------------- */
 
 struct product {
     const struct tri_vec *v;
@@ -62,7 +66,8 @@ struct product {
     int32_t *sums;
 };
 
-/* Sums of rows [m0, m1) of token t to floats: of every part the rows that fall there, no padding. */
+/* Sums of rows [m0, m1) of token t to floats: of every part the rows that fall there, no padding.
+ */
 static void scale_back(const struct product *p, int t, int m0, int m1, const int32_t *sums)
 {
     float *out = p->out->at + (size_t)t * p->out->ld;
@@ -98,7 +103,8 @@ static void block(const struct product *p, int n, int m0, int m1)
     }
 }
 
-/* Rows of a block: what stays in L2 where tokens read it again, else as many as the scratch holds. */
+/* Rows of a block: what stays in L2 where tokens read it again, else as many as the scratch holds.
+ */
 static int block_rows(const struct tri_matrix *m, int n)
 {
     const struct tri_layout *layout = m->plan.layout;

@@ -1,8 +1,8 @@
 /* A ternary matrix times a batch of quantised tokens: one thread's share of the rows.
  *
  *     tri_quantize(vec, m, in, t, x);              each token once: int8 values, sum, scale
- *     tri_prepare(m, in, n, thread, threads);      after a barrier; tables where the kernels want them
- *     tri_linear(vec, m, in, n, thread, threads, sums, out);   after a barrier
+ *     tri_prepare(m, in, n, thread, threads);      after a barrier; tables where the kernels want
+ * them tri_linear(vec, m, in, n, thread, threads, sums, out);   after a barrier
  *
  * Row r of a part with scale w is (float)(exact integer product) * (w / s), s the token's scale. */
 #ifndef TRI_LINEAR_H
@@ -30,7 +30,8 @@ struct tri_output {
 size_t tri_table_bytes(const struct tri_matrix *m);
 size_t tri_linear_sums(const struct tri_matrix *m);
 
-void tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in,
+/* False, and zeros, if the squares of x are beyond the range of floats. */
+bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in,
                   int t, const float *x);
 void tri_prepare(const struct tri_matrix *m, const struct tri_input *in, int n, int thread,
                  int threads);

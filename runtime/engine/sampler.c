@@ -1,5 +1,5 @@
-/* Owns: the chain from logits to a token and its random numbers. Leaves out what the chain does not have
- * yet: logit bias, dry, typical, xtc, mirostat and grammars. */
+/* Owns: the chain from logits to a token and its random numbers. Leaves out what the chain does not
+ * have yet: logit bias, dry, typical, xtc, mirostat and grammars. */
 #define _GNU_SOURCE
 #include "engine/sampler.h"
 #include "base/math.h"
@@ -13,7 +13,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-/* -- mt19937 ---------------------------------------------------------------------------------------- */
+/* -- mt19937
+ * ---------------------------------------------------------------------------------------- */
 
 enum { MT_WORDS = 624, MT_SHIFT = 397 };
 
@@ -58,7 +59,8 @@ static double twister_unit(struct twister *t)
     return u < 1 ? u : 0x1.fffffffffffffp-1;
 }
 
-/* -- sampler ---------------------------------------------------------------------------------------- */
+/* -- sampler
+ * ---------------------------------------------------------------------------------------- */
 
 struct candidate {
     float logit, p;
@@ -97,8 +99,11 @@ struct tri_sampler *tri_sampler_new(const struct tri_sampling *o, int vocab, str
         s->o.repeat_last_n = 0;
     twister_seed(&s->random, s->o.seed);
     s->candidate = tri_alloc((size_t)vocab, sizeof s->candidate[0], "sampler", e);
-    s->penalised = s->candidate ? tri_alloc((size_t)vocab, sizeof s->penalised[0], "sampler", e) : NULL;
-    s->window = s->penalised ? tri_alloc((size_t)s->o.repeat_last_n, sizeof s->window[0], "penalty window", e) : NULL;
+    s->penalised =
+        s->candidate ? tri_alloc((size_t)vocab, sizeof s->penalised[0], "sampler", e) : NULL;
+    s->window = s->penalised ? tri_alloc((size_t)s->o.repeat_last_n, sizeof s->window[0],
+                                         "penalty window", e)
+                             : NULL;
     if (!s->window) {
         tri_sampler_free(s);
         return NULL;
@@ -131,7 +136,8 @@ void tri_sampler_accept(struct tri_sampler *s, int32_t id)
         s->accepted++;
 }
 
-/* -- the chain -------------------------------------------------------------------------------------- */
+/* -- the chain
+ * -------------------------------------------------------------------------------------- */
 
 /* The candidates of `s` are indexed by id until the first selection. */
 static void penalise(struct tri_sampler *s)

@@ -1,4 +1,5 @@
-/* Owns: a session's memory and its position, and the cutting of feeds into passes. Leaves out the pass. */
+/* Owns: a session's memory and its position, and the cutting of feeds into passes. Leaves out the
+ * pass. */
 #include "engine/session.h"
 #include "base/memory.h"
 #include "engine/forward.h"
@@ -22,7 +23,7 @@ static size_t lines(size_t n, size_t line)
     return (n + line - 1) / line * line;
 }
 
-/* -- memory ------------------------------------------------------------------------------------- */
+/* -- memory ------------------------------------------------------------ */
 
 /* What the matrices of a model ask of the buffers, at most. */
 struct needs {
@@ -96,9 +97,11 @@ static enum tri_status allocate_caches(struct tri_session *s, const struct tri_s
 {
     const struct tri_config *c = &s->model->config;
     int width = c->kv_heads * c->head_dim;
-    if (tri_cache_new(&s->keys, "cache of keys", o->cache_k, c->layers, s->context, width, e) != TRI_OK)
+    if (tri_cache_new(&s->keys, "cache of keys", o->cache_k, c->layers, s->context, width, e) !=
+        TRI_OK)
         return e->status;
-    return tri_cache_new(&s->values, "cache of values", o->cache_v, c->layers, s->context, width, e);
+    return tri_cache_new(&s->values, "cache of values", o->cache_v, c->layers, s->context, width,
+                         e);
 }
 
 struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *pool,
@@ -125,15 +128,15 @@ void tri_session_free(struct tri_session *s)
 {
     if (!s)
         return;
-    void *const memory[] = {s->keys.data, s->values.data, s->input.q, s->input.table, s->input.s,
-                            s->input.sum, s->frequency,   s->cosine,  s->sine,        s->x,
-                            s->wide,      s->mixed,       s->last,    s->logits,      s->floats,
-                            s->sums,      s};
+    void *const memory[] = {
+        s->keys.data, s->values.data, s->input.q, s->input.table, s->input.s, s->input.sum,
+        s->frequency, s->cosine,      s->sine,    s->x,           s->wide,    s->mixed,
+        s->last,      s->logits,      s->floats,  s->sums,        s};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);
 }
 
-/* -- feeding ------------------------------------------------------------------------------------ */
+/* -- feeding ----------------------------------------------------------- */
 
 int tri_session_context(const struct tri_session *s)
 {

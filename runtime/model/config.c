@@ -1,5 +1,5 @@
-/* Owns: the families of models as a table, and the configuration of a file with every check that needs no
- * tensor. Leaves out the weights (load.c). */
+/* Owns: the families of models as a table, and the configuration of a file with every check that
+ * needs no tensor. Leaves out the weights (load.c). */
 #include "model/model.h"
 
 #include <math.h>
@@ -70,7 +70,7 @@ static enum tri_status read_positive(struct reader *r, const char *name, float *
     return TRI_OK;
 }
 
-/* -- family ------------------------------------------------------------------------------------ */
+/* -- family ------------------------------------------------------------ */
 
 static enum tri_status unknown_family(const struct tri_gguf *g, struct tri_text arch,
                                       struct tri_error *e)
@@ -93,7 +93,8 @@ static const struct tri_family *family_named(const char *arch, size_t size)
     return NULL;
 }
 
-/* One converter wrote the SiLU models of 24 and 26 layers (1bitLLM) under the name bitnet-b1.58, too. */
+/* One converter wrote the SiLU models of 24 and 26 layers (1bitLLM) under the name bitnet-b1.58,
+ * too. */
 static const struct tri_family *family_of(const char *arch, int layers)
 {
     bool mislabelled = strcmp(arch, "bitnet-b1.58") == 0 && (layers == 24 || layers == 26);
@@ -101,7 +102,7 @@ static const struct tri_family *family_of(const char *arch, int layers)
     return family_named(name, strlen(name));
 }
 
-/* -- checks ------------------------------------------------------------------------------------ */
+/* -- checks ------------------------------------------------------------ */
 
 static enum tri_status refuse(struct reader *r, const char *name, const char *expected,
                               const char *found, struct tri_error *e)
@@ -138,7 +139,8 @@ static enum tri_status check_heads(struct reader *r, const struct tri_config *c,
                         "found %s.attention.head_count %d and head_count_kv %d",
                         tri_gguf_name(r->g), r->arch, c->heads, c->kv_heads);
     if (c->heads * c->head_dim > MAX_WIDTH)
-        return tri_fail(e, TRI_BAD_FILE, "%s: expected heads of at most %d values together, found %d x %d",
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: expected heads of at most %d values together, found %d x %d",
                         tri_gguf_name(r->g), MAX_WIDTH, c->heads, c->head_dim);
     if (c->rope_dims % 2 || c->rope_dims > c->head_dim)
         return tri_fail(e, TRI_BAD_FILE,
@@ -162,7 +164,7 @@ static enum tri_status check_whole(const struct tri_gguf *g, struct tri_error *e
     return TRI_OK;
 }
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------- */
 
 static enum tri_status read_heads(struct reader *r, struct tri_config *c, struct tri_error *e)
 {
@@ -171,19 +173,22 @@ static enum tri_status read_heads(struct reader *r, struct tri_config *c, struct
         read_int_or(r, "attention.head_count_kv", MAX_HEADS, c->heads, &c->kv_heads, e) != TRI_OK)
         return e->status;
     if (!find(r, "attention.key_length") && c->hidden % c->heads)
-        return tri_fail(e, TRI_BAD_FILE,
-                        "%s: expected %s.embedding_length to be a multiple of the %d heads, found %d",
-                        tri_gguf_name(r->g), r->arch, c->heads, c->hidden);
+        return tri_fail(
+            e, TRI_BAD_FILE,
+            "%s: expected %s.embedding_length to be a multiple of the %d heads, found %d",
+            tri_gguf_name(r->g), r->arch, c->heads, c->hidden);
     if (read_int_or(r, "attention.key_length", MAX_HEAD_DIM, c->hidden / c->heads, &c->head_dim,
                     e) != TRI_OK ||
-        read_int_or(r, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) != TRI_OK)
+        read_int_or(r, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) !=
+            TRI_OK)
         return e->status;
     if (value_dim != c->head_dim)
         return refuse(r, "attention.value_length", "the same as key_length", "another length", e);
     if (c->head_dim > MAX_HEAD_DIM)
         return tri_fail(e, TRI_BAD_FILE, "%s: expected heads of at most %d values, found %d",
                         tri_gguf_name(r->g), MAX_HEAD_DIM, c->head_dim);
-    if (read_int_or(r, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dims, e) != TRI_OK)
+    if (read_int_or(r, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dims, e) !=
+        TRI_OK)
         return e->status;
     return check_heads(r, c, e);
 }
@@ -214,7 +219,8 @@ static enum tri_status read_sizes(struct reader *r, struct tri_config *c, struct
 static enum tri_status read_floats(struct reader *r, struct tri_config *c, struct tri_error *e)
 {
     c->rope_theta = 10000;
-    if (find(r, "rope.freq_base") && read_positive(r, "rope.freq_base", &c->rope_theta, e) != TRI_OK)
+    if (find(r, "rope.freq_base") &&
+        read_positive(r, "rope.freq_base", &c->rope_theta, e) != TRI_OK)
         return e->status;
     return read_positive(r, "attention.layer_norm_rms_epsilon", &c->norm_eps, e);
 }
@@ -222,8 +228,7 @@ static enum tri_status read_floats(struct reader *r, struct tri_config *c, struc
 enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, struct tri_error *e)
 {
     struct tri_text arch;
-    if (check_whole(g, e) != TRI_OK ||
-        tri_gguf_text(g, "general.architecture", &arch, e) != TRI_OK)
+    if (check_whole(g, e) != TRI_OK || tri_gguf_text(g, "general.architecture", &arch, e) != TRI_OK)
         return e->status;
     const struct tri_family *family = family_named(arch.at, arch.size);
     if (!family)

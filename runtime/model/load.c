@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- what a file of each family must hold -------------------------------------------------------- */
+/* -- what a file of each family must hold ------------------------------ */
 
 enum width { HIDDEN, FFN, HEADS, KV_HEADS, WIDTHS };
 
@@ -19,8 +19,8 @@ static const struct part_name {
     const char *name;
     enum width rows, columns;
 } part_names[] = {
-    {TRI_ROLE_QKV, "attn_q", HEADS, HIDDEN},   {TRI_ROLE_QKV, "attn_k", KV_HEADS, HIDDEN},
-    {TRI_ROLE_QKV, "attn_v", KV_HEADS, HIDDEN}, {TRI_ROLE_O, "attn_output", HIDDEN, HEADS},
+    {TRI_ROLE_QKV, "attn_q", HEADS, HIDDEN},     {TRI_ROLE_QKV, "attn_k", KV_HEADS, HIDDEN},
+    {TRI_ROLE_QKV, "attn_v", KV_HEADS, HIDDEN},  {TRI_ROLE_O, "attn_output", HIDDEN, HEADS},
     {TRI_ROLE_GATE_UP, "ffn_gate", FFN, HIDDEN}, {TRI_ROLE_GATE_UP, "ffn_up", FFN, HIDDEN},
     {TRI_ROLE_DOWN, "ffn_down", HIDDEN, FFN},
 };
@@ -56,7 +56,7 @@ struct loader {
     int owned_count;
 };
 
-/* -- tensors ------------------------------------------------------------------------------------ */
+/* -- tensors ----------------------------------------------------------- */
 
 static const struct tri_tensor *find(struct loader *l, const char *name, int columns, int rows,
                                      struct tri_error *e)
@@ -119,7 +119,8 @@ static enum tri_status read_norm(struct loader *l, const char *name, int width, 
         return e->status;
     for (int i = 0; i < width; i++)
         if (!isfinite((*norm)[i]))
-            return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected finite values, found %g at %d",
+            return tri_fail(e, TRI_BAD_FILE,
+                            "%s: tensor %s: expected finite values, found %g at %d",
                             tri_gguf_name(l->g), name, (*norm)[i], i);
     return TRI_OK;
 }
@@ -141,7 +142,7 @@ static enum tri_status read_embedding(struct loader *l, const char *name,
     return TRI_OK;
 }
 
-/* -- tensors nobody would read: results would be wrong without a word ----------------------------- */
+/* -- tensors nobody would read: results would be wrong without a word -- */
 
 static bool known_of_layer(const struct loader *l, const char *name)
 {
@@ -200,7 +201,7 @@ static enum tri_status check_all_known(struct loader *l, struct tri_error *e)
     return TRI_OK;
 }
 
-/* -- plans: everything is checked before the first row is decoded --------------------------------- */
+/* -- plans: everything is checked before the first row is decoded ------ */
 
 static enum tri_status find_part(struct loader *l, int layer, const struct part_name *p,
                                  struct tri_error *e)
@@ -243,7 +244,8 @@ static void plan(struct loader *l, struct tri_matrix *m)
         m->m += round_up(m->part[i].rows, layout->rows);
     }
     m->kp = round_up(m->k, layout->kstep);
-    m->bytes = (size_t)(m->m / layout->rows) * (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
+    m->bytes =
+        (size_t)(m->m / layout->rows) * (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
     l->model.packed_bytes += m->bytes;
 }
 
@@ -284,7 +286,7 @@ static enum tri_status plan_model(struct loader *l, struct tri_error *e)
     return check_all_known(l, e);
 }
 
-/* -- packing ------------------------------------------------------------------------------------ */
+/* -- packing ----------------------------------------------------------- */
 
 struct packing {
     const struct tri_matrix *m;
@@ -361,7 +363,7 @@ static enum tri_status pack_model(struct loader *l, struct tri_pool *pool, struc
     return status == TRI_OK ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
 }
 
-/* -- the whole ---------------------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------- */
 
 static enum tri_status allocate(struct loader *l, struct tri_error *e)
 {

@@ -22,7 +22,7 @@ struct synthetic {
     const char *drop;
     const char *key; /* with this value instead */
     double value;
-    const char *text; /* a text key: general.architecture or rope.scaling.type */
+    const char *text;    /* a text key: general.architecture or rope.scaling.type */
     const char *taller;  /* a tensor with twice the rows */
     const char *retyped; /* a ternary tensor as F32 */
     const char *extra;   /* a tensor nobody knows */
@@ -30,10 +30,12 @@ struct synthetic {
 };
 
 /* Odd sizes on purpose: no column count is a multiple of 64, and heads are no power of two. */
-#define SYNTHETIC                                                                                \
-    {.arch = "bitnet-b1.58", .layers = 2, .hidden = 96, .ffn = 160, .heads = 8, .kv_heads = 4,    \
-     .head_dim = 12, .rope_dims = 12, .vocab = 70, .context = 600, .sub_norms = true,             \
-     .embedding = 1}
+#define SYNTHETIC                                                                                  \
+    {                                                                                              \
+        .arch = "bitnet-b1.58", .layers = 2, .hidden = 96, .ffn = 160, .heads = 8, .kv_heads = 4,  \
+        .head_dim = 12, .rope_dims = 12, .vocab = 70, .context = 600, .sub_norms = true,           \
+        .embedding = 1                                                                             \
+    }
 
 struct bytes {
     uint8_t *at;
@@ -70,7 +72,7 @@ static inline void pad(struct bytes *b)
         put(b, "", 1);
 }
 
-/* -- random numbers ------------------------------------------------------------------------------ */
+/* -- random numbers ---------------------------------------------------- */
 
 static inline uint32_t any(uint64_t *state)
 {
@@ -83,7 +85,7 @@ static inline float any_float(uint64_t *state, float from, float to)
     return from + (to - from) * ((float)(any(state) & 0xFFFF) / 65536.0f);
 }
 
-/* -- the file ------------------------------------------------------------------------------------ */
+/* -- the file ---------------------------------------------------------- */
 
 struct writer {
     const struct synthetic *m;
@@ -185,7 +187,8 @@ static inline void trits(struct writer *w, const char *name, int k, int rows)
         return;
     }
     rows *= is(w->m->taller, name) ? 2 : 1;
-    float tail[8] = {is(w->m->spoilt, name) ? INFINITY : any_float(&w->random, 0.5f, 1) / sqrtf((float)k)};
+    float tail[8] = {is(w->m->spoilt, name) ? INFINITY
+                                            : any_float(&w->random, 0.5f, 1) / sqrtf((float)k)};
     tensor_start(w, name, (uint64_t)k, (uint64_t)rows, 36);
     for (int i = 0; i < k * rows / 4; i++) {
         uint8_t byte = 0;
@@ -205,11 +208,11 @@ static inline void write_layer(struct writer *w, int i)
         int k, rows; /* rows 0: a norm */
         bool sub;
     } tensors[] = {
-        {"attn_norm", m->hidden, 0, false}, {"attn_q", m->hidden, q, false},
-        {"attn_k", m->hidden, kv, false},   {"attn_v", m->hidden, kv, false},
-        {"attn_sub_norm", q, 0, true},      {"attn_output", q, m->hidden, false},
-        {"ffn_norm", m->hidden, 0, false},  {"ffn_gate", m->hidden, m->ffn, false},
-        {"ffn_up", m->hidden, m->ffn, false}, {"ffn_sub_norm", m->ffn, 0, true},
+        {"attn_norm", m->hidden, 0, false},     {"attn_q", m->hidden, q, false},
+        {"attn_k", m->hidden, kv, false},       {"attn_v", m->hidden, kv, false},
+        {"attn_sub_norm", q, 0, true},          {"attn_output", q, m->hidden, false},
+        {"ffn_norm", m->hidden, 0, false},      {"ffn_gate", m->hidden, m->ffn, false},
+        {"ffn_up", m->hidden, m->ffn, false},   {"ffn_sub_norm", m->ffn, 0, true},
         {"ffn_down", m->ffn, m->hidden, false},
     };
     for (size_t t = 0; t < sizeof tensors / sizeof tensors[0]; t++) {

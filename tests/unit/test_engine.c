@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* -- a model and a session ----------------------------------------------------------------------- */
+/* -- a model and a session --------------------------------------------- */
 
 struct engine {
     struct bytes bytes;
@@ -71,12 +71,13 @@ static const float *feed(struct engine *n, const int32_t *ids, int count, int cu
     struct tri_error e = {0};
     const float *logits = NULL;
     for (int at = 0; at < count; at += cut)
-        if (tri_session_feed(n->s, ids + at, count - at < cut ? count - at : cut, &logits, &e) != TRI_OK)
+        if (tri_session_feed(n->s, ids + at, count - at < cut ? count - at : cut, &logits, &e) !=
+            TRI_OK)
             fail_msg("%s", e.text);
     return logits;
 }
 
-/* -- a plain forward pass in double, token by token ---------------------------------------------- */
+/* -- a plain forward pass in double, token by token -------------------- */
 
 enum { PLAIN_MOST = 600, PLAIN_WIDE = 200 };
 
@@ -94,7 +95,8 @@ static const struct tri_tensor *plain_tensor(const struct plain *p, int layer, c
     return tri_gguf_tensor(p->g, full);
 }
 
-static void plain_norm(const struct plain *p, const struct tri_tensor *t, const double *x, double *y)
+static void plain_norm(const struct plain *p, const struct tri_tensor *t, const double *x,
+                       double *y)
 {
     float w[PLAIN_WIDE];
     double squares = 0;
@@ -131,7 +133,8 @@ static void plain_rope(const struct plain *p, double *x, int heads)
     for (int h = 0; h < heads; h++, x += p->c->head_dim)
         for (int i = 0; i < half; i++) {
             double angle = p->position * pow((double)p->c->rope_theta, -2.0 * i / p->c->rope_dims);
-            double *a = p->c->family->neox ? x + i : x + 2 * i, *b = p->c->family->neox ? a + half : a + 1;
+            double *a = p->c->family->neox ? x + i : x + 2 * i,
+                   *b = p->c->family->neox ? a + half : a + 1;
             double turned = *a * cos(angle) - *b * sin(angle);
             *b = *a * sin(angle) + *b * cos(angle);
             *a = turned;
@@ -214,7 +217,8 @@ static void plain_token(struct plain *p, int32_t id, double *logits)
     p->position++;
 }
 
-/* A last bit can flip an int8 rounding here and there, so most positions agree closely and all roughly. */
+/* A last bit can flip an int8 rounding here and there, so most positions agree closely and all
+ * roughly. */
 static void agrees_with_plain(const struct synthetic *m)
 {
     enum { TOKENS = 24 };
@@ -263,9 +267,10 @@ static void families_agree_with_plain(void **unused)
     agrees_with_plain(&m);
 }
 
-/* -- the same bits ------------------------------------------------------------------------------- */
+/* -- the same bits ----------------------------------------------------- */
 
-static void bits_of(const struct synthetic *m, int threads, int ubatch, int cut, int count, float *out)
+static void bits_of(const struct synthetic *m, int threads, int ubatch, int cut, int count,
+                    float *out)
 {
     struct engine n = engine_of(m, threads, (struct tri_session_options){.ubatch = ubatch});
     int32_t ids[600];
@@ -329,7 +334,8 @@ static void blocks_join_right(void **unused)
     stop(&n);
 }
 
-/* These very bits come out of every build: other compilers, ISAs and architectures must not change them. */
+/* These very bits come out of every build: other compilers, ISAs and architectures must not change
+ * them. */
 static void bits_are_those_of_every_machine(void **unused)
 {
     (void)unused;
@@ -352,7 +358,7 @@ static void bits_are_those_of_every_machine(void **unused)
     assert_int_equal(tri_dispatch_limit(NULL, &e), TRI_OK);
 }
 
-/* -- sessions ------------------------------------------------------------------------------------ */
+/* -- sessions ---------------------------------------------------------- */
 
 static void f16_caches_are_near(void **unused)
 {
@@ -361,7 +367,8 @@ static void f16_caches_are_near(void **unused)
     float exact[70];
     double off = 0;
     bits_of(&m, 1, 0, 40, 40, exact);
-    struct engine n = engine_of(&m, 2, (struct tri_session_options){.cache_k = TRI_CACHE_F16, .cache_v = TRI_CACHE_F16});
+    struct engine n = engine_of(
+        &m, 2, (struct tri_session_options){.cache_k = TRI_CACHE_F16, .cache_v = TRI_CACHE_F16});
     int32_t ids[40];
     some_ids(ids, 40, m.vocab);
     const float *logits = feed(&n, ids, 40, 40);
@@ -442,6 +449,31 @@ static void wrong_feeds_are_refused(void **unused)
     stop(&n);
 }
 
+/* Scales that are finite but absurd: products overflow, and every way they can go is noticed. */
+static void overflow_inside_is_told(void **unused)
+{
+    (void)unused;
+    static const char *const names[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                        "ffn_gate", "ffn_up", "ffn_down"};
+    for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) {
+        struct tri_error e;
+        struct synthetic m = SYNTHETIC;
+        m.arch = i % 2 ? "llama" : "bitnet";
+        m.sub_norms = !(i % 2);
+        struct engine n = {.bytes = synthetic_file(&m)};
+        n.g = tri_gguf_read(n.bytes.at, n.bytes.count, "test.gguf", &e);
+        char name[64];
+        snprintf(name, sizeof name, "blk.0.%s.weight", names[i / 2]);
+        const struct tri_tensor *t = tri_gguf_tensor(n.g, name);
+        memcpy(n.bytes.at + t->offset + t->ne[0] * t->ne[1] / 4, &(float){3e38f}, sizeof(float));
+        start(&n, 2, (struct tri_session_options){0});
+        int32_t ids[3] = {1, 2, 3};
+        const float *logits;
+        assert_int_equal(tri_session_feed(n.s, ids, 3, &logits, &e), TRI_FAILED);
+        stop(&n);
+    }
+}
+
 static void overflow_is_told(void **unused)
 {
     (void)unused;
@@ -459,7 +491,7 @@ static void overflow_is_told(void **unused)
     stop(&n);
 }
 
-/* -- vectors ------------------------------------------------------------------------------------- */
+/* -- vectors ----------------------------------------------------------- */
 
 static json_t *vectors(void)
 {
@@ -487,7 +519,8 @@ static void rope_vectors(void **unused)
     (void)unused;
     json_t *all = vectors(), *item;
     size_t i;
-    json_array_foreach(json_object_get(all, "rope"), i, item) {
+    json_array_foreach(json_object_get(all, "rope"), i, item)
+    {
         float x[64], expected[64], cosine[32], sine[32];
         double frequency[32];
         for (int neox = 0; neox < 2; neox++) {
@@ -495,8 +528,10 @@ static void rope_vectors(void **unused)
             const struct tri_family family = {.neox = neox};
             const struct tri_config c = {.family = &family, .rope_dims = n};
             numbers(json_object_get(item, neox ? "neox" : "norm"), expected);
-            tri_rope_frequencies((float)json_number_value(json_object_get(item, "theta")), n, frequency);
-            tri_rope_angles(frequency, n, (int)json_integer_value(json_object_get(item, "pos")), cosine, sine);
+            tri_rope_frequencies((float)json_number_value(json_object_get(item, "theta")), n,
+                                 frequency);
+            tri_rope_angles(frequency, n, (int)json_integer_value(json_object_get(item, "pos")),
+                            cosine, sine);
             tri_rope(&c, cosine, sine, x);
             check_near(x, expected, n);
         }
@@ -531,6 +566,7 @@ int main(void)
         cmocka_unit_test(scores_are_the_logits_of_feeds),
         cmocka_unit_test(wrong_feeds_are_refused),
         cmocka_unit_test(overflow_is_told),
+        cmocka_unit_test(overflow_inside_is_told),
         cmocka_unit_test(rope_vectors),
         cmocka_unit_test(norm_vectors),
     };

@@ -63,7 +63,8 @@ static void pow_is_close(void **unused)
     (void)unused;
     for (int i = 0; i < DRAWS; i++) {
         double x = uniform(1, 2e6), y = uniform(-1, 0);
-        assert_true(ulps(tri_pow(x, y), powl(x, y)) <= 18); /* y log x reaches 14.5 and carries its own error */
+        assert_true(ulps(tri_pow(x, y), powl(x, y)) <=
+                    18); /* y log x reaches 14.5 and carries its own error */
     }
 }
 
@@ -72,7 +73,8 @@ static void sincos_is_close(void **unused)
     (void)unused;
     double worst = 0, s, c;
     for (int i = 0; i < DRAWS; i++) {
-        double x = i % 3 ? i % 3 == 1 ? uniform(-1e6, 1e6) : uniform(-4, 4) : (int)uniform(-6e5, 6e5) * (M_PI / 2);
+        double x = i % 3 ? i % 3 == 1 ? uniform(-1e6, 1e6) : uniform(-4, 4)
+                         : (int)uniform(-6e5, 6e5) * (M_PI / 2);
         tri_sincos(x, &s, &c);
         worst = fmax(worst, ulps(s, sinl(x)));
         worst = fmax(worst, ulps(c, cosl(x)));

@@ -106,7 +106,7 @@ static void families_are_told_apart(void **unused)
     }
 }
 
-/* -- refusals ------------------------------------------------------------------------------------ */
+/* -- refusals ---------------------------------------------------------- */
 
 static void refuse(const struct synthetic *m, enum tri_status status, const char *needle)
 {
@@ -125,8 +125,13 @@ static void bad_keys_are_refused(void **unused)
 {
     (void)unused;
     static const char *const needed[] = {
-        "general.architecture", "block_count", "context_length", "embedding_length",
-        "feed_forward_length", "attention.head_count", "attention.layer_norm_rms_epsilon",
+        "general.architecture",
+        "block_count",
+        "context_length",
+        "embedding_length",
+        "feed_forward_length",
+        "attention.head_count",
+        "attention.layer_norm_rms_epsilon",
         "vocab_size",
     };
     static const struct {
@@ -184,10 +189,10 @@ static void bad_tensors_are_refused(void **unused)
 {
     (void)unused;
     static const char *const names[] = {
-        "token_embd.weight",      "output_norm.weight",        "blk.0.attn_norm.weight",
-        "blk.1.attn_q.weight",    "blk.0.attn_k.weight",       "blk.0.attn_v.weight",
-        "blk.1.ffn_norm.weight",  "blk.0.attn_sub_norm.weight", "blk.1.ffn_sub_norm.weight",
-        "blk.0.ffn_gate.weight",  "blk.0.ffn_up.weight",       "blk.1.ffn_down.weight",
+        "token_embd.weight",        "output_norm.weight",         "blk.0.attn_norm.weight",
+        "blk.1.attn_q.weight",      "blk.0.attn_k.weight",        "blk.0.attn_v.weight",
+        "blk.1.ffn_norm.weight",    "blk.0.attn_sub_norm.weight", "blk.1.ffn_sub_norm.weight",
+        "blk.0.ffn_gate.weight",    "blk.0.ffn_up.weight",        "blk.1.ffn_down.weight",
         "blk.1.attn_output.weight",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -228,9 +233,10 @@ static void bad_codes_are_refused(void **unused)
     close_file(&o);
 }
 
-/* -- packing ------------------------------------------------------------------------------------- */
+/* -- packing ----------------------------------------------------------- */
 
-static void check_part(const struct tri_gguf *g, const struct tri_matrix *m, int part, const char *name)
+static void check_part(const struct tri_gguf *g, const struct tri_matrix *m, int part,
+                       const char *name)
 {
     const struct tri_layout *layout = m->plan.layout;
     const struct tri_tensor *t = tri_gguf_tensor(g, name);
@@ -242,7 +248,8 @@ static void check_part(const struct tri_gguf *g, const struct tri_matrix *m, int
     for (int i = 0; i < m->part[part].rows; i++) {
         int at = m->part[part].row + i;
         if (at % layout->rows == 0)
-            layout->unpack(m->packed + (size_t)(at / layout->rows) * tile, m->kp, rows, (size_t)m->kp);
+            layout->unpack(m->packed + (size_t)(at / layout->rows) * tile, m->kp, rows,
+                           (size_t)m->kp);
         assert_int_equal(t->encoding->trits(t, i, row, &e), TRI_OK);
         assert_memory_equal(rows + (size_t)(at % layout->rows) * (size_t)m->kp, row, m->k);
     }
@@ -279,10 +286,14 @@ static void packing_loses_nothing(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(configuration_is_read),    cmocka_unit_test(absent_keys_have_their_meaning),
-        cmocka_unit_test(families_are_told_apart),  cmocka_unit_test(bad_keys_are_refused),
-        cmocka_unit_test(other_models_are_refused), cmocka_unit_test(bad_tensors_are_refused),
-        cmocka_unit_test(bad_codes_are_refused),    cmocka_unit_test(packing_loses_nothing),
+        cmocka_unit_test(configuration_is_read),
+        cmocka_unit_test(absent_keys_have_their_meaning),
+        cmocka_unit_test(families_are_told_apart),
+        cmocka_unit_test(bad_keys_are_refused),
+        cmocka_unit_test(other_models_are_refused),
+        cmocka_unit_test(bad_tensors_are_refused),
+        cmocka_unit_test(bad_codes_are_refused),
+        cmocka_unit_test(packing_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

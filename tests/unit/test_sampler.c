@@ -1,4 +1,5 @@
-/* The sampling chain: random numbers and draws against libstdc++'s, selections against cases done by hand. */
+/* The sampling chain: random numbers and draws against libstdc++'s, selections against cases done
+ * by hand. */
 #include "base/math.h"
 #include "engine/sampler.h"
 
@@ -12,7 +13,8 @@
 #include <cmocka.h>
 
 /* Everything off: the draw alone. */
-#define PLAIN .temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64
+#define PLAIN                                                                                      \
+    .temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64
 
 static struct tri_sampler *sampler(struct tri_sampling o, int vocab)
 {
@@ -39,7 +41,8 @@ static void draws_are_libstdcpps(void **unused)
     size_t n = json_array_size(p), i, j;
     for (i = 0; i < n; i++)
         logits[i] = (float)log(json_number_value(json_array_get(p, i)));
-    json_array_foreach(json_object_get(all, "cases"), i, item) {
+    json_array_foreach(json_object_get(all, "cases"), i, item)
+    {
         uint32_t seed = (uint32_t)json_integer_value(json_object_get(item, "seed"));
         struct tri_sampler *s = sampler((struct tri_sampling){.seed = seed, PLAIN}, (int)n);
         assert_int_equal(tri_sampler_seed(s), seed);
@@ -50,9 +53,9 @@ static void draws_are_libstdcpps(void **unused)
     json_decref(all);
 }
 
-/* The first two outputs a, b make the first unit number u = (a + b * 2^32) / 2^64; token i of 2^16 equally
- * likely ones is drawn where i / 2^16 < u <= (i + 1) / 2^16, which shows 16 bits of it. The vectors
- * list b before a: seed 1 is known to begin with 1791095845. */
+/* The first two outputs a, b make the first unit number u = (a + b * 2^32) / 2^64; token i of 2^16
+ * equally likely ones is drawn where i / 2^16 < u <= (i + 1) / 2^16, which shows 16 bits of it. The
+ * vectors list b before a: seed 1 is known to begin with 1791095845. */
 static void first_outputs_are_mt19937s(void **unused)
 {
     (void)unused;
@@ -60,10 +63,12 @@ static void first_outputs_are_mt19937s(void **unused)
     static const float logits[N];
     json_t *all = vectors(), *item;
     size_t i;
-    json_array_foreach(json_object_get(all, "cases"), i, item) {
+    json_array_foreach(json_object_get(all, "cases"), i, item)
+    {
         json_t *first = json_object_get(item, "first");
         double u = ((double)json_integer_value(json_array_get(first, 1)) +
-                    (double)json_integer_value(json_array_get(first, 0)) * 0x1p32) * 0x1p-64;
+                    (double)json_integer_value(json_array_get(first, 0)) * 0x1p32) *
+                   0x1p-64;
         uint32_t seed = (uint32_t)json_integer_value(json_object_get(item, "seed"));
         struct tri_sampler *s = sampler((struct tri_sampling){.seed = seed, PLAIN}, N);
         assert_int_equal(tri_sampler_next(s, logits), (int)ceil(u * N) - 1);
@@ -72,8 +77,10 @@ static void first_outputs_are_mt19937s(void **unused)
     json_decref(all);
 }
 
-/* Which tokens can come out at all: drawn often enough that every kept one of these few shows up. */
-static unsigned kept(struct tri_sampling o, const float *logits, int n, const int *accepted, int count)
+/* Which tokens can come out at all: drawn often enough that every kept one of these few shows up.
+ */
+static unsigned kept(struct tri_sampling o, const float *logits, int n, const int *accepted,
+                     int count)
 {
     unsigned seen = 0;
     o.seed = 7;
@@ -109,7 +116,7 @@ static void selections_by_hand(void **unused)
     assert_int_equal(kept(o, logits, 5, NULL, 0), 1 << 1 | 1 << 2);
     o.top_p = 0.75f; /* 0.4 + 0.2 + 0.2 */
     assert_int_equal(kept(o, logits, 5, NULL, 0), 1 << 1 | 1 << 2 | 1 << 3);
-    o.top_k = 2;      /* of the two left, 2/3 and 1/3, the first reaches 0.6 */
+    o.top_k = 2; /* of the two left, 2/3 and 1/3, the first reaches 0.6 */
     o.top_p = 0.6f;
     assert_int_equal(kept(o, logits, 5, NULL, 0), 1 << 1);
 
@@ -124,7 +131,8 @@ static void selections_by_hand(void **unused)
     assert_int_equal(kept(o, logits, 5, NULL, 0), 1 << 1 | 1 << 2 | 1 << 3);
 }
 
-static int32_t greedy(struct tri_sampling o, const float *logits, int n, const int *accepted, int count)
+static int32_t greedy(struct tri_sampling o, const float *logits, int n, const int *accepted,
+                      int count)
 {
     o.temperature = 0;
     struct tri_sampler *s = sampler(o, n);
@@ -145,12 +153,15 @@ static void penalties_by_hand(void **unused)
     assert_int_equal(greedy(o, logits, 4, NULL, 0), 1); /* lowest id of a tie */
     o.repeat_penalty = 2;
     assert_int_equal(greedy(o, logits, 4, (int[]){1}, 1), 2);
-    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2}, 2), 0);       /* 4 / 2 < 3 */
-    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2, 0}, 3), 1);    /* 1.5, 2, 2 */
-    assert_int_equal(greedy(o, logits, 4, (int[]){1, 1, 1, 2}, 4), 0); /* once, however often seen */
-    assert_int_equal(greedy(o, negative, 3, (int[]){1}, 1), 2);        /* below zero the penalty multiplies */
+    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2}, 2), 0);    /* 4 / 2 < 3 */
+    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2, 0}, 3), 1); /* 1.5, 2, 2 */
+    assert_int_equal(greedy(o, logits, 4, (int[]){1, 1, 1, 2}, 4),
+                     0); /* once, however often seen */
+    assert_int_equal(greedy(o, negative, 3, (int[]){1}, 1),
+                     2); /* below zero the penalty multiplies */
     o.repeat_last_n = 2;
-    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2, 3, 3}, 4), 1); /* 1 and 2 have left the window */
+    assert_int_equal(greedy(o, logits, 4, (int[]){1, 2, 3, 3}, 4),
+                     1); /* 1 and 2 have left the window */
     o.repeat_last_n = 0;
     assert_int_equal(greedy(o, logits, 4, (int[]){1, 2}, 2), 1);
 }

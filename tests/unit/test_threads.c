@@ -1,5 +1,5 @@
-/* The pool: every thread runs once a region, barriers order what they separate, and far more threads than
- * cores still end. */
+/* The pool: every thread runs once a region, barriers order what they separate, and far more
+ * threads than cores still end. */
 #include "base/threads.h"
 
 #include <setjmp.h>
@@ -96,8 +96,9 @@ static void shares_cover(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(barriers_order),     cmocka_unit_test(many_threads_end), cmocka_unit_test(idle_pools_end),
-        cmocka_unit_test(counts_are_checked), cmocka_unit_test(shares_cover),
+        cmocka_unit_test(barriers_order), cmocka_unit_test(many_threads_end),
+        cmocka_unit_test(idle_pools_end), cmocka_unit_test(counts_are_checked),
+        cmocka_unit_test(shares_cover),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
