@@ -172,14 +172,15 @@ static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *
     return TRI_OK;
 }
 
-/* Draws and feeds until the end of generation, -n tokens, a full context, or Ctrl-C. */
+/* Draws and feeds until the end of generation, -n tokens, a full context, or Ctrl-C; not for nobody,
+ * either, when the output is gone. */
 static enum tri_status continue_story(struct story *s, const float *logits, struct tri_error *e)
 {
     struct tri_session *session = s->o->load.session;
     int context = tri_session_context(session);
     double start = seconds();
     enum tri_status status = TRI_OK;
-    while (status == TRI_OK && s->decoded != s->o->predict) {
+    while (status == TRI_OK && s->decoded != s->o->predict && !ferror(stdout)) {
         if (tri_interrupted())
             return tri_fail_interrupted(e);
         int32_t id = tri_sampler_next(s->sampler, logits);
