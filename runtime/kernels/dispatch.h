@@ -16,7 +16,7 @@ struct tri_plan {
     const struct tri_layout *layout;
     const struct tri_kernel *kernels[TRI_PLAN_KERNELS];
     int count;
-    const char *why; /* one phrase: "tuned for this shape", "tuned for the nearest shape ...", "default of avx2" */
+    const char *why; /* one phrase: "tuned for this shape", "tuned for the nearest shape ...", "default" */
 };
 
 /* One line of the generated dispatch table; `kernels` are names, ascending tokens, NULL at the end. */
