@@ -14,11 +14,12 @@ complain() { # RULE, offending lines on standard input
     broken=1
 }
 
-# Files of the project by extension, wherever they are but under build/.
+# Files of the project by extension: those git tracks, or where it tracks none, all but the build tree.
 sources() { # EXTENSION...
-    local names=() extension
-    for extension in "$@"; do names+=(-o -name "*.$extension"); done
-    find . \( -path ./build -o -path ./.git \) -prune -o -type f \( "${names[@]:1}" \) -print
+    local pattern
+    pattern="\\.($(IFS='|'; echo "$*"))$"
+    { git ls-files 2>/dev/null | grep . || find ./* -path ./build -prune -o -type f -print | sed 's|^\./||'; } |
+        grep -E "$pattern" | while read -r file; do [ -e "$file" ] && echo "$file"; done
 }
 
 # -- floors ------------------------------------------------------------------------------------------
@@ -58,12 +59,12 @@ isa_names() { # names of ISAs where only gen/isa knows them
     for isa in gen/isa/*.lua; do
         isa=$(basename "$isa" .lua)
         [ "$isa" = c ] && continue
-        sources c h cc lua lt txt cmake | grep -vE '^\./(gen/isa|tests|results)/' | xargs grep -nw -e "$isa"
+        sources c h cc lua lt txt cmake | grep -vE '^(gen/isa|tests|results)/' | xargs grep -nw -e "$isa"
     done
 }
 
 generated() {
-    sources c h | grep -v '^\./tests/golden/' | xargs grep -lE 'generated[, -]+do not edit'
+    sources c h | grep -v '^tests/golden/' | xargs grep -lE 'generated[, -]+do not edit'
     ls tests/golden/*.c 2>/dev/null | tail -n +3
 }
 
@@ -72,12 +73,11 @@ generated | complain "Generated C stays in the build tree, but for two golden ke
 
 # -- names ---------------------------------------------------------------------------------------------
 
-foreign_symbols() {
-    local library
-    for library in "$(dirname "$tritune")"/*.a; do
-        nm -g --defined-only "$library" 2>/dev/null | awk -v in_="$(basename "$library")" \
-            'NF == 3 && $3 !~ /^tri_/ { print in_ ": " $3 }'
-    done
+objects() { find "$(dirname "$tritune")/CMakeFiles" -path '*/tri_*.dir/*' -name '*.o'; }
+
+foreign_symbols() { # defined, and not merely weak as what C++ instantiates
+    objects | xargs nm -gA --defined-only |
+        awk '$2 ~ /^[A-TX-Z]$/ && $3 !~ /^tri_/ { sub(/:[^:]*$/, "", $1); print $1 ": " $3 }'
 }
 
 # "NAMES VALUE" of every option of every subcommand, as --help prints them
@@ -98,6 +98,7 @@ two_meanings() {
 
 if [ -x "$tritune" ]; then
     [ -n "$(options)" ] || echo "$tritune --help" | complain "No options found in the help of any subcommand:"
+    [ -n "$(objects)" ] || echo "$tritune" | complain "No object files lie beside:"
     foreign_symbols | complain "What the linker sees begins with tri_:"
     ill_named | complain "Options are spelled --like-this or -x:"
     two_meanings | complain "An option means the same in every subcommand:"
