@@ -51,6 +51,7 @@ function mad.refuse(p, isa)
   local lanes = math.floor(isa.bits / 32)
   if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
   local vectors = p.m / lanes
+  if isa.signed_codes and p.a == 4 then return "codes are signed" end
   if isa.dot16 and flush(isa, p) < 4 then return "int16 overflow" end
   local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
@@ -84,7 +85,7 @@ function mad.defaults(isa)
       end
     end
   end
-  add(1, isa.dot16 and 2 or isa.regs >= 32 and 4 or 1, 64)
+  add(1, (isa.dot16 or isa.signed_codes) and 2 or isa.regs >= 32 and 4 or 1, 64)
   for _, n in ipairs { 2, 4, 8, 16 } do add(n, 1, 0) end
   return points
 end

@@ -12,6 +12,7 @@ return {
   shr      = "vshrq_n_u8($1, $2)",
   xor      = "veorq_u8($1, $2)",
   zero     = "vdupq_n_u8(0)",
+  signed_codes = true, -- a code in the top bits of a byte would be negative
   -- products go to int16 lanes, halves apart; widening adds two of them before it widens
   dot16    = 508,
   dot_t    = "int16x8x2_t",
