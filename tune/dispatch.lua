@@ -1,0 +1,117 @@
+-- dispatch: the table of choices, results/CPU/dispatch.lua: text to read and to diff, and data to literal.lua. What
+-- gen/choose.lua demands of it stands there.
+
+local literal = require "literal"
+local emit = require "emit"
+local name = require "name"
+local system = require "system"
+
+local dispatch = {}
+
+local role_order = { qkv = 1, o = 2, gate_up = 3, down = 4 }
+
+-- -- writing -----------------------------------------------------------------------------------------------
+
+local spelled = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\", ['"'] = '\\"' }
+
+local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .. '"' end
+
+local formats = { ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f", prompt_gain = "%.3f",
+  margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f" }
+
+-- "key = value" of those of `keys` that `t` has.
+local function fields(t, keys)
+  local list = {}
+  for _, key in ipairs(keys) do
+    local value = t[key]
+    if type(value) == "string" then value = text_of(value)
+    elseif type(value) == "number" then value = (formats[key] or "%d"):format(value)
+    elseif value ~= nil then value = tostring(value) end
+    if value then list[#list + 1] = key .. " = " .. value end
+  end
+  return list
+end
+
+local kernel_keys = { "tokens", "name", "hash", "ns", "gbps", "share", "bytes", "runner_up", "margin", "bench_ns",
+  "unconfirmed" }
+local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain" }
+local table_keys = { "cpu", "arch", "compiler", "threads", "read_gbps", "pool_mib", "objective" }
+
+local function job_text(job)
+  local lines = { "    { " .. table.concat(fields(job, job_keys), ", ") .. ", kernels = {" }
+  for _, k in ipairs(job.kernels) do
+    lines[#lines + 1] = "      { " .. table.concat(fields(k, kernel_keys), ", ") .. " },"
+  end
+  lines[#lines + 1] = "    } },"
+  return table.concat(lines, "\n")
+end
+
+local function before(a, b)
+  if a.k * a.m ~= b.k * b.m then return a.k * a.m > b.k * b.m end
+  return (role_order[a.role] or 9) < (role_order[b.role] or 9)
+end
+
+-- t: table_keys, and jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }.
+function dispatch.text(t)
+  local jobs, lines = {}, {}
+  for i, job in ipairs(t.jobs) do jobs[i] = job end
+  table.sort(jobs, before)
+  for i, job in ipairs(jobs) do lines[i] = job_text(job) end
+  return ([[
+-- What runs where on %s, as tune/tune.lua measured it on %s.
+-- Data, read and never executed. ns: of one product of the matrix with that many tokens; gbps: packed bytes
+-- over ns; share: of the GB/s that reading alone reached over as much memory; gain: over the default kernel;
+-- margin: by how much the runner-up is slower.
+return {
+  %s,
+  jobs = {
+%s
+  },
+}
+]]):format((t.cpu:gsub("%c", " ")), os.date("!%Y-%m-%d"), table.concat(fields(t, table_keys), ",\n  "),
+    table.concat(lines, "\n"))
+end
+
+-- true, or nil and why.
+function dispatch.write(path, t) return system.replace(path, dispatch.text(t)) end
+
+-- -- reading -----------------------------------------------------------------------------------------------
+
+-- The table at `path`; nil if there is none; nil and one sentence if it is no such table.
+function dispatch.read(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  local text = f:read(literal.most_bytes + 1) or ""
+  f:close()
+  local t, why = literal.read(text)
+  if not t then return nil, ("%s: %s; a dispatch table was expected"):format(path, why) end
+  if type(t) ~= "table" or type(t.cpu) ~= "string" or type(t.jobs) ~= "table" then
+    return nil, path .. ": expected a dispatch table with cpu and jobs"
+  end
+  return t
+end
+
+-- Whether every kernel of a job still is what was measured.
+function dispatch.current(job)
+  if type(job) ~= "table" or type(job.kernels) ~= "table" or #job.kernels == 0 then return false end
+  for _, k in ipairs(job.kernels) do
+    local point = type(k) == "table" and name.parse(k.name)
+    if not point or emit.kernel(point).hash ~= k.hash then return false end
+  end
+  return true
+end
+
+-- The points a table names, as far as they exist.
+function dispatch.points(t)
+  local points = {}
+  for _, job in ipairs(t.jobs) do
+    for _, k in ipairs(type(job) == "table" and type(job.kernels) == "table" and job.kernels or {}) do
+      points[#points + 1] = type(k) == "table" and name.parse(k.name) or nil
+    end
+  end
+  return points
+end
+
+function dispatch.key(job) return ("%s %sx%s"):format(tostring(job.role), tostring(job.m), tostring(job.k)) end
+
+return dispatch

@@ -1,0 +1,125 @@
+-- measure: candidates run in a child process (worker.lua). One that crashes or hangs takes the child along, not
+-- the tuner: the candidate is a failure, and the next request has a new child.
+
+local json = require "cjson"
+local system = require "system"
+
+local measure = {}
+
+local said_of_candidates = { "name", "isa", "form", "tokens", "kmax", "table_bytes", "symbol", "prepare", "hash",
+  "layout" }
+
+-- Thrown when Ctrl-C arrives while the child is at work.
+measure.interruption = setmetatable({}, { __tostring = function() return "interrupted" end })
+
+-- o: root, library, threads; deadline: seconds that one request may take (default 30).
+function measure.new(o)
+  return { root = o.root, library = o.library, threads = o.threads, deadline = o.deadline or 30, loaded = {} }
+end
+
+function measure.close(m)
+  if m.child then system.reap(m.child, true) end
+  m.child, m.loaded = nil, {}
+end
+
+local function child_of(m)
+  if not m.child then
+    m.loaded = {}
+    m.child = system.spawn { "luajit", m.root .. "tune/worker.lua", m.root, m.library, tostring(m.threads) }
+  end
+  return m.child
+end
+
+local function buried(m)
+  local kind, number = system.reap(m.child)
+  m.child = nil
+  if kind == "signal" then return "crash: signal " .. number end
+  return "crash: exit " .. number
+end
+
+-- One question, one answer: the answer's table, or nil and why there is none.
+function measure.ask(m, question, seconds)
+  local child = child_of(m)
+  local deadline = system.now() + (seconds or m.deadline)
+  local sent = system.send(child, json.encode(question) .. "\n")
+  while sent and not child.ended and not child.text:find("\n", 1, true) do
+    local awake = system.wait({ child }, deadline)
+    if system.interrupted() then
+      measure.close(m)
+      error(measure.interruption, 0)
+    elseif not awake then
+      measure.close(m)
+      return nil, "timeout"
+    end
+  end
+  local line, rest = child.text:match("^(.-)\n(.*)$")
+  if not line then return nil, buried(m) end
+  child.text = rest
+  local answer = json.decode(line)
+  if answer.wrong then return nil, answer.wrong end
+  return answer
+end
+
+local function load(m, c)
+  if m.loaded[c.hash] and m.child then return true end
+  local said = { so = c.so }
+  for _, key in ipairs(said_of_candidates) do said[key] = c[key] end
+  local answer, why = measure.ask(m, { op = "load", candidate = said })
+  m.loaded[c.hash] = answer and true
+  return answer, why
+end
+
+local function load_all(m, kernels)
+  local hashes = {}
+  for i, c in ipairs(kernels) do
+    local ok, why = load(m, c)
+    if not ok then return nil, why end
+    hashes[i] = c.hash
+  end
+  return hashes
+end
+
+-- nil if the candidate is right, else why it is not.
+function measure.verify(m, c)
+  local ok, why = load(m, c)
+  if ok then ok, why = measure.ask(m, { op = "verify", hash = c.hash }) end
+  return not ok and why or nil
+end
+
+-- Nanoseconds per matrix and token of `kernels` (one layout, ascending tokens) on job.m x job.k, or nil and why.
+function measure.time(m, kernels, job, tokens, seconds)
+  local hashes, why = load_all(m, kernels)
+  if not hashes then return nil, why end
+  local answer
+  answer, why = measure.ask(m, { op = "time", hashes = hashes, m = job.m, k = job.k, tokens = tokens,
+    span = measure.span(job, kernels[1].layout), seconds = seconds or 0.002 })
+  return answer and answer.ns, why
+end
+
+-- Bytes of a whole model of job.weights weights in this layout; 0: more than could matter.
+function measure.span(job, layout)
+  return job.weights and math.ceil(job.weights * layout.bytes / (layout.rows * layout.kstep)) or 0
+end
+
+-- Bytes of one packed matrix.
+function measure.bytes(job, layout)
+  return math.ceil(job.m / layout.rows) * math.ceil(job.k / layout.kstep) * layout.bytes
+end
+
+-- Google Benchmark's figures for rows { name, kernels, job, tokens }: ns by name, or nil and why.
+function measure.bench(m, library, rows, options, console)
+  local said, seconds = {}, 60
+  for i, r in ipairs(rows) do
+    local hashes, why = load_all(m, r.kernels)
+    if not hashes then return nil, why end
+    local bytes = measure.bytes(r.job, r.kernels[1].layout)
+    said[i] = { name = r.name, hashes = hashes, m = r.job.m, k = r.job.k, tokens = r.tokens, bytes = bytes,
+      span = measure.span(r.job, r.kernels[1].layout), matrices = math.max(1, math.floor(32 * 2 ^ 20 / bytes)) }
+    seconds = seconds + 10
+  end
+  local answer, why = measure.ask(m, { op = "bench", library = library, rows = said, options = options,
+    console = console }, seconds)
+  return answer and answer.ns, why
+end
+
+return measure

@@ -1,0 +1,340 @@
+-- search: one job after the other: which kernel decodes fastest, which batch kernels go with its layout, and
+-- which layout serves the objective best. Stages of a job are races; each begins with what the last one left.
+
+local race = require "race"
+local candidates = require "candidates"
+local measure = require "measure"
+local store = require "store"
+local system = require "system"
+
+local search = {}
+
+local batch_tokens = 64   -- tokens of a prompt batch, as the engine cuts them
+local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
+-- decode cost, of the best, up to which the batch kernels of a layout are raced
+local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
+local drift_allowed = 0.05
+
+-- o: pool (candidates.new), measure, store, compiler, threads, objective; hinted(job, many): candidates to try
+-- first, for one token or for batches; progress(state); machine: memory (bytes) and read_of(job, layout) (GB/s).
+function search.new(o)
+  local s = { drift = 1, fresh = 0, untried = {}, asked = {} }
+  for key, value in pairs(o) do s[key] = value end
+  s.default = candidates.default(s.pool)
+  return s
+end
+
+-- -- one race ------------------------------------------------------------------------------------------------
+
+-- What is timed: weights only if a whole model of them is less than what rotates.
+function search.timed(s, job)
+  local whole = job.weights and job.weights / 4 < s.machine.memory and job.weights or nil
+  return { m = job.m, k = job.k, weights = whole }
+end
+
+local function record_of(s, job, stage, tokens, c)
+  return { kind = tokens == 1 and "decode" or "prompt", stage = stage, name = c.name, hash = c.hash,
+    compiler = s.compiler, threads = s.threads, m = job.m, k = job.k, span = search.timed(s, job).weights }
+end
+
+local function note_best(s, job, tokens, c, ns)
+  local state = s.state
+  state.ns = math.min(state.ns or ns, ns)
+  if tokens == 1 then
+    local gbps = measure.bytes(job, c.layout) / ns
+    if gbps > (state.gbps or 0) then state.gbps = gbps end
+    if c == s.default[1] then state.default_ns = math.min(state.default_ns or ns, ns) end
+    state.decode_ns = math.min(state.decode_ns or ns, ns)
+  end
+end
+
+local function take_sample(s, job, c, tokens)
+  if not c.so then candidates.ready(s.pool, { c }, math.huge, 1) end
+  if c.failed then return nil, c.failed end
+  local ns, why = measure.time(s.measure, { c }, search.timed(s, job), tokens)
+  s.untried[c] = nil
+  if not ns then candidates.fail(s.pool, c, why) end
+  return ns, why
+end
+
+-- Whether earlier samples of a race cannot count: the machine was slower then, or, where others are to be
+-- compared with them (`mixed`), it is slower now. The reference tells.
+local function machine_changed(s, job, tokens, reference, earlier, mixed)
+  local then_ns, now_ns, last = math.huge, math.huge, s.asked[job] and s.asked[job][tokens]
+  for _, ns in ipairs(earlier) do then_ns = math.min(then_ns, ns) end
+  if then_ns == math.huge then return false end
+  if not last then
+    for _ = 1, 3 do now_ns = math.min(now_ns, (take_sample(s, job, reference, tokens)) or math.huge) end
+    s.asked[job] = s.asked[job] or {}
+    s.asked[job][tokens] = now_ns
+  end
+  local ratio = (last or now_ns) / then_ns
+  return ratio < 1 - drift_allowed or (mixed and ratio > 1 + drift_allowed)
+end
+
+local function usable(s, list, job)
+  local out, seen = {}, {}
+  for _, c in ipairs(list) do
+    if not seen[c] and candidates.fits(c, job) then out[#out + 1] = c end
+    seen[c] = true
+  end
+  for i = #out, 1, -1 do
+    candidates.proven(s.pool, out[i])
+    if out[i].failed then table.remove(out, i) end
+  end
+  return out
+end
+
+local function show(s, what, done, total)
+  local state = s.state
+  state.what, state.done, state.total = what, done, total
+  s.progress(state)
+end
+
+-- Races `list` on a job: ranked entries. o: tokens, deadline, group, rounds; the first o.least of the list and
+-- o.reference run even if time is short. anew: what was measured before does not count.
+local function run_race(s, job, stage, list, o)
+  local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
+  table.insert(list, 1, o.reference)
+  list = usable(s, list, job)
+  local missing, least = {}, (o.least or 0) + 1
+  for _, c in ipairs(list) do if #earlier(c) == 0 or not c.right then missing[#missing + 1] = c end end
+  candidates.ready(s.pool, missing, system.now() + 0.75 * (o.deadline - system.now()), least,
+    function(what, done, total) show(s, what, done, total) end)
+  for i = #list, 1, -1 do
+    if not list[i].right then
+      s.untried[list[i]] = not list[i].failed or nil
+      table.remove(list, i)
+    end
+  end
+  local anew = #earlier(o.reference) > 0 and #missing < #list and
+    machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), #missing > 0)
+  local pending, done = {}, 0
+  local function flush(e)
+    if pending[e.item] then
+      local record = record_of(s, job, stage, o.tokens, e.item)
+      record.ns, record.anew = pending[e.item], anew or nil
+      store.add(s.store, record)
+      pending[e.item] = nil
+    end
+  end
+  local function sample(c, round)
+    local had = not anew and earlier(c)[round]
+    if had then return had end
+    local ns, why = take_sample(s, job, c, o.tokens)
+    s.fresh = s.fresh + 1
+    if ns then
+      pending[c] = pending[c] or {}
+      table.insert(pending[c], ns)
+    end
+    return ns, why
+  end
+  local ok, entries, drift = pcall(race.run, list, {
+    sample = sample, reference = o.reference, rounds = o.rounds, least = least, group = o.group, leave = flush,
+    late = function() return system.now() > o.deadline end,
+    progress = function(e, round)
+      done = round == 1 and done + 1 or done
+      note_best(s, job, o.tokens, e.item, e.ns)
+      show(s, round == 1 and "racing" or "round " .. round, math.min(done, #list), #list)
+    end,
+  })
+  if not ok then
+    for c in pairs(pending) do flush { item = c } end
+    error(entries, 0)
+  end
+  if o.tokens == 1 then s.drift = math.max(s.drift, drift) end
+  return entries
+end
+
+local function ranked(entries) return race.ranked(entries, candidates.simpler) end
+
+local function items(entries, most, within)
+  local list = {}
+  for i, e in ipairs(entries) do
+    if i <= (most or #entries) and e.ns <= entries[1].ns * (within or math.huge) then list[#list + 1] = e.item end
+  end
+  return list
+end
+
+local function join(...)
+  local out = {}
+  for _, list in ipairs { ... } do for _, item in ipairs(list) do out[#out + 1] = item end end
+  return out
+end
+
+-- -- decoding ----------------------------------------------------------------------------------------------
+
+local function part(deadline, fraction) return system.now() + fraction * (deadline - system.now()) end
+
+-- Tiles first, then the fine parameters of the best few, then the best of each layout once more, all together:
+-- ranked entries of that last race.
+local function decode(s, job, set, deadline)
+  local reference = s.default[1]
+  local first = not set.decode
+  local list = join(s.hinted(job, false), first and candidates.tiles(s.pool, false) or set.decode)
+  local tiles = ranked(run_race(s, job, "tiles", list, { tokens = 1, reference = reference,
+    deadline = part(deadline, 0.6), least = #s.hinted(job, false) }))
+  if first then set.decode = items(tiles, nil, carried) end
+  local all = tiles
+  local best = items(tiles, 3)
+  for step = 1, 2 do
+    local near = {}
+    for _, c in ipairs(best) do near = join(near, { c }, candidates.neighbours(s.pool, c)) end
+    local fine = ranked(run_race(s, job, "fine" .. step, near, { tokens = 1, reference = reference,
+      deadline = part(deadline, step == 1 and 0.6 or 1) }))
+    all = join(fine, all)
+    if first then set.decode = join(set.decode, items(fine, 6, 1.1)) end
+    best = items(fine, 1)
+  end
+  local final, seen = items(all, 3), {}
+  table.sort(all, function(a, b) return a.ns < b.ns end)
+  for _, e in ipairs(all) do
+    local layout = e.item.layout.name
+    if not seen[layout] and e.ns <= all[1].ns * worth_a_batch[s.objective] then final[#final + 1] = e.item end
+    seen[layout] = true
+  end
+  return ranked(run_race(s, job, "final", final, { tokens = 1, reference = reference, deadline = math.huge,
+    rounds = 8 }))
+end
+
+-- -- batches --------------------------------------------------------------------------------------------------
+
+local function group_of(c) return c.layout.name .. " " .. c.tokens end
+
+-- Kernels for batches in the layouts of the decode race, most promising first; where a layout has none,
+-- its kernel for one token stands for all.
+local function batch_candidates(s, final, set)
+  local list, seen, layouts = {}, {}, 0
+  for _, e in ipairs(final) do
+    local layout = e.item.layout.name
+    if not seen[layout] and layouts < 3 and e.ns <= final[1].ns * worth_a_batch[s.objective] then
+      seen[layout], layouts = true, layouts + 1
+      local tiles = set.batch[layout] or candidates.tiles(s.pool, true, layout)
+      list = join(list, #tiles > 0 and tiles or { e.item })
+    end
+  end
+  return list
+end
+
+-- For each layout: its batch kernels by tokens ({ entries, ranked }).
+local function grouped(entries)
+  local layouts = {}
+  for _, e in ipairs(entries) do
+    if e.ns then
+      local of = layouts[e.item.layout.name] or {}
+      layouts[e.item.layout.name] = of
+      of[e.item.tokens] = of[e.item.tokens] or {}
+      table.insert(of[e.item.tokens], e)
+    end
+  end
+  for _, of in pairs(layouts) do
+    for tokens, list in pairs(of) do of[tokens] = ranked(list) end
+  end
+  return layouts
+end
+
+local function batches(s, job, set, final, deadline)
+  local usual = { select(2, unpack(s.default)) }
+  local reference = usual[#usual]
+  local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set))
+  local entries = run_race(s, job, "batch", list, { tokens = batch_tokens, reference = reference,
+    deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
+  local near = {}
+  for layout, of in pairs(grouped(entries)) do
+    local keep = {}
+    for _, group in pairs(of) do
+      keep = join(keep, items(group, nil, carried))
+      near = join(near, { group[1].item }, candidates.neighbours(s.pool, group[1].item))
+    end
+    set.batch[layout] = set.batch[layout] or keep
+  end
+  table.sort(near, function(a, b) return a.name < b.name end)
+  local fine = run_race(s, job, "batch-fine", near, { tokens = batch_tokens, reference = reference,
+    deadline = deadline, group = group_of, rounds = 5 })
+  local by_layout = grouped(fine)
+  for layout, of in pairs(grouped(entries)) do
+    by_layout[layout] = by_layout[layout] or {}
+    for tokens, group in pairs(of) do by_layout[layout][tokens] = by_layout[layout][tokens] or group end
+  end
+  local usual_ns
+  for _, e in ipairs(entries) do if e.item == reference then usual_ns = e.ns end end
+  return by_layout, usual_ns
+end
+
+-- -- the choice -----------------------------------------------------------------------------------------------
+
+local function kernel_entry(s, job, group, tokens)
+  local c, ns, other = group[1].item, group[1].ns, group[2]
+  local bytes = measure.bytes(job, c.layout)
+  local read = s.machine.read_of(search.timed(s, job), c.layout)
+  return { candidate = c, tokens = c.tokens, name = c.name, hash = c.hash, ns = ns * (tokens > 1 and c.tokens or 1),
+    bytes = bytes, gbps = tokens == 1 and bytes / ns or nil, share = tokens == 1 and bytes / ns / read or nil,
+    runner_up = other and other.item.name, margin = other and other.ns / ns - 1,
+    runner = other and other.item }
+end
+
+-- Kernels by ascending tokens, each faster per token than those before; and what a token of a prompt costs,
+-- nil if nobody knows.
+local function plan_of(s, job, single, of)
+  local list, cost = { kernel_entry(s, job, single, 1) }, nil
+  for tokens = 2, 16 do
+    local group = of[tokens]
+    if group and group[1].ns < (1 - race.noise) * (cost or single[1].ns) then
+      cost = group[1].ns
+      list[#list + 1] = kernel_entry(s, job, group, tokens)
+    end
+  end
+  return list, cost or of[1] and of[1][1].ns or next(of) and single[1].ns
+end
+
+-- Fastest first, the one of `layout` in front: the winner and its runner-up.
+local function with_layout(final, layout)
+  local out = {}
+  for _, e in ipairs(final) do
+    if e.item.layout.name == layout and not out[1] then out[1] = e end
+  end
+  for _, e in ipairs(final) do if e ~= out[1] then out[#out + 1] = e end end
+  return out
+end
+
+local exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
+
+-- The layout whose decode and prompt kernels together serve the objective best; balanced weighs decoding twice.
+local function choose(s, job, final, by_layout, usual_prompt)
+  local best, weigh = nil, exponents[s.objective]
+  local usual_decode
+  for _, e in ipairs(final) do
+    local layout = e.item.layout.name
+    if e.item == s.default[1] then usual_decode = e.ns end
+    local of = by_layout[layout]
+    local kernels, cost = plan_of(s, job, with_layout(final, layout), of or {})
+    local score = cost and e.ns ^ weigh[1] * cost ^ weigh[2]
+    if score and (not best or score < best.score * (1 - race.noise)) then
+      best = { role = job.role, m = job.m, k = job.k, layout = layout, kernels = kernels, score = score,
+        decode_ns = kernels[1].ns, prompt_ns = cost }
+    end
+  end
+  if best then
+    best.gain = usual_decode and usual_decode / best.decode_ns
+    best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns
+  end
+  return best
+end
+
+-- Forgets what this run has seen, not what is stored: jobs begin anew, with earlier samples.
+function search.again(s, sets)
+  s.untried, s.asked = {}, {}
+  for _, set in ipairs(sets) do set.decode, set.batch = nil, nil end
+end
+
+-- One job, until the deadline: its entry for the table, or nil if time did not suffice.
+function search.job(s, job, set, deadline)
+  set.batch = set.batch or {}
+  s.state = { job = job }
+  local final = decode(s, job, set, part(deadline, 0.65))
+  if #final == 0 then return nil end
+  local by_layout, usual_prompt = batches(s, job, set, final, deadline)
+  return choose(s, job, final, by_layout, usual_prompt)
+end
+
+return search

@@ -1,0 +1,388 @@
+-- tune: finds the kernels that are fastest on this very machine and writes its dispatch table.
+--   luajit tune/tune.lua [--budget SECONDS] [--shapes 2b4t,tiny | --model FILE] [--help for all]
+
+local here = arg[0]:match("^(.*/)[^/]*$") or "./"
+package.path = here .. "?.lua;" .. here .. "../gen/?.lua;" .. package.path
+
+local function die(status, format, ...)
+  io.stderr:write("tune: ", select("#", ...) > 0 and format:format(...) or format, "\n")
+  os.exit(status)
+end
+
+if not rawget(_G, "jit") then die(1, "this needs LuaJIT (apt install luajit): luajit tune/tune.lua") end
+for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
+  if not pcall(require, module) then die(1, "the Lua module %s is missing: apt install %s", module, package) end
+end
+
+local argparse = require "argparse"
+local host = require "host"
+local system = require "system"
+local shapes = require "shapes"
+local space = require "space"
+local build = require "build"
+local measure = require "measure"
+local candidates = require "candidates"
+local search = require "search"
+local store = require "store"
+local dispatch = require "dispatch"
+local screen = require "screen"
+
+local FAILED, USAGE, BAD_FILE, INTERRUPTED = 1, 2, 3, 130
+
+-- -- options -----------------------------------------------------------------------------------------------
+
+local function count(most)
+  return function(text)
+    local n = tonumber(text)
+    if n and n >= 1 and n <= most and n % 1 == 0 then return n end
+    return nil, ("expected a whole number from 1 to %d, found '%s'"):format(most, text)
+  end
+end
+
+local function options()
+  local parser = argparse("tune.lua", "Finds the fastest kernels for this machine.")
+  parser:option("--budget", "Seconds to spend, all told."):default("75"):convert(count(1000000))
+  parser:option("--shapes", "Models to tune for, with commas: " .. shapes.known() .. "."):default("2b4t,tiny")
+  parser:option("--model", "A GGUF file to tune for, instead of --shapes.")
+  parser:option("--threads", "Threads (default: all cores)."):convert(count(512))
+  parser:option("--isa", "Only these instruction sets, with commas.")
+  parser:option("--family", "Only these kernel families, with commas.")
+  parser:option("--objective", "What the choice of layout serves; balanced weighs decoding twice.")
+    :choices({ "decode", "prompt", "balanced" }):default("balanced")
+  parser:option("--results", "Folder of measurements and tables."):default(host.root .. "results")
+  parser:option("--build", "Build directory."):default(host.root .. "build")
+  parser:option("--hints", "A dispatch table, of any machine, whose kernels are tried first.")
+  parser:flag("--confirm", "Time winners and runners-up with Google Benchmark, too (beyond the budget).")
+  parser:flag("--unless-tuned", "Do nothing if this machine's table has all these jobs.")
+  parser:flag("--list", "Only list the candidates.")
+  parser:flag("--quiet", "No progress.")
+  function parser:error(message) -- luacheck: ignore
+    die(USAGE, "%s\n%s", message, self:get_usage())
+  end
+  return parser:parse()
+end
+
+local function words(text)
+  if not text then return nil end
+  local list = {}
+  for word in text:gmatch("[^,]+") do list[#list + 1] = word end
+  return list
+end
+
+-- The words of an option, each one of `known`; nil if it was not given.
+local function chosen(option, text, known, what)
+  local list, is_known = words(text), {}
+  for _, word in ipairs(known) do is_known[word] = true end
+  for _, word in ipairs(list or {}) do
+    if not is_known[word] then
+      die(USAGE, "%s: no %s '%s' here; there are %s", option, what, word, table.concat(known, ", "))
+    end
+  end
+  return list
+end
+
+local function sets_of(o)
+  if o.model then
+    local sets, why = shapes.of_file(o.model)
+    return sets or die(BAD_FILE, why)
+  end
+  local sets, why = shapes.named(o.shapes)
+  return sets or die(USAGE, "--shapes: " .. why)
+end
+
+-- -- what is there -------------------------------------------------------------------------------------------
+
+local function exists(path)
+  local f = io.open(path, "rb")
+  if f then f:close() end
+  return f ~= nil
+end
+
+local function library(o, name)
+  local path = ("%s/lib%s.so"):format(o.build, name)
+  if exists(path) then return path end
+  die(FAILED, "%s is not built yet: cmake -S . -B build && cmake --build build", path)
+end
+
+-- A table that all of this run's jobs are in, as they would be measured now.
+local function tuned_already(run)
+  local t = dispatch.read(run.path)
+  if not t or t.cpu ~= run.cpu or t.compiler ~= run.compiler then return false end
+  local has = {}
+  for _, job in ipairs(t.jobs) do has[dispatch.key(job)] = dispatch.current(job) end
+  for _, set in ipairs(run.sets) do
+    for _, job in ipairs(set) do if not has[dispatch.key(job)] then return false end end
+  end
+  return true
+end
+
+-- The table there is, if it is this machine's; else it is put aside, with a sentence.
+local function earlier_table(path, cpu, notice)
+  local t, why = dispatch.read(path)
+  if t and t.cpu ~= cpu then why = ("%s: made for %s, but this is %s"):format(path, t.cpu, cpu) end
+  if not why then return t end
+  system.rename(path, path .. ".old")
+  notice("%s; it is now %s.old, and tuning begins anew", why, path)
+  return nil
+end
+
+-- -- one run -----------------------------------------------------------------------------------------------
+
+-- Kernels to try first: those of the tables given, as far as this CPU has their ISAs.
+local function hints_of(pool, present, tables)
+  local one, many, has = {}, {}, {}
+  for _, isa in ipairs(present) do has[isa] = true end
+  for _, t in ipairs(tables) do
+    for _, point in ipairs(dispatch.points(t)) do
+      if has[point.isa] then
+        local c = candidates.of(pool, point)
+        table.insert(c.tokens == 1 and one or many, c)
+      end
+    end
+  end
+  return function(_, batches) return batches and many or one end
+end
+
+-- Asks the child what the machine can do, and keeps the answer with the samples.
+local function probe(run)
+  local machine, why = measure.ask(run.measure, { op = "machine" }, 120)
+  if not machine then die(FAILED, "the machine cannot be measured: %s", why) end
+  local record = { kind = "machine", compiler = run.compiler, threads = run.threads }
+  for key, value in pairs(machine) do record[key] = value end
+  store.add(run.store, record)
+  return machine
+end
+
+local function read_of(run, machine)
+  local known = {}
+  return function(job, layout)
+    local span = measure.span(job, layout)
+    if span == 0 then return machine.read end
+    if not known[span] then
+      local answer = measure.ask(run.measure, { op = "read", span = span })
+      known[span] = answer and answer.gbps or machine.read
+    end
+    return known[span]
+  end
+end
+
+local function status(run, state)
+  local job, parts = state.job, {}
+  parts[1] = ("%d/%d %s %dx%d"):format(run.at, run.total, job.role, job.m, job.k)
+  parts[2] = ("%s %d/%d"):format(state.what, state.done, state.total)
+  if state.gbps then
+    parts[3] = ("best %.1f GB/s (%.0f%%)"):format(state.gbps, 100 * state.gbps / run.machine.read)
+    if state.default_ns then parts[4] = ("%.2fx of default"):format(state.default_ns / state.decode_ns) end
+  end
+  parts[#parts + 1] = ("%d s left"):format(math.max(0, run.deadline - system.now()))
+  screen.status(run.screen, parts)
+end
+
+local function flat(sets)
+  local list = {}
+  for _, set in ipairs(sets) do
+    for i, job in ipairs(set) do list[#list + 1] = { job = job, set = set, weight = i == 1 and 4 or 1 } end
+  end
+  return list
+end
+
+local function announce(run, job, choice, before)
+  if before and before.kernels[1].name == choice.kernels[1].name then return end
+  screen.line(run.screen, "%-28s %s  %.1f GB/s%s", ("%s %s %dx%d"):format(job.model, job.role, job.m, job.k),
+    choice.kernels[1].name, choice.kernels[1].gbps, choice.gain and ("  %.2fx of default"):format(choice.gain) or "")
+end
+
+-- All jobs, each with its part of the time that is left, into run.choices; false if Ctrl-C came.
+local function all_jobs(run, list)
+  local weight = 0
+  for _, item in ipairs(list) do weight = weight + item.weight end
+  for i, item in ipairs(list) do
+    run.at, run.total = i, #list
+    local job, now = item.job, system.now()
+    local ok, choice = pcall(search.job, run.search, job, item.set,
+      now + math.max(0, run.deadline - now) * item.weight / weight)
+    weight = weight - item.weight
+    if not ok then
+      if choice ~= measure.interruption then error(choice, 0) end
+      return false
+    end
+    if choice then
+      announce(run, job, choice, run.choices[i])
+      run.choices[i] = choice
+    end
+  end
+  return true
+end
+
+local function count_of(set)
+  local n = 0
+  for _ in pairs(set) do n = n + 1 end
+  return n
+end
+
+-- Passes over all jobs until nothing is untried or time is up: each takes up the last one's samples. Returns
+-- the choices, and whether Ctrl-C came.
+local function passes(run, list)
+  local results = {}
+  run.choices = {}
+  local whole
+  repeat
+    local fresh = run.search.fresh
+    search.again(run.search, run.sets)
+    whole = all_jobs(run, list)
+    local left = run.deadline - system.now()
+    local untried = count_of(run.search.untried)
+  until not whole or untried == 0 or run.search.fresh == fresh or left < math.max(2, 0.1 * run.options.budget)
+  for i = 1, #list do results[#results + 1] = run.choices[i] end
+  return results, not whole
+end
+
+-- -- confirmation ----------------------------------------------------------------------------------------------
+
+local bench_options = { "--benchmark_min_time=0.05", "--benchmark_repetitions=5",
+  "--benchmark_enable_random_interleaving=true" }
+
+-- Winners and runners-up once more, with Google Benchmark's clock and statistics.
+local function confirm(run, results)
+  local rows = {}
+  for _, job in ipairs(results) do
+    local k = job.kernels[1]
+    for _, c in ipairs { k.candidate, k.runner } do
+      candidates.ready(run.pool, { c }, math.huge, 1)
+      rows[#rows + 1] = { name = dispatch.key(job) .. " " .. c.name, kernels = { c }, tokens = 1,
+        job = search.timed(run.search, job) }
+    end
+  end
+  screen.line(run.screen, "confirming %d kernels with Google Benchmark", #rows)
+  local ns, why = measure.bench(run.measure, run.libbench, rows, bench_options, false)
+  if not ns then die(FAILED, "Google Benchmark: %s", why) end
+  for _, job in ipairs(results) do
+    local k = job.kernels[1]
+    local second = k.runner and ns[dispatch.key(job) .. " " .. k.runner.name]
+    k.bench_ns = ns[dispatch.key(job) .. " " .. k.name]
+    local off = math.abs(k.bench_ns / k.ns - 1)
+    if second then off = math.max(off, math.abs(second / (k.ns * (1 + k.margin)) - 1)) end
+    k.unconfirmed = off > 0.05 or nil
+  end
+end
+
+-- -- the end ---------------------------------------------------------------------------------------------------
+
+-- This run's choices, and those of the earlier table that it did not touch and that still hold.
+local function merged(run, results, earlier)
+  local jobs, has = {}, {}
+  for _, job in ipairs(results) do
+    if not has[dispatch.key(job)] then jobs[#jobs + 1] = job end
+    has[dispatch.key(job)] = true
+  end
+  local same = earlier and earlier.compiler == run.compiler and earlier.threads == run.threads
+  for _, job in ipairs(same and earlier.jobs or {}) do
+    if type(job) == "table" and not has[dispatch.key(job)] and dispatch.current(job) then jobs[#jobs + 1] = job end
+  end
+  return { cpu = run.cpu, arch = run.arch, compiler = run.compiler, threads = run.threads, read_gbps = run.machine.read,
+    pool_mib = math.floor(run.machine.memory / 2 ^ 20), objective = run.objective, jobs = jobs }
+end
+
+local function failures(run)
+  local list = {}
+  for _, c in pairs(run.pool.known) do if c.failed then list[#list + 1] = c.name .. ": " .. c.failed end end
+  table.sort(list)
+  for _, text in ipairs(list) do screen.notice(run.screen, "failed: %s", text) end
+end
+
+-- What a reader needs to judge the figures, and what to do with them.
+local function report(run, results, total, interrupted)
+  local function say(...) screen.line(run.screen, ...) end
+  local machine, untried = run.machine, count_of(run.search.untried)
+  failures(run)
+  if #results > 0 then screen.table(results) end
+  say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB", machine.read1, machine.read, run.threads,
+    machine.memory / 2 ^ 20)
+  say("the reference kernel's median was at most %.1f%% above its best", 100 * (run.search.drift - 1))
+  if run.search.fresh == 0 and not interrupted then say("nothing to do: all of this was measured before") end
+  if untried > 0 then say("%d candidates were left untried for lack of time; run again to go on", untried) end
+  if #results < total then say("%d of %d jobs done; the others keep their kernels", #results, total) end
+  if #results > 0 then say("%s is written; to link it: cmake -S . -B build && cmake --build build", run.path) end
+end
+
+local function list_candidates(pool)
+  for _, batches in ipairs { false, true } do
+    for _, c in ipairs(candidates.tiles(pool, batches)) do io.write(c.name, "\n") end
+  end
+  return 0
+end
+
+-- Options, compiler, libraries: what can be wrong before anything is touched.
+local function set_up()
+  local o = options()
+  local run = { options = o, sets = sets_of(o), families = chosen("--family", o.family, space.families(), "family"),
+    screen = screen.new(o.quiet), objective = o.objective, cpu = host.cpu() }
+  run.compiler = host.compiler() or
+    die(FAILED, "no C compiler: '%s' cannot be run; install one (apt install gcc) or set CC", host.cc())
+  run.folder = o.results .. "/" .. host.slug(run.cpu)
+  run.path = run.folder .. "/dispatch.lua"
+  return run
+end
+
+-- The child, which knows the instruction sets of this CPU, and what is made with it.
+local function start(run)
+  local o = run.options
+  run.library, run.libbench = library(o, "tri_tune"), o.confirm and library(o, "tri_bench")
+  system.catch_interrupts()
+  run.measure = measure.new { root = host.root, library = run.library, threads = o.threads or 1 }
+  local hello, why = measure.ask(run.measure, { op = "hello" })
+  if not hello then die(FAILED, "%s cannot be used: %s", run.library, why) end
+  run.arch, run.threads = hello.arch, o.threads or hello.cores
+  if run.measure.threads ~= run.threads then measure.close(run.measure) end
+  run.measure.threads = run.threads
+  run.store, why = store.open(run.folder)
+  if not run.store then die(FAILED, "results cannot be written: %s; choose another folder with --results", why) end
+  if why > 0 then screen.notice(run.screen, "%s: %d lines make no sense and do not count", run.store.path, why) end
+  run.pool = candidates.new { present = hello.isas, isas = chosen("--isa", o.isa, hello.isas, "instruction set"),
+    families = run.families, measure = run.measure, store = run.store, compiler = run.compiler,
+    builder = build.new(o.build .. "/tune-cache", run.compiler, hello.cores) }
+end
+
+local function hint_table(path)
+  if not path then return nil end
+  local t, why = dispatch.read(path)
+  return t or die(BAD_FILE, "--hints: %s", why or path .. ": no such file")
+end
+
+local function tune(run, hint)
+  local earlier = earlier_table(run.path, run.cpu, function(...) screen.notice(run.screen, ...) end)
+  run.machine = probe(run)
+  run.machine.read_of = read_of(run, run.machine)
+  run.search = search.new { pool = run.pool, measure = run.measure, store = run.store, compiler = run.compiler,
+    threads = run.threads, objective = run.objective, machine = run.machine,
+    hinted = hints_of(run.pool, run.pool.present, { hint or earlier, hint and earlier }),
+    progress = function(state) status(run, state) end }
+  local list = flat(run.sets)
+  local results, interrupted = passes(run, list)
+  if run.libbench and not interrupted and #results > 0 then confirm(run, results) end
+  if #results > 0 then
+    local ok, why = dispatch.write(run.path, merged(run, results, earlier))
+    if not ok then die(FAILED, "the table cannot be written: %s; the measurements are safe", why) end
+  end
+  measure.close(run.measure)
+  report(run, results, #list, interrupted)
+  return interrupted and INTERRUPTED or 0
+end
+
+local function main()
+  local begin = system.now()
+  local run = set_up()
+  run.deadline = begin + run.options.budget
+  if run.options.unless_tuned and tuned_already(run) then
+    screen.line(run.screen, "this machine is tuned already: %s", run.path)
+    return 0
+  end
+  local hint = hint_table(run.options.hints)
+  start(run)
+  if run.options.list then return list_candidates(run.pool) end
+  return tune(run, hint)
+end
+
+local ok, result = pcall(main)
+if not ok and result ~= measure.interruption then die(FAILED, tostring(result)) end
+os.exit(ok and result or INTERRUPTED)

@@ -1,0 +1,123 @@
+-- worker: the child process that runs candidates: requests and answers are lines of JSON (measure.lua). What a
+-- candidate breaks, it breaks here.
+--   luajit worker.lua ROOT LIBTRI_TUNE THREADS
+
+local root, library, threads = arg[1], arg[2], tonumber(arg[3])
+package.path = root .. "tune/?.lua;" .. package.path
+
+local ffi = require "ffi"
+local json = require "cjson"
+local native = require "native"
+
+local tri = native.runtime(root, library)
+local problem = ffi.new("struct tri_error")
+local loaded, timing = {}, nil
+
+local function check(status)
+  if status ~= tri.TRI_OK then error(ffi.string(problem.text), 0) end
+end
+
+local function clock()
+  if not timing then
+    timing = tri.tri_timing_new(threads, problem)
+    if timing == nil then
+      timing = nil
+      check(tri.TRI_FAILED)
+    end
+  end
+  return timing
+end
+
+local answer = {}
+
+-- What this machine and this build are; nothing is started yet.
+function answer.hello()
+  local isas = {}
+  local i = 0
+  while tri.tri_isas[i].name ~= nil do
+    if tri.tri_isas[i].present() then isas[#isas + 1] = ffi.string(tri.tri_isas[i].name) end
+    i = i + 1
+  end
+  return { cpu = ffi.string(tri.tri_cpu_name()), arch = ffi.string(tri.tri_arch()), cores = tri.tri_cores(),
+    isas = isas }
+end
+
+-- The state of the machine: what rotates, and what reading and computing reach, alone and together.
+function answer.machine()
+  local t = clock()
+  return { memory = tonumber(tri.tri_timing_memory(t)), cache = tonumber(tri.tri_timing_cache(t)),
+    read1 = tri.tri_timing_read(t, 1, 0), read = tri.tri_timing_read(t, threads, 0),
+    registers1 = tri.tri_timing_registers(t, 1), registers = tri.tri_timing_registers(t, threads) }
+end
+
+function answer.read(q) return { gbps = tri.tri_timing_read(clock(), threads, q.span) } end
+
+function answer.load(q)
+  loaded[q.candidate.hash] = native.candidate(q.candidate)
+  return {}
+end
+
+-- Tails in every dimension, a row of a real model, and a length at which 16-bit sums would overflow.
+function answer.verify(q)
+  local c = loaded[q.hash]
+  local rows, step = c.layout.rows, c.layout.kstep
+  local shapes = { { rows + 1, 1 }, { 1, step - 1 }, { 2 * rows - 1, step + 1 }, { 2 * rows + 5, 2560 },
+    { rows + 3, 13000 } }
+  local case = ffi.new("struct tri_case")
+  for i, shape in ipairs(shapes) do
+    for pattern = 0, tonumber(tri.TRI_PATTERNS) - 1 do
+      case.m, case.k, case.pattern, case.seed = shape[1], shape[2], pattern, 1000 * i + pattern
+      local status = tri.tri_verify(c.kernel, c.layout, case, problem)
+      if status ~= tri.TRI_UNSUPPORTED then check(status) end -- K beyond kmax: another job's problem
+    end
+  end
+  return {}
+end
+
+local function job_of(q)
+  local job = ffi.new("struct tri_timing_job")
+  job.m, job.k, job.tokens, job.span = q.m, q.k, q.tokens, q.span
+  job.plan.layout, job.plan.count = loaded[q.hashes[1]].layout, #q.hashes
+  for i, hash in ipairs(q.hashes) do job.plan.kernels[i - 1] = loaded[hash].kernel end
+  return job
+end
+
+function answer.time(q)
+  local ns = ffi.new("double[1]")
+  check(tri.tri_timing_run(clock(), job_of(q), q.seconds, ns, problem))
+  return { ns = ns[0] }
+end
+
+-- Rows for Google Benchmark: each { name, hashes, m, k, tokens, span, bytes, matrices }; the best of all
+-- repetitions of each, per matrix and token.
+function answer.bench(q)
+  local bench = native.bench(root, q.library)
+  local ns = ffi.new("double[1]")
+  local keep, best, per, row_of = {}, {}, {}, ffi.cast("tri_bench_fn *", tri.tri_timing_row)
+  for _, r in ipairs(q.rows) do
+    local job = job_of(r)
+    check(tri.tri_timing_run(clock(), job, 0, ns, problem))
+    local row = ffi.new("struct tri_timing_row", { clock(), job, r.matrices })
+    keep[r.name] = { job, row } -- C holds them until the run is over
+    per[r.name] = r.matrices * r.tokens
+    bench.tri_bench_row(r.name, row_of, row, r.bytes * r.matrices)
+  end
+  local options = ffi.new("const char *[?]", #q.options, q.options)
+  local n = bench.tri_bench_run(options, #q.options, q.console and 1 or 0)
+  if n < 0 then error("Google Benchmark refuses its options", 0) end
+  for i = 0, n - 1 do
+    local r = bench.tri_bench_result(i)
+    local name = ffi.string(r.name)
+    best[name] = math.min(best[name] or math.huge, r.ns / per[name])
+  end
+  bench.tri_bench_clear()
+  assert(next(keep))
+  return { ns = best }
+end
+
+io.stdout:setvbuf("no")
+for line in io.stdin:lines() do
+  local q = json.decode(line)
+  local ok, result = pcall(answer[q.op], q)
+  io.stdout:write(json.encode(ok and result or { wrong = tostring(result) }), "\n")
+end
