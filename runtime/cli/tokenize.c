@@ -1,7 +1,7 @@
 /* `tritune tokenize`: text to ids and back. With the same options one undoes the other, byte for
  * byte. */
 #include "cli/load.h"
-#include "text/utf8.h"
+#include "cli/quote.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -61,73 +61,36 @@ static enum tri_status read_file(struct bytes *b, const char *path, struct tri_e
     return status;
 }
 
-static enum tri_status written(struct tri_error *e)
+/* Takes `value`, which is NULL if memory was short. That all was written is main's to check. */
+static enum tri_status write_json(const char *name, json_t *value, struct tri_error *e)
 {
-    if (!ferror(stdout) && fflush(stdout) == 0)
-        return TRI_OK;
-    return tri_fail(e, TRI_FAILED, "standard output cannot be written: %s", strerror(errno));
-}
-
-static enum tri_status write_json(json_t *value, struct tri_error *e)
-{
-    bool good = value && json_dumpf(value, stdout, JSON_COMPACT) == 0;
-    json_decref(value);
-    if (!good && !ferror(stdout))
-        return tri_fail(e, TRI_NO_MEMORY, "no memory for the result as JSON");
+    json_t *object = json_pack("{s:o}", name, value);
+    bool whole = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
+    json_decref(object);
     putchar('\n');
-    return written(e);
+    return whole || ferror(stdout) ? TRI_OK : tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
 }
 
 /* -- text to ids ----------------------------------------------------------- */
 
-/* Characters a terminal shows; U+0080 to U+009F steer it. */
-static int printable(const char *at, size_t size)
-{
-    int n = tri_utf8_sequence(at, size);
-    unsigned char c = (unsigned char)at[0];
-    bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && n == 2 && (unsigned char)at[1] < 0xA0);
-    return n > 0 && !control ? n : 0;
-}
-
-static void write_quoted(struct tri_text t)
-{
-    putchar('"');
-    for (size_t i = 0; i < t.size;) {
-        int n = printable(t.at + i, t.size - i);
-        char c = t.at[i];
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c == '\n' || c == '\t' || c == '\r')
-            printf("\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-        else if (n)
-            fwrite(t.at + i, 1, (size_t)n, stdout);
-        else
-            printf("\\x%02x", (unsigned char)c);
-        i += n ? (size_t)n : 1;
-    }
-    putchar('"');
-}
-
-static enum tri_status write_lines(const struct tri_tokenizer *t, const struct tri_ids *ids,
-                                   struct tri_error *e)
+static void write_lines(const struct tri_tokenizer *t, const struct tri_ids *ids)
 {
     for (size_t i = 0; i < ids->count; i++) {
         printf("%6d ", ids->at[i]);
-        write_quoted(tri_token_bytes(t, ids->at[i], true));
+        tri_print_quoted(tri_token_bytes(t, ids->at[i], true), SIZE_MAX);
         putchar('\n');
     }
-    return written(e);
 }
 
-static enum tri_status write_ids(const struct tri_ids *ids, struct tri_error *e)
+static json_t *id_list(const struct tri_ids *ids)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < ids->count; i++)
         if (json_array_append_new(list, json_integer(ids->at[i])) != 0) {
             json_decref(list);
-            return tri_fail(e, TRI_NO_MEMORY, "no memory for %zu ids as JSON", ids->count);
+            return NULL;
         }
-    return write_json(json_pack("{s:o}", "tokens", list), e);
+    return list;
 }
 
 static int flags_of(const struct options *o)
@@ -141,8 +104,10 @@ static enum tri_status encode(const struct options *o, const struct bytes *text,
     const struct tri_tokenizer *t = o->load.tokenizer;
     struct tri_ids ids = {0};
     enum tri_status status = tri_tokenize(t, text->at, text->count, flags_of(o), &ids, e);
-    if (status == TRI_OK)
-        status = o->json ? write_ids(&ids, e) : write_lines(t, &ids, e);
+    if (status == TRI_OK && o->json)
+        status = write_json("tokens", id_list(&ids), e);
+    else if (status == TRI_OK)
+        write_lines(t, &ids);
     tri_ids_free(&ids);
     return status;
 }
@@ -256,37 +221,14 @@ static enum tri_status read_list(const struct options *o, const struct bytes *te
     return status == TRI_OK && !o->no_bos ? unframe(l, e) : status;
 }
 
-/* JSON has no way to write bytes that are not UTF-8. */
-static enum tri_status replace_broken(struct bytes *out, const struct bytes *text,
-                                      struct tri_error *e)
-{
-    enum tri_status status = TRI_OK;
-    for (size_t i = 0; i < text->count && status == TRI_OK;) {
-        size_t good = tri_utf8_valid(text->at + i, text->count - i);
-        i += good;
-        status = add(out, text->at + i - good, good, e);
-        if (status == TRI_OK && i < text->count)
-            status = add(out, "\xEF\xBF\xBD", 3, e);
-        i++;
-    }
-    return status;
-}
-
+/* In JSON, which has no way to write them, bytes that are not UTF-8 become U+FFFD. */
 static enum tri_status write_text(const struct options *o, const struct bytes *text,
                                   struct tri_error *e)
 {
-    struct bytes good = {0};
-    if (!o->json) {
-        fwrite(text->at, 1, text->count, stdout);
-        return written(e);
-    }
-    enum tri_status status = add(&good, "", 0, e);
-    if (status == TRI_OK)
-        status = replace_broken(&good, text, e);
-    if (status == TRI_OK)
-        status = write_json(json_pack("{s:s%}", "text", good.at, good.count), e);
-    free(good.at);
-    return status;
+    if (o->json)
+        return write_json("text", tri_json_text((struct tri_text){text->at, text->count}), e);
+    fwrite(text->at, 1, text->count, stdout);
+    return TRI_OK;
 }
 
 static enum tri_status decode(const struct options *o, const struct bytes *text,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WALK = 256 };
+enum { WALK = 64 };
 
 /* -- the lists ------------------------------------------------------------- */
 

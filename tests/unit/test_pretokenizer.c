@@ -161,6 +161,9 @@ static void white_space_is_unicodes(void **state)
     EXPECT(s, "a\u3000 b", "a", "\u3000", " b");
     EXPECT(s, "don't DON'T", "don", "'t", " DON", "'T");
     tri_splitter_free(s);
+    s = splitter((const char *const[]){"\\s", NULL});
+    EXPECT(s, "a\u2003b", "a", "\u2003", "b");
+    tri_splitter_free(s);
 }
 
 static void broken_bytes_are_pieces(void **state)

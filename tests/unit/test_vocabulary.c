@@ -320,6 +320,26 @@ static void equal_tokens_and_merges(void **state)
     close_file(&o);
 }
 
+/* A whole piece that is a token needs no merges that lead to it, where the pre-tokenizer says so.
+ */
+static void whole_pieces(void **state)
+{
+    static const struct token more[] = {{"abc", 1}, {"ab", 1}, {0}};
+    static const char *const merges[] = {"a b", NULL};
+    (void)state;
+    for (int ignore = 0; ignore < 2; ignore++) {
+        struct file f = small_file(more, merges);
+        key_text(&f, "pre", ignore ? "llama-bpe" : "qwen2");
+        struct opened o = open_good(f);
+        if (ignore)
+            EXPECT(o, "abc", 0, BYTES);
+        else
+            EXPECT(o, "abc", 0, BYTES + 1, 'c');
+        EXPECT(o, "abcc", 0, BYTES + 1, 'c', 'c');
+        close_file(&o);
+    }
+}
+
 static void useless_merges_are_told(void **state)
 {
     static const struct token more[] = {{"ab", 1}, {0}};
@@ -394,6 +414,30 @@ static void very_long_special_tokens(void **state)
     assert_int_equal(ids.at[ids.count - 2], BYTES + 1);
     tri_ids_free(&ids);
     close_file(&o);
+}
+
+/* Comparing all of it at every byte of such a text would take minutes. */
+static void a_huge_special_token(void **state)
+{
+    const size_t size = 1 << 18;
+    char *text = malloc(2 * size + 1);
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'a', 2 * size);
+    text[size] = 0;
+    struct token more[] = {{text, 3}, {0}};
+    struct opened o = open_good(small_file(more, no_merges));
+    text[size] = 'a';
+    text[2 * size - 2] = 'b';
+    text[2 * size] = 0;
+    struct tri_ids ids = {0};
+    assert_int_equal(tri_tokenize(o.tokenizer, text, 2 * size, TRI_PARSE_SPECIAL, &ids, &o.error),
+                     TRI_OK);
+    assert_int_equal(ids.count, 1 + size);
+    assert_int_equal(ids.at[0], BYTES);
+    tri_ids_free(&ids);
+    close_file(&o);
+    free(text);
 }
 
 /* Text can only become a control token where that was asked for. */
@@ -653,10 +697,12 @@ int main(void)
         cmocka_unit_test(merges_follow_the_definition),
         cmocka_unit_test(merges_split_behind_their_first_byte),
         cmocka_unit_test(equal_tokens_and_merges),
+        cmocka_unit_test(whole_pieces),
         cmocka_unit_test(useless_merges_are_told),
         cmocka_unit_test(a_byte_without_a_token),
         cmocka_unit_test(the_longest_token_comes_first),
         cmocka_unit_test(very_long_special_tokens),
+        cmocka_unit_test(a_huge_special_token),
         cmocka_unit_test(control_tokens_are_not_text),
         cmocka_unit_test(user_tokens_are_as_they_are),
         cmocka_unit_test(bos_and_eos),
