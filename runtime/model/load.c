@@ -233,10 +233,14 @@ static int round_up(int n, int step)
     return (n + step - 1) / step * step;
 }
 
-/* From here on m->m counts the padding rows, too. */
+/* Layers are alike, and asking a virtual CPU what it has is slow: the first layer's plans serve all.
+ * From here on m->m counts the padding rows, too. */
 static void plan(struct loader *l, struct tri_matrix *m)
 {
-    tri_dispatch_plan(m->role, m->m, m->k, &m->plan);
+    struct tri_plan *first = &l->model.layer[0].matrix[m->role].plan;
+    if (!first->layout)
+        tri_dispatch_plan(m->role, m->m, m->k, first);
+    m->plan = *first;
     const struct tri_layout *layout = m->plan.layout;
     m->m = 0;
     for (int i = 0; i < m->parts; i++) {
