@@ -1,3 +1,4 @@
+#!/bin/bash
 # The same model and prompt give the same bytes of logits on every ISA, with any number of threads, and
 # however the prompt is cut into passes; perplexity likewise.
 tritune=$1 root=$2
@@ -31,21 +32,24 @@ compare_loss() {
     fi
 }
 
-# an ISA this CPU lacks is status 4; one that is not linked at all is 2
-for isa in c avx2 avx512vnni avx512vbmi neon; do
-    "$tritune" logits -m "$model" --tokens 1 --isa $isa >/dev/null 2>&1
-    status=$?
-    if [ $status = 4 ] || [ $status = 2 ]; then
-        echo "skipped $isa: not on this CPU or not in this build"
+isas=$("$tritune" kernels --json | luajit -e '
+    for _, isa in ipairs(require "cjson".decode(io.read "*a").isas) do
+        print(isa.name .. (isa.present and "" or " absent"))
+    end') || { echo "FAILED: kernels --json"; exit 1; }
+[ -n "$isas" ] || { echo "FAILED: kernels --json names no ISA"; exit 1; }
+
+while read -r isa absent; do
+    if [ -n "$absent" ]; then
+        echo "skipped $isa: not on this CPU"
         continue
     fi
     for threads in 1 2 4; do
-        compare --isa $isa -t $threads
+        compare --isa "$isa" -t "$threads"
     done
-    compare --isa $isa -t 2 -ub 1
-    compare --isa $isa -t 3 -ub 7
-    compare_loss --isa $isa -t 2
-done
+    compare --isa "$isa" -t 2 -ub 1
+    compare --isa "$isa" -t 3 -ub 7
+    compare_loss --isa "$isa" -t 2
+done <<<"$isas"
 compare -t 1
 compare -t 2 -ub 5
 compare_loss -t 1 -ub 9
