@@ -55,6 +55,9 @@ struct tri_vec {
     const char *isa;
     float (*dot_f32)(const float *a, const float *b, int n);        /* lanes of fma(a, b, acc) */
     float (*dot_f16)(const uint16_t *a, const float *b, int n);     /* the same, a widened */
+    /* four rows, lda elements apart: out[r] has the bits of dot for row r */
+    void (*dots_f32)(const float *a, size_t lda, const float *b, int n, float *out);
+    void (*dots_f16)(const uint16_t *a, size_t lda, const float *b, int n, float *out);
     void (*axpy_f32)(float s, const float *x, float *y, int n);     /* y = fma(s, x, y) */
     void (*axpy_f16)(float s, const uint16_t *x, float *y, int n);  /* the same, x widened */
     void (*scale)(float s, float *y, int n);                        /* y = y * s */

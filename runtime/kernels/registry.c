@@ -4,11 +4,15 @@
 
 #include <string.h>
 
-#define TRI_ISA(isa, rank, detect)                  \
-    extern const struct tri_vec tri_vec_##isa;      \
-    static bool present_##isa(void)                 \
-    {                                               \
-        return detect;                              \
+/* Asked once: where a hypervisor answers, CPUID is slow. */
+#define TRI_ISA(isa, rank, detect)        \
+    extern const struct tri_vec tri_vec_##isa; \
+    static bool present_##isa(void)       \
+    {                                     \
+        static signed char known = -1;    \
+        if (known < 0)                    \
+            known = (detect);             \
+        return known;                     \
     }
 #define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare) extern tri_matmul_fn tri_##kernel;
 #define TRI_PREPARE(prepare) extern tri_prepare_fn prepare;

@@ -77,6 +77,25 @@ static void test_dot_and_axpy(void **state)
         }
 }
 
+static void test_four_rows(void **state)
+{
+    enum { APART = MOST + 5 };
+    float a[4 * APART], b[MOST + 1], out[4];
+    uint16_t h[4 * APART];
+    (void)state;
+    fill(a, 4 * APART, 0), fill(b, MOST, 0);
+    for (int i = 0; i < 4 * APART; i++)
+        h[i] = tri_f32_to_f16(a[i]);
+    for (int n = 0; n <= MOST; n++) {
+        vec->dots_f32(a, APART, b, n, out);
+        for (int r = 0; r < 4; r++)
+            same(&out[r], &(float){vec->dot_f32(a + r * APART, b, n)}, 4, "dots_f32", n);
+        vec->dots_f16(h, APART, b, n, out);
+        for (int r = 0; r < 4; r++)
+            same(&out[r], &(float){vec->dot_f16(h + r * APART, b, n)}, 4, "dots_f16", n);
+    }
+}
+
 static void test_lanewise(void **state)
 {
     (void)state;
@@ -199,7 +218,7 @@ static void test_exp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dot_and_axpy), cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_dot_and_axpy), cmocka_unit_test(test_four_rows), cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize),
         cmocka_unit_test(test_to_f16),       cmocka_unit_test(test_exp),
     };
     int failed = 0;
