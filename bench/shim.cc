@@ -12,30 +12,18 @@ namespace {
 std::deque<std::string> names; /* a deque keeps what results point to where it is */
 std::vector<tri_bench_figure> results;
 
-void collect(const std::vector<benchmark::BenchmarkReporter::Run> &runs)
-{
-    for (const auto &run : runs) {
-        if (run.run_type != benchmark::BenchmarkReporter::Run::RT_Iteration || run.iterations == 0)
-            continue;
-        names.push_back(run.run_name.function_name);
-        results.push_back({names.back().c_str(), run.real_accumulated_time / double(run.iterations) * 1e9,
-                           (long long)run.iterations});
-    }
-}
-
-class Silent : public benchmark::BenchmarkReporter {
+class Collector : public benchmark::BenchmarkReporter {
 public:
     bool ReportContext(const Context &) override { return true; }
-    void ReportRuns(const std::vector<Run> &runs) override { collect(runs); }
-};
-
-class Table : public benchmark::ConsoleReporter {
-public:
-    Table() : ConsoleReporter(OO_Tabular) {}
     void ReportRuns(const std::vector<Run> &runs) override
     {
-        collect(runs);
-        ConsoleReporter::ReportRuns(runs);
+        for (const auto &run : runs) {
+            if (run.run_type != Run::RT_Iteration || run.iterations == 0)
+                continue; /* statistics over repetitions, or an error */
+            names.push_back(run.run_name.function_name);
+            results.push_back({names.back().c_str(), run.real_accumulated_time / double(run.iterations) * 1e9,
+                               (long long)run.iterations});
+        }
     }
 };
 
@@ -52,7 +40,7 @@ void tri_bench_row(const char *name, tri_bench_fn *fn, void *arg, double bytes)
     benchmark::RegisterBenchmark(name, body)->UseRealTime();
 }
 
-int tri_bench_run(const char *const *options, int count, int console)
+int tri_bench_run(const char *const *options, int count)
 {
     static char program[] = "tritune";
     std::vector<std::string> copies(options, options + count);
@@ -66,9 +54,8 @@ int tri_bench_run(const char *const *options, int count, int console)
     benchmark::Initialize(&argc, argv.data());
     if (benchmark::ReportUnrecognizedArguments(argc, argv.data()))
         return -1;
-    Silent silent;
-    Table table;
-    benchmark::RunSpecifiedBenchmarks(console ? static_cast<benchmark::BenchmarkReporter *>(&table) : &silent);
+    Collector collector;
+    benchmark::RunSpecifiedBenchmarks(&collector);
     return int(results.size());
 }
 

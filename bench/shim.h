@@ -2,7 +2,7 @@
  *
  *     tri_bench_row("mad ... 2560x6912", tri_timing_row, &row, bytes);
  *     const char *options[] = {"--benchmark_repetitions=5"};
- *     int n = tri_bench_run(options, 1, 0);
+ *     int n = tri_bench_run(options, 1);
  *     for (int i = 0; i < n; i++)
  *         use(tri_bench_result(i)->name, tri_bench_result(i)->ns);
  *     tri_bench_clear();
@@ -22,9 +22,9 @@ typedef void tri_bench_fn(void *arg);
  * throughput is of no interest. */
 void tri_bench_row(const char *name, tri_bench_fn *fn, void *arg, double bytes);
 
-/* Runs all rows with options as on the command line of a benchmark; console: also prints its table to
- * stdout. Returns the number of results, one for each row and repetition, or -1 if an option is wrong. */
-int tri_bench_run(const char *const *options, int count, int console);
+/* Runs all rows with options as on the command line of a benchmark, and prints nothing. Returns the number of
+ * results, one for each row and repetition, or -1 if an option is wrong. */
+int tri_bench_run(const char *const *options, int count);
 
 struct tri_bench_figure {
     const char *name;

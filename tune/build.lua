@@ -1,7 +1,7 @@
 -- build: candidate -> shared object, several at a time, kept by the hash of all that goes in. A candidate that
 -- does not compile is a result: c.failed says why.
 
-local system = require "system"
+local linux = require "linux"
 local host = require "host"
 local hash = require "hash"
 
@@ -32,7 +32,7 @@ end
 
 -- A builder for one compiler. folder: where objects are kept; jobs: how many compilers at once.
 function build.new(folder, compiler, jobs)
-  local ok, why = system.mkdir(folder, 448) -- rwx------
+  local ok, why = linux.mkdir(folder, 448) -- rwx------
   if not ok then error("cannot keep compiled candidates: " .. why, 0) end
   return { folder = folder, compiler = compiler, jobs = jobs, cc = words_of(host.cc()), headers = {} }
 end
@@ -75,10 +75,10 @@ end
 
 -- Runs one compiler and returns what it printed if it failed.
 local function run(words)
-  local child = system.spawn(words, true)
-  local deadline = system.now() + patience
-  while not child.ended and system.now() < deadline and not system.interrupted() do system.wait({ child }, deadline) end
-  local kind, status = system.reap(child, not child.ended)
+  local child = linux.spawn(words, true)
+  local deadline = linux.now() + patience
+  while not child.ended and linux.now() < deadline and not linux.interrupted() do linux.wait({ child }, deadline) end
+  local kind, status = linux.reap(child, not child.ended)
   if kind == "exit" and status == 0 then return nil end
   return child.text
 end
@@ -94,7 +94,7 @@ local function header(b, c)
     if not exists(path .. ".gch") then
       write(path, text)
       local draft = path .. ".new"
-      if not run(command(b, c, { "-x", "c-header", path, "-o", draft })) then system.rename(draft, path .. ".gch") end
+      if not run(command(b, c, { "-x", "c-header", path, "-o", draft })) then linux.rename(draft, path .. ".gch") end
     end
     b.headers[key] = exists(path .. ".gch") and path or false
   end
@@ -108,9 +108,9 @@ end
 
 -- Interrupted compilers are no failures of their candidates.
 local function finish(b, job)
-  local kind, status = system.reap(job.child)
+  local kind, status = linux.reap(job.child)
   local c = job.candidate
-  if kind == "exit" and status == 0 and system.rename(job.draft, c.so_path) then c.so = c.so_path
+  if kind == "exit" and status == 0 and linux.rename(job.draft, c.so_path) then c.so = c.so_path
   elseif kind == "exit" and status == 127 then error(("no compiler: '%s' cannot be run"):format(b.cc[1]), 0)
   else c.failed = "compile: " .. first_error(job.child.text, job.path:gsub("%p", "%%%0")) end
 end
@@ -122,8 +122,8 @@ local function start(b, c)
   local tail = { "-shared", path, "-o", draft }
   local pre = header(b, c)
   if pre then table.insert(tail, 1, "-include") table.insert(tail, 2, pre) end
-  return { candidate = c, path = path, draft = draft, late = system.now() + patience,
-    child = system.spawn(command(b, c, tail), true) }
+  return { candidate = c, path = path, draft = draft, late = linux.now() + patience,
+    child = linux.spawn(command(b, c, tail), true) }
 end
 
 local function children_of(running)
@@ -143,21 +143,21 @@ function build.all(b, candidates, deadline, progress)
     end
   end
   local total, taken = #queue, 0
-  while (taken < total and system.now() < deadline and not system.interrupted()) or #running > 0 do
-    while #running < b.jobs and taken < total and system.now() < deadline and not system.interrupted() do
+  while (taken < total and linux.now() < deadline and not linux.interrupted()) or #running > 0 do
+    while #running < b.jobs and taken < total and linux.now() < deadline and not linux.interrupted() do
       taken = taken + 1
       running[#running + 1] = start(b, queue[taken])
     end
-    system.wait(children_of(running), system.now() + 0.5)
+    linux.wait(children_of(running), linux.now() + 0.5)
     for i = #running, 1, -1 do
       if running[i].child.ended then
         finish(b, running[i])
         table.remove(running, i)
         done = done + 1
         if progress then progress(done, total) end
-      elseif system.interrupted() or system.now() > running[i].late then
-        system.reap(running[i].child, true)
-        if not system.interrupted() then running[i].candidate.failed = "compile: timeout" end
+      elseif linux.interrupted() or linux.now() > running[i].late then
+        linux.reap(running[i].child, true)
+        if not linux.interrupted() then running[i].candidate.failed = "compile: timeout" end
         table.remove(running, i)
       end
     end

@@ -7,7 +7,7 @@ local name = require "name"
 local build = require "build"
 local measure = require "measure"
 local store = require "store"
-local system = require "system"
+local linux = require "linux"
 
 local candidates = {}
 
@@ -207,8 +207,8 @@ function candidates.ready(s, list, deadline, least, progress)
   build.all(s.builder, first, math.huge, building)
   build.all(s.builder, list, deadline, building)
   for i, c in ipairs(list) do
-    if system.interrupted() then error(measure.interruption, 0) end
-    if i <= least or system.now() < deadline then verify(s, c) end
+    if linux.interrupted() then error(measure.interruption, 0) end
+    if i <= least or linux.now() < deadline then verify(s, c) end
     progress("checking", i, #list)
   end
 end

@@ -4,7 +4,7 @@
 local literal = require "literal"
 local emit = require "emit"
 local name = require "name"
-local system = require "system"
+local linux = require "linux"
 
 local dispatch = {}
 
@@ -73,7 +73,7 @@ return {
 end
 
 -- true, or nil and why.
-function dispatch.write(path, t) return system.replace(path, dispatch.text(t)) end
+function dispatch.write(path, t) return linux.replace(path, dispatch.text(t)) end
 
 -- -- reading -----------------------------------------------------------------------------------------------
 

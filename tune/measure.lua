@@ -2,7 +2,7 @@
 -- the tuner: the candidate is a failure, and the next request has a new child.
 
 local json = require "cjson"
-local system = require "system"
+local linux = require "linux"
 
 local measure = {}
 
@@ -18,20 +18,20 @@ function measure.new(o)
 end
 
 function measure.close(m)
-  if m.child then system.reap(m.child, true) end
+  if m.child then linux.reap(m.child, true) end
   m.child, m.loaded = nil, {}
 end
 
 local function child_of(m)
   if not m.child then
     m.loaded = {}
-    m.child = system.spawn { "luajit", m.root .. "tune/worker.lua", m.root, m.library, tostring(m.threads) }
+    m.child = linux.spawn { "luajit", m.root .. "tune/worker.lua", m.root, m.library, tostring(m.threads) }
   end
   return m.child
 end
 
 local function buried(m)
-  local kind, number = system.reap(m.child)
+  local kind, number = linux.reap(m.child)
   m.child = nil
   if kind == "signal" then return "crash: signal " .. number end
   return "crash: exit " .. number
@@ -40,11 +40,11 @@ end
 -- One question, one answer: the answer's table, or nil and why there is none.
 function measure.ask(m, question, seconds)
   local child = child_of(m)
-  local deadline = system.now() + (seconds or m.deadline)
-  local sent = system.send(child, json.encode(question) .. "\n")
+  local deadline = linux.now() + (seconds or m.deadline)
+  local sent = linux.send(child, json.encode(question) .. "\n")
   while sent and not child.ended and not child.text:find("\n", 1, true) do
-    local awake = system.wait({ child }, deadline)
-    if system.interrupted() then
+    local awake = linux.wait({ child }, deadline)
+    if linux.interrupted() then
       measure.close(m)
       error(measure.interruption, 0)
     elseif not awake then
@@ -107,7 +107,7 @@ function measure.bytes(job, layout)
 end
 
 -- Google Benchmark's figures for rows { name, kernels, job, tokens }: ns by name, or nil and why.
-function measure.bench(m, library, rows, options, console)
+function measure.bench(m, library, rows, options)
   local said, seconds = {}, 60
   for i, r in ipairs(rows) do
     local hashes, why = load_all(m, r.kernels)
@@ -117,8 +117,7 @@ function measure.bench(m, library, rows, options, console)
       span = measure.span(r.job, r.kernels[1].layout), matrices = math.max(1, math.floor(32 * 2 ^ 20 / bytes)) }
     seconds = seconds + 10
   end
-  local answer, why = measure.ask(m, { op = "bench", library = library, rows = said, options = options,
-    console = console }, seconds)
+  local answer, why = measure.ask(m, { op = "bench", library = library, rows = said, options = options }, seconds)
   return answer and answer.ns, why
 end
 

@@ -13,7 +13,7 @@ local function declare(path)
   local f = assert(io.open(path, "rb"))
   local text = f:read("*a")
   f:close()
-  text = text:gsub('extern "C" {.-\n#ifdef __cplusplus\n}\n', function(inner) return inner:sub(#'extern "C" {' + 1) end)
+  text = text:gsub("#ifdef __cplusplus.-#endif", "")
   ffi.cdef((text:gsub("/%*.-%*/", " "):gsub("#[^\n]*", ""):gsub("__attribute__%b()", "")))
 end
 

@@ -1,14 +1,14 @@
 -- screen: what a person sees: one status line on a terminal, plain lines elsewhere (both on stderr), and the
 -- table of choices at the end (on stdout).
 
-local system = require "system"
+local linux = require "linux"
 
 local screen = {}
 
 local ERRORS = 2
 
 function screen.new(quiet)
-  return { quiet = quiet, terminal = not quiet and system.is_terminal(ERRORS), shown = false, last = 0 }
+  return { quiet = quiet, terminal = not quiet and linux.is_terminal(ERRORS), shown = false, last = 0 }
 end
 
 local function wipe(s)
@@ -31,10 +31,10 @@ end
 
 -- The status, a few times a second at most.
 function screen.status(s, parts)
-  local now = system.now()
+  local now = linux.now()
   if not s.terminal or now - s.last < 0.1 then return end
   s.last, s.shown = now, true
-  io.stderr:write("\r\27[K", table.concat(parts, "  "):sub(1, system.columns(ERRORS) - 1))
+  io.stderr:write("\r\27[K", table.concat(parts, "  "):sub(1, linux.columns(ERRORS) - 1))
 end
 
 function screen.close(s) wipe(s) end

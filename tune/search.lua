@@ -5,7 +5,7 @@ local race = require "race"
 local candidates = require "candidates"
 local measure = require "measure"
 local store = require "store"
-local system = require "system"
+local linux = require "linux"
 
 local search = {}
 
@@ -20,7 +20,8 @@ local drift_allowed = 0.05
 function search.new(o)
   local s = { drift = 1, fresh = 0, untried = {}, asked = {} }
   for key, value in pairs(o) do s[key] = value end
-  s.default = candidates.default(s.pool)
+  s.default, s.usual = candidates.default(s.pool), {}
+  for _, c in ipairs(s.default) do s.usual[c] = true end
   return s
 end
 
@@ -39,12 +40,11 @@ end
 
 local function note_best(s, job, tokens, c, ns)
   local state = s.state
-  state.ns = math.min(state.ns or ns, ns)
-  if tokens == 1 then
-    local gbps = measure.bytes(job, c.layout) / ns
-    if gbps > (state.gbps or 0) then state.gbps = gbps end
-    if c == s.default[1] then state.default_ns = math.min(state.default_ns or ns, ns) end
-    state.decode_ns = math.min(state.decode_ns or ns, ns)
+  if tokens > 1 then return end
+  if c == s.default[1] then state.default_ns = math.min(state.default_ns or ns, ns) end
+  if ns < (state.ns or math.huge) then
+    state.ns, state.gbps = ns, measure.bytes(job, c.layout) / ns
+    state.share = state.gbps / s.machine.read_of(search.timed(s, job), c.layout)
   end
 end
 
@@ -99,7 +99,7 @@ local function run_race(s, job, stage, list, o)
   list = usable(s, list, job)
   local missing, least = {}, (o.least or 0) + 1
   for _, c in ipairs(list) do if #earlier(c) == 0 or not c.right then missing[#missing + 1] = c end end
-  candidates.ready(s.pool, missing, system.now() + 0.75 * (o.deadline - system.now()), least,
+  candidates.ready(s.pool, missing, linux.now() + 0.75 * (o.deadline - linux.now()), least,
     function(what, done, total) show(s, what, done, total) end)
   for i = #list, 1, -1 do
     if not list[i].right then
@@ -131,7 +131,7 @@ local function run_race(s, job, stage, list, o)
   end
   local ok, entries, drift = pcall(race.run, list, {
     sample = sample, reference = o.reference, rounds = o.rounds, least = least, group = o.group, leave = flush,
-    late = function() return system.now() > o.deadline end,
+    late = function() return linux.now() > o.deadline end,
     progress = function(e, round)
       done = round == 1 and done + 1 or done
       note_best(s, job, o.tokens, e.item, e.ns)
@@ -146,7 +146,13 @@ local function run_race(s, job, stage, list, o)
   return entries
 end
 
-local function ranked(entries) return race.ranked(entries, candidates.simpler) end
+-- What runs anyway is the simplest: within noise there is no reason to leave the default.
+local function ranked(s, entries)
+  return race.ranked(entries, function(a, b)
+    if s.usual[a] ~= s.usual[b] then return s.usual[a] end
+    return candidates.simpler(a, b)
+  end)
+end
 
 local function items(entries, most, within)
   local list = {}
@@ -164,7 +170,7 @@ end
 
 -- -- decoding ----------------------------------------------------------------------------------------------
 
-local function part(deadline, fraction) return system.now() + fraction * (deadline - system.now()) end
+local function part(deadline, fraction) return linux.now() + fraction * (deadline - linux.now()) end
 
 -- Tiles first, then the fine parameters of the best few, then the best of each layout once more, all together:
 -- ranked entries of that last race.
@@ -172,7 +178,7 @@ local function decode(s, job, set, deadline)
   local reference = s.default[1]
   local first = not set.decode
   local list = join(s.hinted(job, false), first and candidates.tiles(s.pool, false) or set.decode)
-  local tiles = ranked(run_race(s, job, "tiles", list, { tokens = 1, reference = reference,
+  local tiles = ranked(s, run_race(s, job, "tiles", list, { tokens = 1, reference = reference,
     deadline = part(deadline, 0.6), least = #s.hinted(job, false) }))
   if first then set.decode = items(tiles, nil, carried) end
   local all = tiles
@@ -180,7 +186,7 @@ local function decode(s, job, set, deadline)
   for step = 1, 2 do
     local near = {}
     for _, c in ipairs(best) do near = join(near, { c }, candidates.neighbours(s.pool, c)) end
-    local fine = ranked(run_race(s, job, "fine" .. step, near, { tokens = 1, reference = reference,
+    local fine = ranked(s, run_race(s, job, "fine" .. step, near, { tokens = 1, reference = reference,
       deadline = part(deadline, step == 1 and 0.6 or 1) }))
     all = join(fine, all)
     if first then set.decode = join(set.decode, items(fine, 6, 1.1)) end
@@ -193,7 +199,7 @@ local function decode(s, job, set, deadline)
     if not seen[layout] and e.ns <= all[1].ns * worth_a_batch[s.objective] then final[#final + 1] = e.item end
     seen[layout] = true
   end
-  return ranked(run_race(s, job, "final", final, { tokens = 1, reference = reference, deadline = math.huge,
+  return ranked(s, run_race(s, job, "final", final, { tokens = 1, reference = reference, deadline = math.huge,
     rounds = 8 }))
 end
 
@@ -217,7 +223,7 @@ local function batch_candidates(s, final, set)
 end
 
 -- For each layout: its batch kernels by tokens ({ entries, ranked }).
-local function grouped(entries)
+local function grouped(s, entries)
   local layouts = {}
   for _, e in ipairs(entries) do
     if e.ns then
@@ -228,7 +234,7 @@ local function grouped(entries)
     end
   end
   for _, of in pairs(layouts) do
-    for tokens, list in pairs(of) do of[tokens] = ranked(list) end
+    for tokens, list in pairs(of) do of[tokens] = ranked(s, list) end
   end
   return layouts
 end
@@ -240,7 +246,7 @@ local function batches(s, job, set, final, deadline)
   local entries = run_race(s, job, "batch", list, { tokens = batch_tokens, reference = reference,
     deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
   local near = {}
-  for layout, of in pairs(grouped(entries)) do
+  for layout, of in pairs(grouped(s, entries)) do
     local keep = {}
     for _, group in pairs(of) do
       keep = join(keep, items(group, nil, carried))
@@ -251,8 +257,8 @@ local function batches(s, job, set, final, deadline)
   table.sort(near, function(a, b) return a.name < b.name end)
   local fine = run_race(s, job, "batch-fine", near, { tokens = batch_tokens, reference = reference,
     deadline = deadline, group = group_of, rounds = 5 })
-  local by_layout = grouped(fine)
-  for layout, of in pairs(grouped(entries)) do
+  local by_layout = grouped(s, fine)
+  for layout, of in pairs(grouped(s, entries)) do
     by_layout[layout] = by_layout[layout] or {}
     for tokens, group in pairs(of) do by_layout[layout][tokens] = by_layout[layout][tokens] or group end
   end

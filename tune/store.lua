@@ -2,7 +2,7 @@
 -- rewritten. Samples of the same kernel text, compiler, job and threads count again; nothing else does.
 
 local json = require "cjson"
-local system = require "system"
+local linux = require "linux"
 
 local store = {}
 
@@ -44,25 +44,25 @@ end
 -- Opens folder/measurements.jsonl, making both if need be: the store, and how many of its lines made no sense
 -- (torn by a crash, say). nil and why, if it cannot be written.
 function store.open(folder)
-  local ok, why = system.mkdir(folder, 493) -- rwxr-xr-x
+  local ok, why = linux.mkdir(folder, 493) -- rwxr-xr-x
   if not ok then return nil, why end
   local path = folder .. "/measurements.jsonl"
   local fd
-  fd, why = system.append_open(path)
+  fd, why = linux.append_open(path)
   if not fd then return nil, why end
   local s = { path = path, fd = fd, samples = {}, checks = {}, fresh = 0 }
   local text
-  text, why = system.read(path)
+  text, why = linux.read(path)
   if not text then return nil, why end
   return s, read(s, text)
 end
 
-function store.close(s) system.close(s.fd) end
+function store.close(s) linux.close(s.fd) end
 
 -- Appends one record: those of key_fields, and name, ns (a list) or failed (why). Raises if it cannot.
 function store.add(s, record)
-  record.at = system.stamp()
-  local ok, why = system.append(s.fd, json.encode(record) .. "\n")
+  record.at = linux.stamp()
+  local ok, why = linux.append(s.fd, json.encode(record) .. "\n")
   if not ok then error(s.path .. ": " .. why .. "; samples so far are safe", 0) end
   take(s, record)
   s.fresh = s.fresh + 1

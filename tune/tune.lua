@@ -16,7 +16,7 @@ end
 
 local argparse = require "argparse"
 local host = require "host"
-local system = require "system"
+local linux = require "linux"
 local shapes = require "shapes"
 local space = require "space"
 local build = require "build"
@@ -121,7 +121,7 @@ local function earlier_table(path, cpu, notice)
   local t, why = dispatch.read(path)
   if t and t.cpu ~= cpu then why = ("%s: made for %s, but this is %s"):format(path, t.cpu, cpu) end
   if not why then return t end
-  system.rename(path, path .. ".old")
+  linux.rename(path, path .. ".old")
   notice("%s; it is now %s.old, and tuning begins anew", why, path)
   return nil
 end
@@ -170,11 +170,11 @@ local function status(run, state)
   local job, parts = state.job, {}
   parts[1] = ("%d/%d %s %dx%d"):format(run.at, run.total, job.role, job.m, job.k)
   parts[2] = ("%s %d/%d"):format(state.what, state.done, state.total)
+  parts[3] = ("%d s left"):format(math.max(0, run.deadline - linux.now()))
   if state.gbps then
-    parts[3] = ("best %.1f GB/s (%.0f%%)"):format(state.gbps, 100 * state.gbps / run.machine.read)
-    if state.default_ns then parts[4] = ("%.2fx of default"):format(state.default_ns / state.decode_ns) end
+    parts[4] = ("best %.1f GB/s (%.0f%%)"):format(state.gbps, 100 * state.share)
+    if state.default_ns then parts[5] = ("%.2fx of default"):format(state.default_ns / state.ns) end
   end
-  parts[#parts + 1] = ("%d s left"):format(math.max(0, run.deadline - system.now()))
   screen.status(run.screen, parts)
 end
 
@@ -198,7 +198,7 @@ local function all_jobs(run, list)
   for _, item in ipairs(list) do weight = weight + item.weight end
   for i, item in ipairs(list) do
     run.at, run.total = i, #list
-    local job, now = item.job, system.now()
+    local job, now = item.job, linux.now()
     local ok, choice = pcall(search.job, run.search, job, item.set,
       now + math.max(0, run.deadline - now) * item.weight / weight)
     weight = weight - item.weight
@@ -230,7 +230,7 @@ local function passes(run, list)
     local fresh = run.search.fresh
     search.again(run.search, run.sets)
     whole = all_jobs(run, list)
-    local left = run.deadline - system.now()
+    local left = run.deadline - linux.now()
     local untried = count_of(run.search.untried)
   until not whole or untried == 0 or run.search.fresh == fresh or left < math.max(2, 0.1 * run.options.budget)
   for i = 1, #list do results[#results + 1] = run.choices[i] end
@@ -254,7 +254,7 @@ local function confirm(run, results)
     end
   end
   screen.line(run.screen, "confirming %d kernels with Google Benchmark", #rows)
-  local ns, why = measure.bench(run.measure, run.libbench, rows, bench_options, false)
+  local ns, why = measure.bench(run.measure, run.libbench, rows, bench_options)
   if not ns then die(FAILED, "Google Benchmark: %s", why) end
   for _, job in ipairs(results) do
     local k = job.kernels[1]
@@ -315,10 +315,11 @@ end
 -- Options, compiler, libraries: what can be wrong before anything is touched.
 local function set_up()
   local o = options()
-  local run = { options = o, sets = sets_of(o), families = chosen("--family", o.family, space.families(), "family"),
-    screen = screen.new(o.quiet), objective = o.objective, cpu = host.cpu() }
+  local run = { options = o, screen = screen.new(o.quiet), objective = o.objective, cpu = host.cpu() }
+  run.sets = sets_of(o)
   run.compiler = host.compiler() or
     die(FAILED, "no C compiler: '%s' cannot be run; install one (apt install gcc) or set CC", host.cc())
+  run.families = chosen("--family", o.family, space.families(), "family")
   run.folder = o.results .. "/" .. host.slug(run.cpu)
   run.path = run.folder .. "/dispatch.lua"
   return run
@@ -328,7 +329,7 @@ end
 local function start(run)
   local o = run.options
   run.library, run.libbench = library(o, "tri_tune"), o.confirm and library(o, "tri_bench")
-  system.catch_interrupts()
+  linux.catch_interrupts()
   run.measure = measure.new { root = host.root, library = run.library, threads = o.threads or 1 }
   local hello, why = measure.ask(run.measure, { op = "hello" })
   if not hello then die(FAILED, "%s cannot be used: %s", run.library, why) end
@@ -370,7 +371,7 @@ local function tune(run, hint)
 end
 
 local function main()
-  local begin = system.now()
+  local begin = linux.now()
   local run = set_up()
   run.deadline = begin + run.options.budget
   if run.options.unless_tuned and tuned_already(run) then

@@ -103,7 +103,7 @@ function answer.bench(q)
     bench.tri_bench_row(r.name, row_of, row, r.bytes * r.matrices)
   end
   local options = ffi.new("const char *[?]", #q.options, q.options)
-  local n = bench.tri_bench_run(options, #q.options, q.console and 1 or 0)
+  local n = bench.tri_bench_run(options, #q.options)
   if n < 0 then error("Google Benchmark refuses its options", 0) end
   for i = 0, n - 1 do
     local r = bench.tri_bench_result(i)

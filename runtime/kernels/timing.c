@@ -46,7 +46,7 @@ typedef uint64_t vec16 __attribute__((vector_size(16), may_alias));
 struct reading {
     const struct tri_timing *t;
     size_t span;
-    int threads;
+    int threads, passes;
     _Atomic uint64_t sink; /* keeps the loads */
 };
 
@@ -60,12 +60,13 @@ static void read_share(void *arg, int thread, int threads)
     const size_t share = r->span / (size_t)r->threads / (4 * LINE) * LINE; /* of one stream */
     const uint8_t *p = r->t->memory + (size_t)thread * 4 * share;
     vec16 a = {0}, b = {0}, c = {0}, d = {0};
-    for (size_t i = 0; i < share; i += LINE)
-        for (int s = 0; s < 4; s++) {
-            const vec16 *v = (const vec16 *)(p + (size_t)s * share + i);
-            __builtin_prefetch((const char *)v + 2048, 0, 3);
-            a ^= v[0], b ^= v[1], c ^= v[2], d ^= v[3];
-        }
+    for (int pass = 0; pass < r->passes; pass++)
+        for (size_t i = 0; i < share; i += LINE)
+            for (int s = 0; s < 4; s++) {
+                const vec16 *v = (const vec16 *)(p + (size_t)s * share + i);
+                __builtin_prefetch((const char *)v + 2048, 0, 3);
+                a ^= v[0], b ^= v[1], c ^= v[2], d ^= v[3];
+            }
     a ^= b ^ c ^ d;
     atomic_fetch_xor_explicit(&r->sink, a[0] ^ a[1], memory_order_relaxed);
 }
@@ -73,13 +74,12 @@ static void read_share(void *arg, int thread, int threads)
 double tri_timing_read(struct tri_timing *t, int threads, size_t span)
 {
     struct reading r = {.t = t, .span = span && span < t->filled ? span : t->filled, .threads = threads};
-    const int passes = r.span < 16 * MIB ? (int)(16 * MIB / r.span) : 1;
+    r.passes = r.span < 16 * MIB ? (int)(16 * MIB / (r.span + 1)) + 1 : 1;
     double best = 0;
     for (int round = 0; round < 4; round++) {
         const double begin = now();
-        for (int i = 0; i < passes; i++)
-            tri_pool_run(t->pool, read_share, &r);
-        const double rate = (double)passes * (double)r.span / (now() - begin) * 1e-9;
+        tri_pool_run(t->pool, read_share, &r);
+        const double rate = (double)r.passes * (double)r.span / (now() - begin) * 1e-9;
         best = rate > best ? rate : best;
     }
     return best;

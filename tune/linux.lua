@@ -1,10 +1,10 @@
--- system: what the tuner asks of Linux through the FFI: children and their pipes, time, signals, locked and
+-- linux: what the tuner asks of Linux through the FFI: children and their pipes, time, signals, locked and
 -- atomic files, the terminal. Knows nothing of kernels.
 
 local ffi = require "ffi"
 local bit = require "bit"
 
-local system = {}
+local linux = {}
 local C = ffi.C
 
 ffi.cdef [[
@@ -59,21 +59,21 @@ local function message() return ffi.string(C.strerror(ffi.errno())) end
 
 -- -- time ------------------------------------------------------------------------------------------------
 
-function system.now()
+function linux.now()
   local t = ffi.new("struct tri_timespec")
   C.clock_gettime(1, t)
   return tonumber(t.sec) + tonumber(t.nsec) * 1e-9
 end
 
-function system.stamp() return os.date("!%Y-%m-%dT%H:%M:%SZ") end
+function linux.stamp() return os.date("!%Y-%m-%dT%H:%M:%SZ") end
 
 -- -- interruption ----------------------------------------------------------------------------------------
 
 local signals, signal_fd
 local interrupted = false
 
--- From here on Ctrl-C is not the end but a question: system.interrupted().
-function system.catch_interrupts()
+-- From here on Ctrl-C is not the end but a question: linux.interrupted().
+function linux.catch_interrupts()
   signals = ffi.new("tri_sigset")
   C.sigemptyset(signals)
   for _, s in ipairs { SIGINT, SIGTERM, SIGHUP } do C.sigaddset(signals, s) end
@@ -82,7 +82,7 @@ function system.catch_interrupts()
   C.signal(SIGPIPE, ffi.cast("void (*)(int)", 1))
 end
 
-function system.interrupted()
+function linux.interrupted()
   if signal_fd and not interrupted then
     interrupted = C.read(signal_fd, ffi.new("char[128]"), 128) > 0
   end
@@ -118,7 +118,7 @@ end
 
 -- Starts a program with pipes: child.input to write to, child.output to read (with its errors, if
 -- `errors`; else they go where ours go). Status 127: no such program.
-function system.spawn(words, errors)
+function linux.spawn(words, errors)
   local argv = argv_of(words)
   local in_read, in_write = pipe()
   local out_read, out_write = pipe()
@@ -131,7 +131,7 @@ function system.spawn(words, errors)
   return { pid = pid, input = in_write, output = out_read, text = "" }
 end
 
-function system.send(child, text)
+function linux.send(child, text)
   while #text > 0 do
     local n = tonumber(C.write(child.input, text, #text))
     if n < 0 and ffi.errno() ~= EINTR then return false end
@@ -140,13 +140,13 @@ function system.send(child, text)
   return true
 end
 
--- Waits until one of the children says something, the deadline (of system.now) passes, or Ctrl-C. What was
+-- Waits until one of the children says something, the deadline (of linux.now) passes, or Ctrl-C. What was
 -- said is appended to child.text; child.ended is set at its end. Returns false if time ran out.
-function system.wait(children, deadline)
+function linux.wait(children, deadline)
   local fds = ffi.new("struct tri_pollfd[?]", #children + 1)
   for i, child in ipairs(children) do fds[i - 1].fd, fds[i - 1].events = child.output, POLLIN end
   fds[#children].fd, fds[#children].events = signal_fd or -1, POLLIN
-  local left = math.max(0, math.min(deadline - system.now(), 86400))
+  local left = math.max(0, math.min(deadline - linux.now(), 86400))
   if C.poll(fds, #children + 1, math.ceil(left * 1000)) == 0 then return false end
   local buffer = ffi.new("char[?]", 65536)
   for i, child in ipairs(children) do
@@ -160,7 +160,7 @@ function system.wait(children, deadline)
 end
 
 -- Reaps a child (killing it and its own children first, if `kill`): "exit" or "signal", and the number.
-function system.reap(child, kill)
+function linux.reap(child, kill)
   if kill then C.kill(-child.pid, SIGKILL) end
   C.close(child.input)
   C.close(child.output)
@@ -174,7 +174,7 @@ end
 -- -- files -------------------------------------------------------------------------------------------------
 
 -- Makes a folder and those above it; nil and why, if that fails.
-function system.mkdir(path, mode)
+function linux.mkdir(path, mode)
   local at = path:sub(1, 1) == "/" and "/" or ""
   for part in path:gmatch("[^/]+") do
     at = at .. part
@@ -184,7 +184,7 @@ function system.mkdir(path, mode)
   return true
 end
 
-function system.read(path, most)
+function linux.read(path, most)
   local f, why = io.open(path, "rb")
   if not f then return nil, why end
   local text
@@ -203,7 +203,7 @@ local function write_all(fd, text)
 end
 
 -- The new text or the old, never half of it.
-function system.replace(path, text)
+function linux.replace(path, text)
   local draft = ("%s.%d.new"):format(path, C.getpid())
   local fd = C.open(draft, bit.bor(O_WRONLY, O_CREAT, O_TRUNC, O_CLOEXEC), ffi.cast("int", PERMISSIONS))
   if fd < 0 then return nil, draft .. ": " .. message() end
@@ -216,17 +216,17 @@ function system.replace(path, text)
   return nil, path .. ": " .. why
 end
 
-function system.rename(from, to) return C.rename(from, to) == 0 end
+function linux.rename(from, to) return C.rename(from, to) == 0 end
 
 -- Opens a file for appending lines under a lock; nil and why.
-function system.append_open(path)
+function linux.append_open(path)
   local fd = C.open(path, bit.bor(O_RDWR, O_CREAT, O_APPEND, O_CLOEXEC), ffi.cast("int", PERMISSIONS))
   if fd < 0 then return nil, path .. ": " .. message() end
   return fd
 end
 
 -- Appends `text` (whole lines) at once; a line that an earlier crash left torn is ended first.
-function system.append(fd, text)
+function linux.append(fd, text)
   while C.flock(fd, LOCK_EX) ~= 0 do
     if ffi.errno() ~= EINTR then return nil, message() end
   end
@@ -241,16 +241,16 @@ function system.append(fd, text)
   return ok, why
 end
 
-function system.close(fd) C.close(fd) end
+function linux.close(fd) C.close(fd) end
 
 -- -- the terminal --------------------------------------------------------------------------------------------
 
-function system.is_terminal(fd) return C.isatty(fd) == 1 end
+function linux.is_terminal(fd) return C.isatty(fd) == 1 end
 
-function system.columns(fd)
+function linux.columns(fd)
   local size = ffi.new("struct tri_winsize")
   if C.ioctl(fd, TIOCGWINSZ, size) == 0 and size.columns > 0 then return size.columns end
   return 80
 end
 
-return system
+return linux
