@@ -24,7 +24,6 @@ struct pass {
 
 /* Apart by a cache line, since every thread writes its own. */
 enum { SOLO_STRIDE = 64 / sizeof(float) };
-enum { PREFETCH = 2 << 10 };
 
 static int widest(const struct tri_config *c)
 {
