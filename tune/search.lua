@@ -91,13 +91,11 @@ local function show(s, what, done, total)
   s.progress(state)
 end
 
--- Races `list` on a job: ranked entries. o: tokens, deadline, group, rounds; the first o.least of the list and
--- o.reference run even if time is short. anew: what was measured before does not count.
-local function run_race(s, job, stage, list, o)
-  local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
+-- What of `list` can be raced, built and proven, the reference in front; and how many of it were new.
+local function entrants(s, job, list, o, earlier)
+  local missing, least = {}, (o.least or 0) + 1
   table.insert(list, 1, o.reference)
   list = usable(s, list, job)
-  local missing, least = {}, (o.least or 0) + 1
   for _, c in ipairs(list) do if #earlier(c) == 0 or not c.right then missing[#missing + 1] = c end end
   candidates.ready(s.pool, missing, linux.now() + 0.75 * (o.deadline - linux.now()), least,
     function(what, done, total) show(s, what, done, total) end)
@@ -107,21 +105,17 @@ local function run_race(s, job, stage, list, o)
       table.remove(list, i)
     end
   end
-  local anew = #earlier(o.reference) > 0 and #missing < #list and
-    machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), #missing > 0)
-  local pending, done = {}, 0
-  local function flush(e)
-    if pending[e.item] then
-      local record = record_of(s, job, stage, o.tokens, e.item)
-      record.ns, record.anew = pending[e.item], anew or nil
-      store.add(s.store, record)
-      pending[e.item] = nil
-    end
-  end
+  return list, #missing
+end
+
+-- sample and leave of race.run: earlier samples first (unless `anew`); new ones are stored when their candidate
+-- leaves, or all at once by flush().
+local function samples(s, job, stage, tokens, earlier, anew)
+  local pending = {}
   local function sample(c, round)
     local had = not anew and earlier(c)[round]
     if had then return had end
-    local ns, why = take_sample(s, job, c, o.tokens)
+    local ns, why = take_sample(s, job, c, tokens)
     s.fresh = s.fresh + 1
     if ns then
       pending[c] = pending[c] or {}
@@ -129,29 +123,43 @@ local function run_race(s, job, stage, list, o)
     end
     return ns, why
   end
+  local function keep(c)
+    if not pending[c] then return end
+    local record = record_of(s, job, stage, tokens, c)
+    record.ns, record.anew = pending[c], anew or nil
+    pending[c] = nil
+    store.add(s.store, record)
+  end
+  local function flush()
+    local left = {}
+    for c in pairs(pending) do left[#left + 1] = c end
+    for _, c in ipairs(left) do keep(c) end
+  end
+  return sample, function(e) keep(e.item) end, flush
+end
+
+-- Races `list` on a job: its entries. o: tokens, deadline, group, rounds; the first o.least of the list and
+-- o.reference run even if time is short.
+local function run_race(s, job, stage, list, o)
+  local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
+  local new, done = nil, 0
+  list, new = entrants(s, job, list, o, earlier)
+  local anew = #earlier(o.reference) > 0 and new < #list and
+    machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), new > 0)
+  local sample, leave, flush = samples(s, job, stage, o.tokens, earlier, anew)
   local ok, entries, drift = pcall(race.run, list, {
-    sample = sample, reference = o.reference, rounds = o.rounds, least = least, group = o.group, leave = flush,
-    late = function() return linux.now() > o.deadline end,
+    sample = sample, leave = leave, reference = o.reference, rounds = o.rounds, least = (o.least or 0) + 1,
+    group = o.group, late = function() return linux.now() > o.deadline end,
     progress = function(e, round)
       done = round == 1 and done + 1 or done
       note_best(s, job, o.tokens, e.item, e.ns)
       show(s, round == 1 and "racing" or "round " .. round, math.min(done, #list), #list)
     end,
   })
-  if not ok then
-    for c in pairs(pending) do flush { item = c } end
-    error(entries, 0)
-  end
+  flush()
+  if not ok then error(entries, 0) end
   if o.tokens == 1 then s.drift = math.max(s.drift, drift) end
   return entries
-end
-
--- What runs anyway is the simplest: within noise there is no reason to leave the default.
-local function ranked(s, entries)
-  return race.ranked(entries, function(a, b)
-    if s.usual[a] ~= s.usual[b] then return s.usual[a] end
-    return candidates.simpler(a, b)
-  end)
 end
 
 local function items(entries, most, within)
@@ -160,6 +168,14 @@ local function items(entries, most, within)
     if i <= (most or #entries) and e.ns <= entries[1].ns * (within or math.huge) then list[#list + 1] = e.item end
   end
   return list
+end
+
+-- What runs anyway is the simplest: within noise there is no reason to leave the default.
+local function ranked(s, entries)
+  return race.ranked(entries, function(a, b)
+    if s.usual[a] ~= s.usual[b] then return s.usual[a] end
+    return candidates.simpler(a, b)
+  end)
 end
 
 local function join(...)
@@ -241,7 +257,7 @@ end
 
 local function batches(s, job, set, final, deadline)
   local usual = { select(2, unpack(s.default)) }
-  local reference = usual[#usual]
+  local reference = usual[#usual] or s.default[1]
   local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set))
   local entries = run_race(s, job, "batch", list, { tokens = batch_tokens, reference = reference,
     deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
@@ -269,25 +285,24 @@ end
 
 -- -- the choice -----------------------------------------------------------------------------------------------
 
-local function kernel_entry(s, job, group, tokens)
+local function kernel_entry(job, group, tokens)
   local c, ns, other = group[1].item, group[1].ns, group[2]
   local bytes = measure.bytes(job, c.layout)
-  local read = s.machine.read_of(search.timed(s, job), c.layout)
   return { candidate = c, tokens = c.tokens, name = c.name, hash = c.hash, ns = ns * (tokens > 1 and c.tokens or 1),
-    bytes = bytes, gbps = tokens == 1 and bytes / ns or nil, share = tokens == 1 and bytes / ns / read or nil,
+    bytes = bytes, gbps = tokens == 1 and bytes / ns or nil,
     runner_up = other and other.item.name, margin = other and other.ns / ns - 1,
     runner = other and other.item }
 end
 
 -- Kernels by ascending tokens, each faster per token than those before; and what a token of a prompt costs,
 -- nil if nobody knows.
-local function plan_of(s, job, single, of)
-  local list, cost = { kernel_entry(s, job, single, 1) }, nil
+local function plan_of(job, single, of)
+  local list, cost = { kernel_entry(job, single, 1) }, nil
   for tokens = 2, 16 do
     local group = of[tokens]
     if group and group[1].ns < (1 - race.noise) * (cost or single[1].ns) then
       cost = group[1].ns
-      list[#list + 1] = kernel_entry(s, job, group, tokens)
+      list[#list + 1] = kernel_entry(job, group, tokens)
     end
   end
   return list, cost or of[1] and of[1][1].ns or next(of) and single[1].ns
@@ -313,7 +328,7 @@ local function choose(s, job, final, by_layout, usual_prompt)
     local layout = e.item.layout.name
     if e.item == s.default[1] then usual_decode = e.ns end
     local of = by_layout[layout]
-    local kernels, cost = plan_of(s, job, with_layout(final, layout), of or {})
+    local kernels, cost = plan_of(job, with_layout(final, layout), of or {})
     local score = cost and e.ns ^ weigh[1] * cost ^ weigh[2]
     if score and (not best or score < best.score * (1 - race.noise)) then
       best = { role = job.role, m = job.m, k = job.k, layout = layout, kernels = kernels, score = score,
@@ -321,6 +336,8 @@ local function choose(s, job, final, by_layout, usual_prompt)
     end
   end
   if best then
+    s.machine.read_of(search.timed(s, job), best.kernels[1].candidate.layout, true)
+    best.weights = job.weights
     best.gain = usual_decode and usual_decode / best.decode_ns
     best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns
   end

@@ -50,7 +50,7 @@ function store.open(folder)
   local fd
   fd, why = linux.append_open(path)
   if not fd then return nil, why end
-  local s = { path = path, fd = fd, samples = {}, checks = {}, fresh = 0 }
+  local s = { path = path, fd = fd, samples = {}, checks = {} }
   local text
   text, why = linux.read(path)
   if not text then return nil, why end
@@ -65,7 +65,6 @@ function store.add(s, record)
   local ok, why = linux.append(s.fd, json.encode(record) .. "\n")
   if not ok then error(s.path .. ": " .. why .. "; samples so far are safe", 0) end
   take(s, record)
-  s.fresh = s.fresh + 1
 end
 
 -- Earlier samples of a record's key, or nil.

@@ -108,6 +108,7 @@ end
 local function tuned_already(run)
   local t = dispatch.read(run.path)
   if not t or t.cpu ~= run.cpu or t.compiler ~= run.compiler then return false end
+  if run.options.threads and t.threads ~= run.options.threads then return false end
   local has = {}
   for _, job in ipairs(t.jobs) do has[dispatch.key(job)] = dispatch.current(job) end
   for _, set in ipairs(run.sets) do
@@ -153,16 +154,18 @@ local function probe(run)
   return machine
 end
 
-local function read_of(run, machine)
-  local known = {}
-  return function(job, layout)
+-- How fast reading alone is over what a job rotates through: the best of all times it was measured, which is
+-- at the first question and, with `again`, once more.
+local function read_of(run)
+  local best = { [0] = run.machine.read }
+  return function(job, layout, again)
     local span = measure.span(job, layout)
-    if span == 0 then return machine.read end
-    if not known[span] then
+    if again or not best[span] then
       local answer = measure.ask(run.measure, { op = "read", span = span })
-      known[span] = answer and answer.gbps or machine.read
+      best[span] = math.max(best[span] or 0, answer and answer.gbps or 0)
     end
-    return known[span]
+    if span == 0 then run.machine.read = best[0] end
+    return best[span]
   end
 end
 
@@ -275,6 +278,10 @@ local function merged(run, results, earlier)
     if not has[dispatch.key(job)] then jobs[#jobs + 1] = job end
     has[dispatch.key(job)] = true
   end
+  for _, job in ipairs(results) do
+    local k = job.kernels[1]
+    k.share = k.gbps / run.machine.read_of(search.timed(run.search, job), k.candidate.layout)
+  end
   local same = earlier and earlier.compiler == run.compiler and earlier.threads == run.threads
   for _, job in ipairs(same and earlier.jobs or {}) do
     if type(job) == "table" and not has[dispatch.key(job)] and dispatch.current(job) then jobs[#jobs + 1] = job end
@@ -298,7 +305,9 @@ local function report(run, results, total, interrupted)
   if #results > 0 then screen.table(results) end
   say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB", machine.read1, machine.read, run.threads,
     machine.memory / 2 ^ 20)
-  say("the reference kernel's median was at most %.1f%% above its best", 100 * (run.search.drift - 1))
+  say("the machine: %d threads compute %.2f times what 1 does; at the end it read %.1f GB/s; the reference kernel's "
+    .. "median was at most %.0f%% above its best", run.threads, machine.registers / machine.registers1, run.after.read,
+    100 * (run.search.drift - 1))
   if run.search.fresh == 0 and not interrupted then say("nothing to do: all of this was measured before") end
   if untried > 0 then say("%d candidates were left untried for lack of time; run again to go on", untried) end
   if #results < total then say("%d of %d jobs done; the others keep their kernels", #results, total) end
@@ -353,7 +362,7 @@ end
 local function tune(run, hint)
   local earlier = earlier_table(run.path, run.cpu, function(...) screen.notice(run.screen, ...) end)
   run.machine = probe(run)
-  run.machine.read_of = read_of(run, run.machine)
+  run.machine.read_of = read_of(run)
   run.search = search.new { pool = run.pool, measure = run.measure, store = run.store, compiler = run.compiler,
     threads = run.threads, objective = run.objective, machine = run.machine,
     hinted = hints_of(run.pool, run.pool.present, { hint or earlier, hint and earlier }),
@@ -365,6 +374,7 @@ local function tune(run, hint)
     local ok, why = dispatch.write(run.path, merged(run, results, earlier))
     if not ok then die(FAILED, "the table cannot be written: %s; the measurements are safe", why) end
   end
+  run.after = interrupted and run.machine or probe(run)
   measure.close(run.measure)
   report(run, results, #list, interrupted)
   return interrupted and INTERRUPTED or 0
