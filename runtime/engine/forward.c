@@ -84,7 +84,7 @@ static void ready(const struct pass *p, const struct tri_matrix *m)
     if (!p->solo)
         sync(p);
     if (m->plan.kernels[0]->prepare) {
-        tri_prepare(m, &p->input, p->n, p->thread, p->threads);
+        tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->thread, p->threads);
         sync(p);
     }
 }
@@ -272,9 +272,9 @@ static struct pass begin(const struct job *job, int thread, int threads)
                      .input = s->input};
     if (p.solo) {
         p.to = 1;
-        p.input.q += (size_t)thread * p.input.ldq;
+        p.input.x.q += (size_t)thread * p.input.x.ldq;
         p.input.s += (size_t)thread * SOLO_STRIDE;
-        p.input.sum += (size_t)thread * SOLO_STRIDE;
+        p.input.x.sum += (size_t)thread * SOLO_STRIDE;
     } else {
         tri_share(p.n, thread, threads, &p.from, &p.to);
     }

@@ -37,8 +37,8 @@ static struct needs needs_of(const struct tri_model *m)
         for (int r = 0; r < TRI_ROLES; r++) {
             const struct tri_matrix *matrix = &m->layer[i].matrix[r];
             n.kp = most(n.kp, (size_t)matrix->kp);
-            n.table = most(n.table, tri_table_bytes(matrix));
-            n.sums = most(n.sums, tri_linear_sums(matrix));
+            n.table = most(n.table, tri_table_bytes(&matrix->plan, matrix->kp));
+            n.sums = most(n.sums, tri_product_sums(&matrix->plan));
             n.wide = most(n.wide, (size_t)matrix->m);
         }
     return n;
@@ -68,16 +68,16 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
     size_t threads = (size_t)tri_pool_threads(s->pool), n = (size_t)s->ubatch;
     size_t each = most(n, threads), half = (size_t)c->rope_dims / 2, f = sizeof(float);
     size_t marks = most(n, threads * LINE_FLOATS);
-    s->input.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
-    s->input.ldt = lines(need.table, 64) + 64;
+    s->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
+    s->input.x.ldt = lines(need.table, 64) + 64;
     s->ldw = lines(need.wide, LINE_FLOATS);
     s->floats_each = lines(tri_forward_floats(c), LINE_FLOATS);
     s->sums_each = lines(need.sums, LINE_FLOATS);
     const struct buffer buffers[] = {
-        {&s->input.q, each, s->input.ldq, "activations"},
-        {&s->input.table, need.table ? n : 1, s->input.ldt, "activation tables"},
+        {&s->input.x.q, each, s->input.x.ldq, "activations"},
+        {&s->input.x.table, need.table ? n : 1, s->input.x.ldt, "activation tables"},
         {&s->input.s, marks, f, "activations"},
-        {&s->input.sum, marks, sizeof(int32_t), "activations"},
+        {&s->input.x.sum, marks, sizeof(int32_t), "activations"},
         {&s->frequency, half, sizeof(double), "rotary embedding"},
         {&s->cosine, n * half, f, "rotary embedding"},
         {&s->sine, n * half, f, "rotary embedding"},
@@ -129,7 +129,7 @@ void tri_session_free(struct tri_session *s)
     if (!s)
         return;
     void *const memory[] = {
-        s->keys.data, s->values.data, s->input.q, s->input.table, s->input.s, s->input.sum,
+        s->keys.data, s->values.data, s->input.x.q, s->input.x.table, s->input.s, s->input.x.sum,
         s->frequency, s->cosine,      s->sine,    s->x,           s->wide,    s->mixed,
         s->last,      s->logits,      s->floats,  s->sums,        s};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)

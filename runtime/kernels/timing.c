@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "kernels/product.h"
 #include "kernels/verify.h"
 
 #include <limits.h>
@@ -17,8 +18,6 @@ enum {
     LINE = 64,
     MIB = 1 << 20,
     LEAST_MEMORY = 256 * MIB,
-    BLOCK_BYTES = 64 << 10, /* as in engine/linear.c: packed rows that several calls read again */
-    BLOCK_ROWS = 512,       /* as in engine/linear.c: rows of a call */
     MAX_SIZES = 24,
 };
 
@@ -252,7 +251,7 @@ size_t tri_timing_cache(const struct tri_timing *t)
 struct work {
     struct tri_timing *t;
     const struct tri_timing_job *job;
-    int kp, tiles, block; /* rows of a block */
+    int kp;
     size_t ldt, outs;     /* bytes of a token's table; int32s of a thread's output */
     size_t stride, first; /* bytes from matrix to matrix; which of them comes first */
     size_t matrices;      /* that fit into the span */
@@ -279,14 +278,6 @@ static int round_up(int n, int step)
     return (n + step - 1) / step * step;
 }
 
-static int block_rows(const struct tri_layout *l, size_t tile, int tokens)
-{
-    const int limit = l->rows < BLOCK_ROWS ? BLOCK_ROWS / l->rows * l->rows : l->rows;
-    if (tokens == 1 || tile * (size_t)(limit / l->rows) <= BLOCK_BYTES)
-        return limit;
-    return tile < BLOCK_BYTES ? (int)(BLOCK_BYTES / tile) * l->rows : l->rows;
-}
-
 static enum tri_status check(const struct tri_timing_job *job, struct tri_error *e)
 {
     const int most = 1 << 30;
@@ -305,7 +296,7 @@ static enum tri_status activations(struct work *w, struct tri_error *e)
 {
     struct tri_timing *t = w->t;
     const size_t n = (size_t)w->job->tokens, threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
-    w->outs = (size_t)w->block * n + LINE;
+    w->outs = tri_product_sums(&w->job->plan) + LINE;
     if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n, sizeof *t->sum, e) ||
         grow(&t->table, &t->table_bytes, n * w->ldt, 1, e) ||
         grow(&t->out, &t->outs, threads * w->outs, sizeof *t->out, e))
@@ -322,8 +313,8 @@ static enum tri_status prepare_work(struct work *w, struct tri_error *e)
     if (check(w->job, e) != TRI_OK)
         return e->status;
     w->kp = round_up(w->job->k, l->kstep);
-    w->tiles = (w->job->m + l->rows - 1) / l->rows;
-    const size_t tile = (size_t)(w->kp / l->kstep) * (size_t)l->bytes, bytes = tile * (size_t)w->tiles;
+    const size_t tile = (size_t)(w->kp / l->kstep) * (size_t)l->bytes;
+    const size_t bytes = tile * (size_t)((w->job->m + l->rows - 1) / l->rows);
     size_t span = w->job->span && w->job->span < w->t->filled ? w->job->span : w->t->filled;
     if (bytes > w->t->filled)
         return tri_fail(e, TRI_UNSUPPORTED, "timing: %dx%d packs to %zu MiB, the memory for weights has %zu",
@@ -331,50 +322,27 @@ static enum tri_status prepare_work(struct work *w, struct tri_error *e)
     w->stride = (bytes + LINE - 1) / LINE * LINE;
     w->matrices = span / w->stride ? span / w->stride : 1;
     w->first = w->t->cursor / w->stride % w->matrices;
-    w->block = block_rows(l, tile, w->job->tokens);
-    w->ldt = (size_t)(w->kp / l->kstep) * (size_t)w->job->plan.kernels[0]->table_bytes;
+    w->ldt = tri_table_bytes(&w->job->plan, w->kp);
     atomic_init(&w->last, INT_MAX);
     return activations(w, e);
 }
 
-static void prepare_tables(const struct work *w, int thread, int threads)
+static void ignore(const void *arg, int t, int tokens, int m0, int m1, const int32_t *y)
 {
-    const int step = w->job->plan.layout->kstep;
-    int from, to;
-    tri_share(w->kp / step, thread, threads, &from, &to);
-    for (int i = 0; i < w->job->tokens; i++)
-        w->job->plan.kernels[0]->prepare(w->t->q + (size_t)i * (size_t)w->kp, from * step, to * step,
-                                         w->t->table + (size_t)i * w->ldt);
-}
-
-/* Rows [m0, m1) for all tokens, as many at once as the kernels allow. */
-static void block(const struct work *w, const uint8_t *packed, int m0, int m1, int thread)
-{
-    const struct tri_plan *plan = &w->job->plan;
-    const bool q8 = !plan->kernels[0]->prepare;
-    const size_t ldx = q8 ? (size_t)w->kp : w->ldt;
-    const uint8_t *x = q8 ? (const uint8_t *)w->t->q : w->t->table;
-    int32_t *y = w->t->out + (size_t)thread * w->outs;
-    int k = plan->count - 1;
-    for (int i = 0; i < w->job->tokens; i += plan->kernels[k]->tokens) {
-        while (plan->kernels[k]->tokens > w->job->tokens - i)
-            k--;
-        plan->kernels[k]->run(packed, m0, m1, w->kp, x + (size_t)i * ldx, ldx, w->t->sum + i, y, (size_t)(m1 - m0));
-    }
+    (void)arg, (void)t, (void)tokens, (void)m0, (void)m1, (void)y;
 }
 
 static void matrix(const struct work *w, int i, int thread, int threads)
 {
-    const int rows = w->job->plan.layout->rows;
+    const struct tri_plan *plan = &w->job->plan;
     const uint8_t *packed = w->t->memory + (w->first + (size_t)i) % w->matrices * w->stride;
-    int from, to;
-    if (w->job->plan.kernels[0]->prepare) {
-        prepare_tables(w, thread, threads);
+    const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt};
+    if (plan->kernels[0]->prepare) {
+        tri_prepare(plan, w->kp, &x, w->job->tokens, thread, threads);
         tri_pool_sync(w->t->pool);
     }
-    tri_share(w->tiles, thread, threads, &from, &to);
-    for (int m0 = from * rows, end = to * rows; m0 < end; m0 += w->block)
-        block(w, packed, m0, end - m0 < w->block ? end : m0 + w->block, thread);
+    tri_product(plan, packed, w->job->m, w->kp, &x, w->job->tokens, thread, threads,
+                w->t->out + (size_t)thread * w->outs, ignore, NULL);
 }
 
 static void stream(void *arg, int thread, int threads)

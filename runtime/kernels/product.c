@@ -1,0 +1,63 @@
+/* Owns: the cutting of products. Leaves out barriers, and what becomes of the sums. */
+#include "kernels/product.h"
+
+#include "base/threads.h"
+
+enum {
+    BLOCK_BYTES = 64 << 10, /* packed rows that several calls read again, from L2 */
+    BLOCK_ROWS = 512,
+};
+
+size_t tri_table_bytes(const struct tri_plan *plan, int kp)
+{
+    return (size_t)(kp / plan->layout->kstep) * (size_t)plan->kernels[0]->table_bytes;
+}
+
+void tri_prepare(const struct tri_plan *plan, int kp, const struct tri_operand *x, int n, int thread, int threads)
+{
+    const int step = plan->layout->kstep;
+    int from, to;
+    tri_share(kp / step, thread, threads, &from, &to);
+    for (int t = 0; t < n; t++)
+        plan->kernels[0]->prepare(x->q + (size_t)t * x->ldq, from * step, to * step, x->table + (size_t)t * x->ldt);
+}
+
+static int block_limit(const struct tri_layout *layout)
+{
+    return layout->rows < BLOCK_ROWS ? BLOCK_ROWS / layout->rows * layout->rows : layout->rows;
+}
+
+size_t tri_product_sums(const struct tri_plan *plan)
+{
+    return (size_t)block_limit(plan->layout) * (size_t)plan->kernels[plan->count - 1]->tokens;
+}
+
+/* Rows of a block: what stays in L2 where tokens read it again, else as many as the scratch holds. */
+static int block_rows(const struct tri_layout *layout, int kp, int n)
+{
+    const size_t tile = (size_t)(kp / layout->kstep) * (size_t)layout->bytes;
+    const int limit = block_limit(layout);
+    if (n == 1 || tile * (size_t)(limit / layout->rows) <= BLOCK_BYTES)
+        return limit;
+    return tile < BLOCK_BYTES ? (int)(BLOCK_BYTES / tile) * layout->rows : layout->rows;
+}
+
+void tri_product(const struct tri_plan *plan, const uint8_t *packed, int m, int kp, const struct tri_operand *x, int n,
+                 int thread, int threads, int32_t *y, tri_sums_fn *then, const void *arg)
+{
+    const bool q8 = !plan->kernels[0]->prepare;
+    const size_t ldx = q8 ? x->ldq : x->ldt;
+    const uint8_t *at = q8 ? (const uint8_t *)x->q : x->table;
+    const int rows = plan->layout->rows, step = block_rows(plan->layout, kp, n);
+    int from, to;
+    tri_share((m + rows - 1) / rows, thread, threads, &from, &to);
+    for (int m0 = from * rows, end = to * rows, m1; m0 < end; m0 = m1) {
+        m1 = end - m0 < step ? end : m0 + step;
+        for (int t = 0, k = plan->count - 1; t < n; t += plan->kernels[k]->tokens) {
+            while (plan->kernels[k]->tokens > n - t)
+                k--;
+            plan->kernels[k]->run(packed, m0, m1, kp, at + (size_t)t * ldx, ldx, x->sum + t, y, (size_t)(m1 - m0));
+            then(arg, t, plan->kernels[k]->tokens, m0, m1, y);
+        }
+    }
+}
