@@ -49,6 +49,7 @@ local function note_best(s, job, tokens, c, ns)
 end
 
 local function take_sample(s, job, c, tokens)
+  if s.frozen then return nil, "not measured" end
   if not c.so then candidates.ready(s.pool, { c }, math.huge, 1) end
   if c.failed then return nil, c.failed end
   local ns, why = measure.time(s.measure, { c }, search.timed(s, job), tokens)
@@ -62,7 +63,7 @@ end
 local function machine_changed(s, job, tokens, reference, earlier, mixed)
   local then_ns, now_ns, last = math.huge, math.huge, s.asked[job] and s.asked[job][tokens]
   for _, ns in ipairs(earlier) do then_ns = math.min(then_ns, ns) end
-  if then_ns == math.huge then return false end
+  if then_ns == math.huge or s.frozen then return false end
   if not last then
     for _ = 1, 3 do now_ns = math.min(now_ns, (take_sample(s, job, reference, tokens)) or math.huge) end
     s.asked[job] = s.asked[job] or {}
@@ -97,6 +98,7 @@ local function entrants(s, job, list, o, earlier)
   table.insert(list, 1, o.reference)
   list = usable(s, list, job)
   for _, c in ipairs(list) do if #earlier(c) == 0 or not c.right then missing[#missing + 1] = c end end
+  if s.frozen then missing = {} end
   candidates.ready(s.pool, missing, linux.now() + 0.75 * (o.deadline - linux.now()), least,
     function(what, done, total) show(s, what, done, total) end)
   for i = #list, 1, -1 do
@@ -109,12 +111,12 @@ local function entrants(s, job, list, o, earlier)
 end
 
 -- sample and leave of race.run: earlier samples first (unless `anew`); new ones are stored when their candidate
--- leaves, or all at once by flush().
+-- leaves, or all at once by flush(). A frozen search makes do with what there is.
 local function samples(s, job, stage, tokens, earlier, anew)
   local pending = {}
   local function sample(c, round)
-    local had = not anew and earlier(c)[round]
-    if had then return had end
+    local list = not anew and earlier(c) or {}
+    if list[round] or (s.frozen and list[1]) then return list[round] or list[1] end
     local ns, why = take_sample(s, job, c, tokens)
     s.fresh = s.fresh + 1
     if ns then
@@ -142,7 +144,8 @@ end
 -- o.reference run even if time is short.
 local function run_race(s, job, stage, list, o)
   local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
-  local new, done = nil, 0
+  local done = 0
+  local new
   list, new = entrants(s, job, list, o, earlier)
   local anew = #earlier(o.reference) > 0 and new < #list and
     machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), new > 0)
@@ -343,6 +346,9 @@ local function choose(s, job, final, by_layout, usual_prompt)
   end
   return best
 end
+
+-- From now on nothing is measured: jobs are decided by what is stored.
+function search.freeze(s) s.frozen = true end
 
 -- Forgets what this run has seen, not what is stored: jobs begin anew, with earlier samples.
 function search.again(s, sets)

@@ -160,6 +160,7 @@ local function read_of(run)
   local best = { [0] = run.machine.read }
   return function(job, layout, again)
     local span = measure.span(job, layout)
+    if linux.interrupted() then return best[span] or best[0] end
     if again or not best[span] then
       local answer = measure.ask(run.measure, { op = "read", span = span })
       best[span] = math.max(best[span] or 0, answer and answer.gbps or 0)
@@ -195,6 +196,15 @@ local function announce(run, job, choice, before)
     choice.kernels[1].name, choice.kernels[1].gbps, choice.gain and ("  %.2fx of default"):format(choice.gain) or "")
 end
 
+-- After Ctrl-C: jobs not decided yet, as far as enough is known of them.
+local function salvage(run, list)
+  search.freeze(run.search)
+  for i, item in ipairs(list) do
+    run.choices[i] = run.choices[i] or search.job(run.search, item.job, item.set, math.huge)
+  end
+  return false
+end
+
 -- All jobs, each with its part of the time that is left, into run.choices; false if Ctrl-C came.
 local function all_jobs(run, list)
   local weight = 0
@@ -207,7 +217,7 @@ local function all_jobs(run, list)
     weight = weight - item.weight
     if not ok then
       if choice ~= measure.interruption then error(choice, 0) end
-      return false
+      return salvage(run, list)
     end
     if choice then
       announce(run, job, choice, run.choices[i])

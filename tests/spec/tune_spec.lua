@@ -288,6 +288,33 @@ describe("search", function()
     assert.equal(0, asked)
   end)
 
+  it("decides by what is known when it is interrupted, and asks no more", function()
+    local function after(most)
+      local path, asked, set = folder(), 0, {}
+      local s = searching(path, function(...)
+        asked = asked + 1
+        if asked > most then error(measure.interruption, 0) end
+        return known_best(...)
+      end, "balanced")
+      local one = job()
+      local ok, why = pcall(search.job, s, one, set, math.huge)
+      if ok then return why, 0 end
+      assert.equal(measure.interruption, why)
+      search.freeze(s)
+      asked = 0
+      return search.job(s, one, set, math.huge), asked
+    end
+    assert.is_nil((after(0)))
+    local found = {}
+    for _, most in ipairs { 1, 100, 400, 700, 1500 } do
+      local choice, asked = after(most)
+      assert.equal(0, asked)
+      if choice then found[#found + 1] = choice.kernels[1].name end
+    end
+    assert.is_true(#found > 1)
+    assert.matches("^mad_q2r32_m16n1a2u1", found[#found])
+  end)
+
   it("weighs layouts by the objective", function()
     -- lookup decodes a tenth faster, but has no batch kernels
     local function times(point, tokens)
