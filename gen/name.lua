@@ -1,5 +1,5 @@
 -- name: point <-> kernel name. The grammar, in one place:
---   family _ layout _ parameters __ isa        mad_q2r64_m64n1a4u1p64__avx512vnni
+--   family _ layout _ parameters __ isa        mad_q2r64_m64n1a4u1p64h2__avx512vnni
 -- Before `__` is what it computes, after it who can run it; a letter labels each number. The same string is
 -- symbol, file, filter, benchmark row and results key.
 

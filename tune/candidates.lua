@@ -47,12 +47,13 @@ function candidates.new(o)
   return s
 end
 
--- The same kernel under the name of the ISA that first had it.
+-- The same kernel under the name of the ISA that first had it: an ISA that is `like` another repeats the kernels
+-- whose words it does not change.
 local function original(s, point)
   local parent = space.isa(point.isa).like
   if not parent or not contains(s.present, parent) then return point end
   local twin = copy(point, { isa = parent })
-  if space.refuse(twin) then return point end
+  if space.refuse(twin) or emit.kernel(point).code:gsub(point.isa, parent) ~= emit.kernel(twin).code then return point end
   return original(s, twin)
 end
 

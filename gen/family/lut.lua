@@ -14,16 +14,18 @@ lut.codes = {
     word = true },
 }
 
--- c the code; r rows of a layout tile; m rows at once; u steps unrolled; p cache lines fetched ahead
-lut.order = { "m", "u", "p" }
+-- c the code; r rows of a layout tile; m rows at once; u steps unrolled; p cache lines fetched ahead, h the cache level
+-- they are fetched to
+lut.order = { "m", "u", "p", "h" }
 lut.space = {
   c = { "l2", "l3", "l4", "w3" },
   r = { 32, 64, 128, 256 },
   m = { 16, 32, 64, 128, 256 },
   u = { 1, 2 },
-  p = { 0, 16, 32, 64, 128 },
+  p = { 0, 16, 32, 64, 128, 256 },
+  h = { 1, 2 },
 }
-lut.fine = { "u", "p" }
+lut.fine = { "u", "p", "h" }
 
 function lut.template(p) return p.c == "w3" and "lut_word.c.lt" or "lut_byte.c.lt" end
 
@@ -66,6 +68,7 @@ function lut.refuse(p, isa)
   if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
   local vectors = p.m / lanes
   if vectors * (code.word and 3 or code.sign and 3 or 2) + 2 * code.fields + 2 > isa.regs then return "registers" end
+  if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m * code.planes > 512 then return "loop body too long" end
   return nil
 end
@@ -107,7 +110,7 @@ function lut.defaults(isa)
   if not c then return {} end
   local lanes = math.floor(isa.bits / (c == "w3" and 16 or 8))
   local r = math.max(32, 2 * lanes)
-  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 32 } }
+  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 64, h = 2 } }
 end
 
 return lut

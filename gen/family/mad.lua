@@ -6,8 +6,9 @@ local mad = { name = "mad", template = "mad.c.lt", pack = "mad_pack.c.lt" }
 mad.codes = { q2 = { planes = 4 }, f5 = { planes = 5 } }
 
 -- c the code; r rows of a layout tile; m rows at once; n tokens; a accumulators, each a scale of planes (scaling a
--- plane by leaving it where it is saves its shift); u steps unrolled; p cache lines fetched ahead
-mad.order = { "m", "n", "a", "u", "p" }
+-- plane by leaving it where it is saves its shift); u steps unrolled; p cache lines fetched ahead, h the cache level
+-- they are fetched to
+mad.order = { "m", "n", "a", "u", "p", "h" }
 mad.space = {
   c = { "q2", "f5" },
   r = { 8, 16, 32, 64 },
@@ -15,10 +16,11 @@ mad.space = {
   n = { 1, 2, 4, 8, 16 },
   a = { 1, 2, 4 },
   u = { 1, 2, 4 },
-  p = { 0, 16, 32, 64, 128 },
+  p = { 0, 16, 32, 64, 128, 256 },
+  h = { 1, 2 },
 }
 -- parameters that only shift when data arrives: searched last
-mad.fine = { "u", "p" }
+mad.fine = { "u", "p", "h" }
 
 function mad.words_of(p)
   local words = { "load", "quad", "mask", "and", "shr", "dot", "sum_add", "sum_shr", "sum_less", "sum_store" }
@@ -57,6 +59,7 @@ function mad.refuse(p, isa)
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
   if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
   if p.n > 1 and p.p ~= 0 and p.p ~= 32 then return "batches reuse what they load" end
+  if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m > 128 then return "loop body too long" end
   return nil
 end
@@ -74,19 +77,21 @@ end
 -- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold.
 function mad.defaults(isa)
   local lanes = math.floor(isa.bits / 32)
-  local r = math.max(16, 2 * lanes)
+  local r = math.max(16, 4 * lanes)
   local points = {}
-  local function add(n, a, p)
+  local function add(n, p, scales)
     for m = r, lanes, -lanes do
-      local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = p }
-      if not mad.refuse(point, isa) then
-        points[#points + 1] = point
-        return
+      for _, a in ipairs(scales) do
+        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = p, h = p > 0 and 2 or 1 }
+        if not mad.refuse(point, isa) then
+          points[#points + 1] = point
+          return
+        end
       end
     end
   end
-  add(1, (isa.dot16 or isa.signed_codes) and 2 or isa.regs >= 32 and 4 or 1, 64)
-  for _, n in ipairs { 2, 4, 8, 16 } do add(n, 1, 0) end
+  add(1, 64, { 4, 2, 1 })
+  for _, n in ipairs { 2, 4, 8, 16 } do add(n, 0, { 1 }) end
   return points
 end
 

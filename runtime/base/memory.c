@@ -26,6 +26,9 @@ void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e
                  count, size);
         return NULL;
     }
+    const size_t slack = whole >= HUGE_PAGE ? HUGE_PAGE : 0; /* huge pages want their own alignment */
+    if (__builtin_add_overflow(whole, slack, &whole))
+        whole = SIZE_MAX; /* which mmap refuses */
     char *base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
         tri_fail(e, TRI_NO_MEMORY,
@@ -34,10 +37,13 @@ void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e
                  what, bytes >> 20, strerror(errno));
         return NULL;
     }
-    if (whole >= HUGE_PAGE)
+    char *start = base;
+    if (slack) {
+        start += (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
         madvise(base, whole, MADV_HUGEPAGE);
-    *(struct head *)base = (struct head){base, whole};
-    return base + HEAD;
+    }
+    *(struct head *)start = (struct head){base, whole};
+    return start + HEAD;
 }
 
 void tri_free(void *memory)

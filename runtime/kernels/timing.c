@@ -163,7 +163,8 @@ static size_t ask(int name, size_t otherwise)
 }
 
 /* Reads ever larger sizes, from beyond the second-level caches, until reading has become slow or the
- * advertised last-level cache is far exceeded; keeps four times what was still fast. */
+ * advertised last-level cache is far exceeded; keeps four times what was still fast, and twice what is
+ * advertised. */
 static void size_memory(struct tri_timing *t, const uint8_t *pattern)
 {
     const int threads = tri_pool_threads(t->pool);
@@ -185,7 +186,8 @@ static void size_memory(struct tri_timing *t, const uint8_t *pattern)
     for (int i = 0; i < n; i++)
         if (rate[i] > 1.3 * rate[n - 1])
             t->cache = size[i];
-    fill(t, pattern, 4 * t->cache > LEAST_MEMORY ? 4 * t->cache : LEAST_MEMORY);
+    const size_t most = 4 * t->cache > 2 * l3 ? 4 * t->cache : 2 * l3;
+    fill(t, pattern, most > LEAST_MEMORY ? most : LEAST_MEMORY);
 }
 
 static size_t most_memory(void)
@@ -205,6 +207,7 @@ static enum tri_status start(struct tri_timing *t, int threads, struct tri_error
     void *memory = mmap(NULL, most + MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return tri_fail(e, TRI_NO_MEMORY, "timing: no %zu MiB of address space for weights", most / MIB);
+    madvise(memory, most + MIB, MADV_HUGEPAGE); /* as tri_alloc does for packed weights */
     t->memory = memory, t->reserved = most;
     uint8_t *pattern = tri_alloc(MIB, 1, "timing", e);
     if (!pattern)

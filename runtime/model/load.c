@@ -342,14 +342,28 @@ static enum tri_status pack(struct tri_matrix *m, const struct tri_tensor *const
     struct packing p = {.m = m, .source = source, .ld = (size_t)round_up(m->kp, 64)};
     size_t tile = (size_t)m->plan.layout->rows * p.ld;
     p.trits = tri_alloc((size_t)tri_pool_threads(pool), tile, "packing of weights", e);
-    m->packed = p.trits ? tri_alloc(m->bytes, 1, "packed weights", e) : NULL;
-    if (m->packed) {
-        tri_pool_run(pool, pack_share, &p);
-        if (p.error.status != TRI_OK)
-            *e = p.error;
-    }
+    if (!p.trits)
+        return e->status;
+    tri_pool_run(pool, pack_share, &p);
+    if (p.error.status != TRI_OK)
+        *e = p.error;
     tri_free(p.trits);
-    return m->packed ? p.error.status : e->status;
+    return p.error.status;
+}
+
+/* One memory for all, so that huge pages and streams go on from matrix to matrix. */
+static enum tri_status place(struct loader *l, struct tri_error *e)
+{
+    uint8_t *at = l->model.packed = tri_alloc(l->model.packed_bytes, 1, "packed weights", e);
+    if (!at)
+        return e->status;
+    for (int i = 0; i < l->model.config.layers; i++)
+        for (int r = 0; r < TRI_ROLES; r++) {
+            struct tri_matrix *m = &l->model.layer[i].matrix[r];
+            m->packed = at;
+            at += (m->bytes + 63) / 64 * 64;
+        }
+    return TRI_OK;
 }
 
 static enum tri_status pack_model(struct loader *l, struct tri_pool *pool, struct tri_error *e)
@@ -396,7 +410,7 @@ struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool
     l->g = g;
     if (tri_config_read(g, &l->model.config, e) == TRI_OK && allocate(l, e) == TRI_OK) {
         measure(l);
-        if (plan_model(l, e) == TRI_OK && pack_model(l, pool, e) == TRI_OK)
+        if (plan_model(l, e) == TRI_OK && place(l, e) == TRI_OK && pack_model(l, pool, e) == TRI_OK)
             return &l->model;
     }
     tri_model_free(&l->model);
@@ -408,9 +422,7 @@ void tri_model_free(struct tri_model *m)
     struct loader *l = (struct loader *)m;
     if (!l)
         return;
-    for (int i = 0; m->layer && i < m->config.layers; i++)
-        for (int r = 0; r < TRI_ROLES; r++)
-            tri_free(m->layer[i].matrix[r].packed);
+    tri_free(m->packed);
     for (int i = 0; i < l->owned_count; i++)
         tri_free(l->owned[i]);
     tri_free(l->owned);

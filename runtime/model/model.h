@@ -40,7 +40,7 @@ struct tri_matrix {
     int parts;
     struct tri_part part[TRI_MAX_PARTS];
     struct tri_plan plan;
-    uint8_t *packed;
+    uint8_t *packed; /* in the model's memory, 64-byte aligned */
     size_t bytes;
 };
 
@@ -55,6 +55,7 @@ struct tri_model {
     const struct tri_tensor *embedding, *head; /* the same when tied; F16 or F32 rows, read in place */
     const float *output_norm;
     struct tri_layer *layer; /* [layers] */
+    uint8_t *packed;         /* all matrices in one memory, in the order they are read */
     size_t packed_bytes;
 };
 

@@ -1,5 +1,5 @@
-/* tri_lut_l4r128_m128u1p32__avx512vbmi - generated, do not edit.
- * from templates/lut_byte.c.lt: gen.lua lut avx512vbmi c=l4 r=128 m=128 u=1 p=32
+/* tri_lut_l4r128_m128u1p64h2__avx512vbmi - generated, do not edit.
+ * from templates/lut_byte.c.lt: gen.lua lut avx512vbmi c=l4 r=128 m=128 u=1 p=64 h=2
  * per 128 rows and 4 columns: 2 load, 2 table, 4 xor, 2 sign, 4 lookup, 4 low16, 4 high16, 8 add16, 2 sub8 */
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ static inline void spill(int32_t *s, __m512i lo, __m512i hi)
  * Tables hold the sums of one sign only: the code's sign complements both bytes, and the ones the
  * complement lacks are counted apart.
  * Packed rows come in tiles of 128; 4 columns of a tile are 128 bytes, 1 for each row. */
-void tri_lut_l4r128_m128u1p32__avx512vbmi(
+void tri_lut_l4r128_m128u1p64h2__avx512vbmi(
     const uint8_t *w, int m0, int m1, int k, const void *x, size_t ldx, const int32_t *xsum, int32_t *y, size_t ldy)
 {
     const uint8_t *tables = x;
@@ -38,8 +38,8 @@ void tri_lut_l4r128_m128u1p32__avx512vbmi(
             __m512i lo0 = _mm512_setzero_si512(), hi0 = _mm512_setzero_si512(), minus0 = _mm512_setzero_si512();
             __m512i lo1 = _mm512_setzero_si512(), hi1 = _mm512_setzero_si512(), minus1 = _mm512_setzero_si512();
             for (; j < end; j += 4, q += 128, t += 128) {
-                __builtin_prefetch(q + 2048, 0, 3);
-                __builtin_prefetch(q + 2112, 0, 3);
+                __builtin_prefetch(q + 4096, 0, 2);
+                __builtin_prefetch(q + 4160, 0, 2);
                 const __m512i low0 = _mm512_loadu_si512(t);
                 const __m512i high0 = _mm512_loadu_si512(t + 64);
                 const __m512i code0_0 = _mm512_loadu_si512(q);

@@ -77,10 +77,10 @@ describe("names", function()
   end)
 
   it("refuse what is not in the grammar or the space", function()
-    for _, text in ipairs { "", "mad", "mad_q2r64_m64n1a4u1p64", "mad_q2r64_m64n1a4u1p64__avx9000", "../../x__c",
-      "mad_q2r64_m64n1a4u1p63__avx512vnni", "mad_q2r64_m64n1a4u1p64__avx2; rm -rf",
-      "mad_q2r64_n1m64a4u1p64__avx512vnni",
-      "mad_l4r64_m64n1a4u1p64__avx512vnni", "lut_l4r64_m64u1p64__avx2", ("x"):rep(200) } do
+    for _, text in ipairs { "", "mad", "mad_q2r64_m64n1a4u1p64", "mad_q2r64_m64n1a4u1p64h2__avx9000", "../../x__c",
+      "mad_q2r64_m64n1a4u1p63h2__avx512vnni", "mad_q2r64_m64n1a4u1p64h2__avx2; rm -rf",
+      "mad_q2r64_n1m64a4u1p64h2__avx512vnni",
+      "mad_l4r64_m64n1a4u1p64h2__avx512vnni", "lut_l4r64_m64u1p64h2__avx2", ("x"):rep(200) } do
       local point, why = name.parse(text)
       assert.is_nil(point)
       assert.equal("string", type(why))
@@ -116,7 +116,7 @@ describe("the space", function()
 end)
 
 describe("the generator", function()
-  local commands = { "--list", "mad c", "mad avx2", "mad avx512vnni n=8 a=1 p=0 m=16", "mad neon", "lut avx2",
+  local commands = { "--list", "mad c", "mad avx2", "mad avx512vnni n=8 a=1 p=0 h=1 m=16", "mad neon", "lut avx2",
     "lut avx512vbmi", "lut avx512vnni", "lut neon c=l3", "--layout q2r16", "--layout l3r32" }
 
   for _, lua in ipairs { "lua5.1", "lua5.4", "luajit" } do
@@ -139,7 +139,7 @@ describe("the generator", function()
     assert.matches("no ISA 'avx9'.*status 1", status("mad avx9"))
     assert.matches("a is one of 1 2 4.*status 2", status("mad avx2 a=3"))
     assert.matches("expected k=v.*status 2", status("mad avx2 z=3"))
-    assert.matches("cannot be m=8 n=16: registers.*status 4", status("mad avx2 m=8 n=16"))
+    assert.matches("cannot be m=8 n=16 p=0 h=1: registers.*status 4", status("mad avx2 m=8 n=16 p=0 h=1"))
     assert.matches("is not offered on c.*status 4", status("lut c"))
     assert.matches("usage:.*status 2", status(""))
   end)
