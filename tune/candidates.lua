@@ -75,14 +75,14 @@ local function add(list, seen, c)
   end
 end
 
--- What the default of the best ISA runs: the kernel for one token, and those for batches.
+-- What the default of the best ISA in question runs: the kernel for one token, and those for batches.
 function candidates.default(s)
-  for i = #s.present, 1, -1 do
+  for _, isa in ipairs(s.isas) do
     local list = {}
-    for _, p in ipairs(space.defaults("mad", s.present[i])) do list[#list + 1] = candidates.of(s, p) end
+    for _, p in ipairs(space.defaults("mad", isa)) do list[#list + 1] = candidates.of(s, p) end
     if #list > 0 then return list end
   end
-  error("no ISA of this machine has a default", 0)
+  error("none of these ISAs has a default", 0)
 end
 
 -- -- variants --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
 
-local host = { root = here .. "../" }
+local host = { root = here == "tune/" and "" or here:match("^(.*/)tune/$") or here .. "../" }
 
 local cpu_keys = { "model name", "cpu family", "model", "stepping",
   "CPU implementer", "CPU part", "CPU variant", "CPU revision" }

@@ -35,13 +35,26 @@ function shapes.known()
   return table.concat(names, ", ")
 end
 
--- The sets of "2b4t,tiny", or nil and what is wrong.
+-- "6912x2560": one matrix alone, under the role of a matrix that stands alone.
+local function single(text)
+  local m, k = text:match("^(%d+)x(%d+)$")
+  m, k = tonumber(m), tonumber(k)
+  if not m or m < 1 or k < 1 or m > 2 ^ 20 or k > 2 ^ 20 then return nil end
+  return { name = text, { model = text, role = "o", m = m, k = k } }
+end
+
+-- The sets of "2b4t,tiny,6912x2560", or nil and what is wrong.
 function shapes.named(text)
   local sets, seen = {}, {}
   for name in text:gmatch("[^,]+") do
-    local m = models[name]
-    if not m then return nil, ("no shapes '%s'; there are %s"):format(name, shapes.known()) end
-    if not seen[name] then
+    local m, alone = models[name], single(name)
+    if not m and not alone then
+      return nil, ("no shapes '%s'; there are %s, and ROWSxCOLUMNS"):format(name, shapes.known())
+    end
+    if alone and not seen[name] then
+      seen[name] = true
+      sets[#sets + 1] = alone
+    elseif not seen[name] then
       seen[name] = true
       sets[#sets + 1] = set(name, m.layers, { qkv = { (m.heads + 2 * m.kv) * m.head, m.hidden },
         o = { m.hidden, m.heads * m.head }, gate_up = { 2 * m.ffn, m.hidden }, down = { m.hidden, m.ffn } })

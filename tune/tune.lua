@@ -42,7 +42,7 @@ end
 local function options()
   local parser = argparse("tune.lua", "Finds the fastest kernels for this machine.")
   parser:option("--budget", "Seconds to spend, all told."):default("75"):convert(count(1000000))
-  parser:option("--shapes", "Models to tune for, with commas: " .. shapes.known() .. "."):default("2b4t,tiny")
+  parser:option("--shapes", "Models to tune for, with commas: " .. shapes.known() .. "; or ROWSxCOLUMNS."):default("2b4t,tiny")
   parser:option("--model", "A GGUF file to tune for, instead of --shapes.")
   parser:option("--threads", "Threads (default: all cores)."):convert(count(512))
   parser:option("--isa", "Only these instruction sets, with commas.")
