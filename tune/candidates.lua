@@ -53,8 +53,9 @@ local function original(s, point)
   local parent = space.isa(point.isa).like
   if not parent or not contains(s.present, parent) then return point end
   local twin = copy(point, { isa = parent })
-  if space.refuse(twin) or emit.kernel(point).code:gsub(point.isa, parent) ~= emit.kernel(twin).code then return point end
-  return original(s, twin)
+  if space.refuse(twin) then return point end
+  local renamed = emit.kernel(point).code:gsub(point.isa, parent)
+  return renamed == emit.kernel(twin).code and original(s, twin) or point
 end
 
 function candidates.of(s, point)
