@@ -13,7 +13,7 @@ mad.space = {
   c = { "q2", "f5" },
   r = { 8, 16, 32, 64 },
   m = { 4, 8, 16, 32, 64 },
-  n = { 1, 2, 4, 8, 16 },
+  n = { 1, 2, 3, 4, 6, 8, 12, 16 },
   a = { 1, 2, 4 },
   u = { 1, 2, 4 },
   p = { 0, 16, 32, 64, 128, 256 },
@@ -91,7 +91,7 @@ function mad.defaults(isa)
     end
   end
   add(1, 64, { 4, 2, 1 })
-  for _, n in ipairs { 2, 4, 8, 16 } do add(n, 0, { 1 }) end
+  for _, n in ipairs { 2, 4, 8, 12 } do add(n, 0, { 1 }) end
   return points
 end
 
