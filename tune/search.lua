@@ -9,7 +9,7 @@ local linux = require "linux"
 
 local search = {}
 
-local batch_tokens = 64   -- tokens of a prompt batch, as the engine cuts them
+local batch_tokens = 48   -- tokens of a prompt batch: a multiple of what any kernel takes at once
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }

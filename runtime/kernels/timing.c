@@ -286,6 +286,9 @@ static enum tri_status check(const struct tri_timing_job *job, struct tri_error 
     const int most = 1 << 30;
     if (job->m < 1 || job->k < 1 || job->m > most || job->k > most || job->tokens < 1 || job->tokens > 4096)
         return tri_fail(e, TRI_USAGE, "timing: %dx%d with %d tokens cannot be timed", job->m, job->k, job->tokens);
+    if (job->tokens % job->plan.kernels[0]->tokens)
+        return tri_fail(e, TRI_USAGE, "timing: %d tokens cannot be cut into calls of %s", job->tokens,
+                        job->plan.kernels[0]->name);
     const int kp = round_up(job->k, job->plan.layout->kstep);
     for (int i = 0; i < job->plan.count; i++)
         if (kp > job->plan.kernels[i]->kmax)
