@@ -69,34 +69,65 @@ struct softmax {
     bool finite; /* all scores are numbers */
 };
 
+/* out[0 .. n) = query . key for n (4 or 1) positions from i on. Four at a time have the bits of one at a time. */
+static void dots(const struct tri_attention *a, const float *query, int i, int n, float *out)
+{
+    const struct tri_cache *c = a->keys;
+    const size_t at = cell(c, a->layer, i, a->column);
+    const uint16_t *h = (const uint16_t *)c->data + at;
+    const float *f = (const float *)c->data + at;
+    const bool half = c->type == TRI_CACHE_F16;
+    if (n == 4 && half)
+        a->v->dots_f16(h, c->width, query, a->head_dim, out);
+    else if (n == 4)
+        a->v->dots_f32(f, c->width, query, a->head_dim, out);
+    else
+        *out = half ? a->v->dot_f16(h, query, a->head_dim) : a->v->dot_f32(f, query, a->head_dim);
+}
+
+/* out += p[0] * value of position i, then p[1] * that of i + 1, ...: n (4 or 1) of them. */
+static void axpys(const struct tri_attention *a, const float *p, int i, int n, float *out)
+{
+    const struct tri_cache *c = a->values;
+    const size_t at = cell(c, a->layer, i, a->column);
+    const uint16_t *h = (const uint16_t *)c->data + at;
+    const float *f = (const float *)c->data + at;
+    const bool half = c->type == TRI_CACHE_F16;
+    if (n == 4 && half)
+        a->v->axpys_f16(p, h, c->width, out, a->head_dim);
+    else if (n == 4)
+        a->v->axpys_f32(p, f, c->width, out, a->head_dim);
+    else if (half)
+        a->v->axpy_f16(*p, h, out, a->head_dim);
+    else
+        a->v->axpy_f32(*p, f, out, a->head_dim);
+}
+
+static int together(int left)
+{
+    return left >= 4 ? 4 : 1;
+}
+
 /* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim). */
-static void score(const struct tri_attention *a, const float *query, int from, int to, float *p,
-                  struct softmax *s)
+static void score(const struct tri_attention *a, const float *query, int from, int to, float *p, struct softmax *s)
 {
     const float scale = 1.0f / sqrtf((float)a->head_dim);
+    for (int i = from, n; i < to; i += n)
+        dots(a, query, i, n = together(to - i), p + (i - from));
     s->most = -INFINITY;
     s->finite = true;
-    for (int i = from; i < to; i++, p++) {
-        size_t at = cell(a->keys, a->layer, i, a->column);
-        float dot = a->keys->type == TRI_CACHE_F16
-                        ? a->v->dot_f16((const uint16_t *)a->keys->data + at, query, a->head_dim)
-                        : a->v->dot_f32((const float *)a->keys->data + at, query, a->head_dim);
-        *p = dot * scale;
-        s->most = *p > s->most ? *p : s->most;
-        s->finite &= fabsf(*p) < INFINITY;
+    for (int i = 0; i < to - from; i++) {
+        p[i] *= scale;
+        s->most = p[i] > s->most ? p[i] : s->most;
+        s->finite &= fabsf(p[i]) < INFINITY;
     }
 }
 
 static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
 {
     memset(out, 0, (size_t)a->head_dim * sizeof *out);
-    for (int i = from; i < to; i++, p++) {
-        size_t at = cell(a->values, a->layer, i, a->column);
-        if (a->values->type == TRI_CACHE_F16)
-            a->v->axpy_f16(*p, (const uint16_t *)a->values->data + at, out, a->head_dim);
-        else
-            a->v->axpy_f32(*p, (const float *)a->values->data + at, out, a->head_dim);
-    }
+    for (int i = from, n; i < to; i += n)
+        axpys(a, p + (i - from), i, n = together(to - i), out);
 }
 
 static void block(const struct tri_attention *a, const float *query, int from, int to,

@@ -60,6 +60,9 @@ struct tri_vec {
     void (*dots_f16)(const uint16_t *a, size_t lda, const float *b, int n, float *out);
     void (*axpy_f32)(float s, const float *x, float *y, int n);     /* y = fma(s, x, y) */
     void (*axpy_f16)(float s, const uint16_t *x, float *y, int n);  /* the same, x widened */
+    /* four rows, lda elements apart, one after the other: four calls of axpy with s[0] .. s[3] */
+    void (*axpys_f32)(const float *s, const float *x, size_t lda, float *y, int n);
+    void (*axpys_f16)(const float *s, const uint16_t *x, size_t lda, float *y, int n);
     void (*scale)(float s, float *y, int n);                        /* y = y * s */
     float (*absmax)(const float *x, int n);                         /* max |x|, 0 for n = 0 */
     void (*norm)(const float *x, float r, const float *w, float *y, int n); /* y = (x * r) * w */

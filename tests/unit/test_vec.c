@@ -93,6 +93,23 @@ static void test_four_rows(void **state)
         vec->dots_f16(h, APART, b, n, out);
         for (int r = 0; r < 4; r++)
             same(&out[r], &(float){vec->dot_f16(h + r * APART, b, n)}, 4, "dots_f16", n);
+
+        float y[MOST + 1], want[MOST + 1];
+        const float s[4] = {0.5f, -1.25f, 3e-3f, 7.0f};
+        for (int half = 0; half < 2; half++) {
+            fill(y, MOST, 0);
+            memcpy(want, y, sizeof want);
+            for (int r = 0; r < 4; r++)
+                if (half)
+                    vec->axpy_f16(s[r], h + r * APART, want, n);
+                else
+                    vec->axpy_f32(s[r], a + r * APART, want, n);
+            if (half)
+                vec->axpys_f16(s, h, APART, y, n);
+            else
+                vec->axpys_f32(s, a, APART, y, n);
+            same(y, want, (size_t)n * 4, half ? "axpys_f16" : "axpys_f32", n);
+        }
     }
 }
 
