@@ -58,7 +58,7 @@ function mad.refuse(p, isa)
   local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
   if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
-  if p.n > 1 and p.p ~= 0 and p.p ~= 32 then return "batches reuse what they load" end
+  if p.n > 4 and p.p ~= 0 and p.p ~= 32 then return "large batches reuse what they load" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m > 128 then return "loop body too long" end
   return nil
@@ -74,7 +74,8 @@ function mad.bind(p, isa)
   return env
 end
 
--- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold.
+-- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold, then
+-- the most accumulators.
 function mad.defaults(isa)
   local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 4 * lanes)
@@ -91,7 +92,8 @@ function mad.defaults(isa)
     end
   end
   add(1, 64, { 4, 2, 1 })
-  for _, n in ipairs { 2, 4, 8, 12 } do add(n, 0, { 1 }) end
+  for _, n in ipairs { 2, 3, 4 } do add(n, 64, { 2, 1 }) end     -- weights still come from memory
+  for _, n in ipairs { 8, 12 } do add(n, 0, { 1 }) end
   return points
 end
 
