@@ -101,6 +101,27 @@ function emit.kernel(point)
   return k
 end
 
+local peak_words = { "quad", "mask", "dot", "opaque", "sum_add", "sum_store" }
+
+-- Whether an ISA has what its peak is measured with.
+function emit.has_peak(isa)
+  for _, word in ipairs(peak_words) do if not isa[word] then return false end end
+  return true
+end
+
+-- What is timed as a kernel to know what a kernel of this ISA could reach: as many dot products, in registers.
+-- It computes nothing. A record as of emit.kernel; layout: of the kernels it is compared with.
+function emit.peak(isa_name, layout)
+  local isa = space.isa(isa_name)
+  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", tokens = 1, table_bytes = 0,
+    kmax = 8388480, cflags = isa.cflags }
+  local body = spell("peak.c.lt", { isa = isa, name = k.name, lanes = math.floor(isa.bits / 32) })
+  k.symbol = "tri_" .. k.name
+  k.code = prelude(isa, body) .. body
+  k.hash = hash(k.code .. k.cflags .. emit.layout(layout).code)
+  return k
+end
+
 -- All kernels of one ISA as one C file.
 local function kernels_file(isa_name, kernels)
   local parts, done = {}, {}

@@ -12,6 +12,7 @@ return {
   ["and"]  = "_mm256_and_si256($1, $2)",
   shr      = "_mm256_srli_epi16($1, $2)",
   xor      = "_mm256_xor_si256($1, $2)",
+  opaque   = '__asm__("" : "+x"($1))',
   zero     = "_mm256_setzero_si256()",
   -- a dot product of bytes sums pairs in int16 lanes: |code * x| summed over one pair is at most 508
   dot16    = 508,

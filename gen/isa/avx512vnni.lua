@@ -14,6 +14,7 @@ return {
   ["and"]  = "_mm512_and_si512($1, $2)",
   shr      = "_mm512_srli_epi16($1, $2)",
   xor      = "_mm512_xor_si512($1, $2)",
+  opaque   = '__asm__("" : "+v"($1))',
   zero     = "_mm512_setzero_si512()",
   dot      = "dot($1, $2, $3)",
   sum_t    = "__m512i",

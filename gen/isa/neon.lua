@@ -11,6 +11,7 @@ return {
   ["and"]  = "vandq_u8($1, $2)",
   shr      = "vshrq_n_u8($1, $2)",
   xor      = "veorq_u8($1, $2)",
+  opaque   = '__asm__("" : "+w"($1))',
   zero     = "vdupq_n_u8(0)",
   signed_codes = true, -- a code in the top bits of a byte would be negative
   -- products go to int16 lanes, halves apart; widening adds two of them before it widens

@@ -13,6 +13,7 @@ return {
   ["and"]  = "_mm_and_si128($1, $2)",
   shr      = "_mm_srli_epi16($1, $2)",
   xor      = "_mm_xor_si128($1, $2)",
+  opaque   = '__asm__("" : "+x"($1))',
   zero     = "_mm_setzero_si128()",
   -- a dot product of bytes sums pairs in int16 lanes: |code * x| summed over one pair is at most 508
   dot16    = 508,
