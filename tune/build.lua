@@ -17,11 +17,16 @@ local function words_of(text)
   return list
 end
 
+-- A name for half a file, which is no other tuner's.
+local function draft_of(path) return ("%s.%d.new"):format(path, linux.pid()) end
+
 local function write(path, text)
-  local f, why = io.open(path, "wb")
+  local draft = draft_of(path)
+  local f, why = io.open(draft, "wb")
   if not f then error("cannot write " .. why, 0) end
   f:write(text)
   f:close()
+  linux.rename(draft, path)
 end
 
 local function exists(path)
@@ -92,8 +97,8 @@ local function header(b, c)
   if b.headers[key] == nil then
     local path = ("%s/%s.h"):format(b.folder, key)
     if not exists(path .. ".gch") then
-      write(path, text)
-      local draft = path .. ".new"
+      if not exists(path) then write(path, text) end -- clang refuses a header newer than what it compiled
+      local draft = draft_of(path)
       if not run(command(b, c, { "-x", "c-header", path, "-o", draft })) then linux.rename(draft, path .. ".gch") end
     end
     b.headers[key] = exists(path .. ".gch") and path or false
@@ -118,7 +123,7 @@ end
 local function start(b, c)
   local path = c.so_path:gsub("so$", "c")
   write(path, c.code)
-  local draft = c.so_path .. ".new"
+  local draft = draft_of(c.so_path)
   local tail = { "-shared", path, "-o", draft }
   local pre = header(b, c)
   if pre then table.insert(tail, 1, "-include") table.insert(tail, 2, pre) end

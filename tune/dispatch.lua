@@ -51,7 +51,7 @@ local function before(a, b)
   return (role_order[a.role] or 9) < (role_order[b.role] or 9)
 end
 
--- t: table_keys, and jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }.
+-- t: table_keys, date (of the newest sample), jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }
 function dispatch.text(t)
   local jobs, lines = {}, {}
   for i, job in ipairs(t.jobs) do jobs[i] = job end
@@ -68,8 +68,7 @@ return {
 %s
   },
 }
-]]):format((t.cpu:gsub("%c", " ")), os.date("!%Y-%m-%d"), table.concat(fields(t, table_keys), ",\n  "),
-    table.concat(lines, "\n"))
+]]):format((t.cpu:gsub("%c", " ")), t.date, table.concat(fields(t, table_keys), ",\n  "), table.concat(lines, "\n"))
 end
 
 -- true, or nil and why.

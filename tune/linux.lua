@@ -225,21 +225,33 @@ function linux.append_open(path)
   return fd
 end
 
--- Appends `text` (whole lines) at once; a line that an earlier crash left torn is ended first.
-function linux.append(fd, text)
+-- What f returns, while no other process holds the lock on this file. Not to be nested.
+function linux.locked(fd, f)
   while C.flock(fd, LOCK_EX) ~= 0 do
     if ffi.errno() ~= EINTR then return nil, message() end
   end
+  local done, ok, why = pcall(f)
+  C.flock(fd, LOCK_UN)
+  if not done then error(ok, 0) end
+  return ok, why
+end
+
+-- Appends `text` (whole lines) at once, under the lock; a line that an earlier crash left torn is ended first.
+function linux.append_locked(fd, text)
   local last = ffi.new("char[1]")
   local size = tonumber(C.lseek(fd, 0, 2))
   if size > 0 then
     C.lseek(fd, -1, 2)
     if C.read(fd, last, 1) == 1 and last[0] ~= 10 then text = "\n" .. text end
   end
-  local ok, why = write_all(fd, text)
-  C.flock(fd, LOCK_UN)
-  return ok, why
+  return write_all(fd, text)
 end
+
+function linux.append(fd, text)
+  return linux.locked(fd, function() return linux.append_locked(fd, text) end)
+end
+
+function linux.pid() return C.getpid() end
 
 function linux.close(fd) C.close(fd) end
 

@@ -36,6 +36,12 @@ local function survivors(entries, round, reference, leave)
   return kept
 end
 
+function race.fastest(samples)
+  local ns = math.huge
+  for _, sample in ipairs(samples) do ns = math.min(ns, sample) end
+  return ns
+end
+
 local function median(samples)
   local list = {}
   for i, ns in ipairs(samples) do list[i] = ns end

@@ -5,6 +5,7 @@ local race = require "race"
 local candidates = require "candidates"
 local measure = require "measure"
 local store = require "store"
+local name = require "name"
 local linux = require "linux"
 
 local search = {}
@@ -49,7 +50,6 @@ local function note_best(s, job, tokens, c, ns)
 end
 
 local function take_sample(s, job, c, tokens)
-  if s.frozen then return nil, "not measured" end
   if not c.so then candidates.ready(s.pool, { c }, math.huge, 1) end
   if c.failed then return nil, c.failed end
   local ns, why = measure.time(s.measure, { c }, search.timed(s, job), tokens)
@@ -61,9 +61,8 @@ end
 -- Whether earlier samples of a race cannot count: the machine was slower then, or, where others are to be
 -- compared with them (`mixed`), it is slower now. The reference tells.
 local function machine_changed(s, job, tokens, reference, earlier, mixed)
-  local then_ns, now_ns, last = math.huge, math.huge, s.asked[job] and s.asked[job][tokens]
-  for _, ns in ipairs(earlier) do then_ns = math.min(then_ns, ns) end
-  if then_ns == math.huge or s.frozen then return false end
+  local then_ns, now_ns, last = race.fastest(earlier), math.huge, s.asked[job] and s.asked[job][tokens]
+  if then_ns == math.huge then return false end
   if not last then
     for _ = 1, 3 do now_ns = math.min(now_ns, (take_sample(s, job, reference, tokens)) or math.huge) end
     s.asked[job] = s.asked[job] or {}
@@ -92,34 +91,43 @@ local function show(s, what, done, total)
   s.progress(state)
 end
 
--- What of `list` can be raced, built and proven, the reference in front; and how many of it were new.
+-- What of `list` can be raced, built and proven, the reference in front; how many of it were new; how many were
+-- left for lack of time.
 local function entrants(s, job, list, o, earlier)
-  local missing, least = {}, (o.least or 0) + 1
+  local missing, least, left = {}, (o.least or 0) + 1, 0
   table.insert(list, 1, o.reference)
   list = usable(s, list, job)
   for _, c in ipairs(list) do if #earlier(c) == 0 or not c.right then missing[#missing + 1] = c end end
-  if s.frozen then missing = {} end
   candidates.ready(s.pool, missing, linux.now() + 0.75 * (o.deadline - linux.now()), least,
     function(what, done, total) show(s, what, done, total) end)
   for i = #list, 1, -1 do
     if not list[i].right then
       s.untried[list[i]] = not list[i].failed or nil
+      left = left + (list[i].failed and 0 or 1)
       table.remove(list, i)
     end
   end
-  return list, #missing
+  return list, #missing, left
 end
 
 -- sample and leave of race.run: earlier samples first (unless `anew`); new ones are stored when their candidate
--- leaves, or all at once by flush(). A frozen search makes do with what there is.
+-- leaves, or all at once by flush(), which returns the hashes of all that were asked for and had an answer.
 local function samples(s, job, stage, tokens, earlier, anew)
-  local pending = {}
+  local pending, hashes = {}, {}
+  local function answered(c)
+    if not hashes[c] then table.insert(hashes, c.hash) end
+    hashes[c] = true
+  end
   local function sample(c, round)
     local list = not anew and earlier(c) or {}
-    if list[round] or (s.frozen and list[1]) then return list[round] or list[1] end
+    if list[round] then
+      answered(c)
+      return list[round]
+    end
     local ns, why = take_sample(s, job, c, tokens)
     s.fresh = s.fresh + 1
     if ns then
+      answered(c)
       pending[c] = pending[c] or {}
       table.insert(pending[c], ns)
     end
@@ -136,8 +144,28 @@ local function samples(s, job, stage, tokens, earlier, anew)
     local left = {}
     for c in pairs(pending) do left[#left + 1] = c end
     for _, c in ipairs(left) do keep(c) end
+    local list = {}
+    for i, hash in ipairs(hashes) do list[i] = hash end
+    table.sort(list)
+    return list
   end
   return sample, function(e) keep(e.item) end, flush
+end
+
+local function race_of(s, job, stage)
+  local record = record_of(s, job, stage, 1, {})
+  record.kind = "race"
+  return record
+end
+
+-- Keeps who took part, unless that is known: what was measured together is what decides.
+local function note_race(s, job, stage, hashes, left)
+  local record = race_of(s, job, stage)
+  local last = store.race(s.store, record)
+  if #hashes == 0 then return end
+  if last and last.left == left and table.concat(last.hashes, " ") == table.concat(hashes, " ") then return end
+  record.hashes, record.left = hashes, left
+  store.add(s.store, record)
 end
 
 -- Races `list` on a job: its entries. o: tokens, deadline, group, rounds; the first o.least of the list and
@@ -145,8 +173,8 @@ end
 local function run_race(s, job, stage, list, o)
   local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
   local done = 0
-  local new
-  list, new = entrants(s, job, list, o, earlier)
+  local new, left
+  list, new, left = entrants(s, job, list, o, earlier)
   local anew = #earlier(o.reference) > 0 and new < #list and
     machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), new > 0)
   local sample, leave, flush = samples(s, job, stage, o.tokens, earlier, anew)
@@ -159,7 +187,7 @@ local function run_race(s, job, stage, list, o)
       show(s, round == 1 and "racing" or "round " .. round, math.min(done, #list), #list)
     end,
   })
-  flush()
+  note_race(s, job, stage, flush(), left)
   if not ok then error(entries, 0) end
   if o.tokens == 1 then s.drift = math.max(s.drift, drift) end
   return entries
@@ -191,8 +219,8 @@ end
 
 local function part(deadline, fraction) return linux.now() + fraction * (deadline - linux.now()) end
 
--- Tiles first, then the fine parameters of the best few, then the best of each layout once more, all together:
--- ranked entries of that last race.
+-- Tiles first, then the fine parameters of the best few, then the best of each layout once more, all together.
+-- What that last race says.
 local function decode(s, job, set, deadline)
   local reference = s.default[1]
   local first = not set.decode
@@ -258,9 +286,14 @@ local function grouped(s, entries)
   return layouts
 end
 
-local function batches(s, job, set, final, deadline)
+-- The default's kernels for batches, the last of which is the reference.
+local function usual_batches(s)
   local usual = { select(2, unpack(s.default)) }
-  local reference = usual[#usual] or s.default[1]
+  return usual, usual[#usual] or s.default[1]
+end
+
+local function batches(s, job, set, final, deadline)
+  local usual, reference = usual_batches(s)
   local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set))
   local entries = run_race(s, job, "batch", list, { tokens = batch_tokens, reference = reference,
     deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
@@ -274,16 +307,18 @@ local function batches(s, job, set, final, deadline)
     set.batch[layout] = set.batch[layout] or keep
   end
   table.sort(near, function(a, b) return a.name < b.name end)
-  local fine = run_race(s, job, "batch-fine", near, { tokens = batch_tokens, reference = reference,
+  run_race(s, job, "batch-fine", near, { tokens = batch_tokens, reference = reference,
     deadline = deadline, group = group_of, rounds = 5 })
+end
+
+-- For each layout its batch kernels by tokens: those of the fine race, where it had any.
+local function batch_kernels(s, entries, fine)
   local by_layout = grouped(s, fine)
   for layout, of in pairs(grouped(s, entries)) do
     by_layout[layout] = by_layout[layout] or {}
     for tokens, group in pairs(of) do by_layout[layout][tokens] = by_layout[layout][tokens] or group end
   end
-  local usual_ns
-  for _, e in ipairs(entries) do if e.item == reference then usual_ns = e.ns end end
-  return by_layout, usual_ns
+  return by_layout
 end
 
 -- -- the choice -----------------------------------------------------------------------------------------------
@@ -294,7 +329,7 @@ local function kernel_entry(job, group, tokens)
   return { candidate = c, tokens = c.tokens, name = c.name, hash = c.hash, ns = ns * (tokens > 1 and c.tokens or 1),
     bytes = bytes, gbps = tokens == 1 and bytes / ns or nil,
     runner_up = other and other.item.name, margin = other and other.ns / ns - 1,
-    runner = other and other.item }
+    runner = other and other.item, samples = group[1].samples, runner_samples = other and other.samples }
 end
 
 -- Kernels by ascending tokens, each faster per token than those before; and what a token of a prompt costs,
@@ -339,16 +374,62 @@ local function choose(s, job, final, by_layout, usual_prompt)
     end
   end
   if best then
-    s.machine.read_of(search.timed(s, job), best.kernels[1].candidate.layout, true)
-    best.weights = job.weights
+    best.usual_ns, best.weights = usual_decode, job.weights
     best.gain = usual_decode and usual_decode / best.decode_ns
     best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns
   end
   return best
 end
 
--- From now on nothing is measured: jobs are decided by what is stored.
-function search.freeze(s) s.frozen = true end
+-- The candidate that was measured under this hash; nil if it is another today, or has failed.
+local function known(s, hash)
+  local point = name.parse(store.name(s.store, hash))
+  local c = point and candidates.of(s.pool, point)
+  if not c or c.hash ~= hash then return nil end
+  candidates.proven(s.pool, c)
+  return not c.failed and c or nil
+end
+
+-- The entries of a job's last race of that stage, as stored.
+local function recorded(s, job, stage, tokens)
+  local last, entries = store.race(s.store, race_of(s, job, stage)), {}
+  for _, hash in ipairs(last and last.hashes or {}) do
+    local c = known(s, hash)
+    local list = c and store.samples(s.store, record_of(s, job, stage, tokens, c))
+    if list and #list > 0 and candidates.fits(c, job) then
+      entries[#entries + 1] = { item = c, samples = list, ns = race.fastest(list) }
+    end
+  end
+  return entries
+end
+
+local function ns_of(entries, c)
+  for _, e in ipairs(entries) do if e.item == c then return e.ns end end
+end
+
+-- A job's entry for the table by what is stored, without measuring anything; nil if that does not suffice.
+function search.decide(s, job)
+  local final = ranked(s, recorded(s, job, "final", 1))
+  if #final == 0 then return nil end
+  local entries, fine = recorded(s, job, "batch", batch_tokens), recorded(s, job, "batch-fine", batch_tokens)
+  local _, reference = usual_batches(s)
+  return choose(s, job, final, batch_kernels(s, entries, fine), ns_of(entries, reference))
+end
+
+-- How many candidates a job's races timed, how many were wrong or crashed, in them or in others, and how many
+-- were left for lack of time.
+function search.tried(s, job)
+  local seen, tried, left = {}, 0, 0
+  for _, stage in ipairs { "tiles", "fine1", "fine2", "final", "batch", "batch-fine" } do
+    local last = store.race(s.store, race_of(s, job, stage))
+    left = left + (last and last.left or 0)
+    for _, hash in ipairs(last and last.hashes or {}) do
+      tried = tried + (seen[hash] and 0 or 1)
+      seen[hash] = true
+    end
+  end
+  return tried, store.failures(s.store), left
+end
 
 -- Forgets what this run has seen, not what is stored: jobs begin anew, with earlier samples.
 function search.again(s, sets)
@@ -356,14 +437,17 @@ function search.again(s, sets)
   for _, set in ipairs(sets) do set.decode, set.batch = nil, nil end
 end
 
--- One job, until the deadline: its entry for the table, or nil if time did not suffice.
+-- One job, until the deadline: its entry for the table, or nil if time did not suffice. What was measured is
+-- stored before it decides, so that whoever reads it decides the same.
 function search.job(s, job, set, deadline)
   set.batch = set.batch or {}
   s.state = { job = job }
   local final = decode(s, job, set, part(deadline, 0.65))
   if #final == 0 then return nil end
-  local by_layout, usual_prompt = batches(s, job, set, final, deadline)
-  return choose(s, job, final, by_layout, usual_prompt)
+  batches(s, job, set, final, deadline)
+  local choice = search.decide(s, job)
+  if choice then s.machine.read_of(search.timed(s, job), choice.kernels[1].candidate.layout, true) end
+  return choice
 end
 
 return search

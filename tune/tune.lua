@@ -1,5 +1,6 @@
 -- tune: finds the kernels that are fastest on this very machine and writes its dispatch table.
 --   luajit tune/tune.lua [--budget SECONDS] [--shapes 2b4t,tiny | --model FILE] [--help for all]
+--   luajit tune/tune.lua explain | export | import | merge | diff: what was measured (tune/NAME.lua)
 
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../gen/?.lua;" .. package.path
@@ -26,6 +27,11 @@ local search = require "search"
 local store = require "store"
 local dispatch = require "dispatch"
 local screen = require "screen"
+local replay = require "replay"
+local machine_of = require "machine"
+
+local commands = { explain = require "explain", export = require "export", import = require "import",
+  merge = require "merge", diff = require "diff" }
 
 local FAILED, USAGE, BAD_FILE, INTERRUPTED = 1, 2, 3, 130
 
@@ -55,10 +61,19 @@ local function options()
   parser:option("--hints", "A dispatch table, of any machine, whose kernels are tried first.")
   parser:flag("--confirm", "Time winners and runners-up with Google Benchmark, too (beyond the budget).")
   parser:flag("--unless-tuned", "Do nothing if this machine's table has all these jobs.")
+  parser:option("--replay", "Only print the table that these recorded measurements lead to."):argname("FILE")
   parser:flag("--list", "Only list the candidates.")
   parser:flag("--quiet", "No progress.")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
+  parser:require_command(false):command_target("command")
+  local all = { parser }
+  for _, word in ipairs { "explain", "export", "import", "merge", "diff" } do
+    all[#all + 1] = parser:command(word, commands[word].summary)
+    commands[word].options(all[#all])
+  end
+  for _, one in ipairs(all) do
+    function one:error(message) -- luacheck: ignore
+      die(USAGE, "%s\n%s", message, self:get_usage())
+    end
   end
   return parser:parse()
 end
@@ -145,6 +160,23 @@ local function hints_of(pool, present, tables)
   return function(_, batches) return batches and many or one end
 end
 
+-- What this run is to do, for whoever decides again by its measurements.
+local function run_record(run, list)
+  local jobs = {}
+  for i, item in ipairs(list) do jobs[i] = item.job end
+  return { kind = "run", id = ("%s %d"):format(linux.stamp(), linux.pid()), cpu = run.cpu, arch = run.arch,
+    compiler = run.compiler, threads = run.threads, objective = run.objective, memory = run.machine.memory,
+    present = run.pool.present, isas = run.pool.isas, jobs = jobs }
+end
+
+local function write_machine(run)
+  local facts = machine_of.facts()
+  facts.cpu, facts.arch, facts.compiler, facts.threads = run.cpu, run.arch, run.compiler, run.threads
+  facts.read = { [1] = run.machine.read1, [run.threads] = run.machine.read }
+  local ok, why = linux.replace(run.folder .. "/machine.txt", machine_of.text(facts))
+  if not ok then die(FAILED, "the machine's description cannot be written: %s", why) end
+end
+
 -- Asks the child what the machine can do, and keeps the answer with the samples.
 local function probe(run)
   local machine, why = measure.ask(run.measure, { op = "machine" }, 120)
@@ -158,16 +190,19 @@ end
 -- How fast reading alone is over what a job rotates through: the best of all times it was measured, which is
 -- at the first question and, with `again`, once more.
 local function read_of(run)
-  local best = { [0] = run.machine.read }
+  local function known(span) return store.reading(run.store, run.record, span) end
+  local function keep(span, gbps)
+    store.add(run.store, { kind = "read", run = run.record.id, span = span, gbps = gbps })
+  end
+  keep(0, run.machine.read)
   return function(job, layout, again)
     local span = measure.span(job, layout)
-    if linux.interrupted() then return best[span] or best[0] end
-    if again or not best[span] then
+    if linux.interrupted() then return known(span) or known(0) end
+    if again or not known(span) then
       local answer = measure.ask(run.measure, { op = "read", span = span })
-      best[span] = math.max(best[span] or 0, answer and answer.gbps or 0)
+      if answer then keep(span, answer.gbps) end
     end
-    if span == 0 then run.machine.read = best[0] end
-    return best[span]
+    return known(span) or known(0)
   end
 end
 
@@ -197,16 +232,7 @@ local function announce(run, job, choice, before)
     choice.kernels[1].name, choice.kernels[1].gbps, choice.gain and ("  %.2fx of default"):format(choice.gain) or "")
 end
 
--- After Ctrl-C: jobs not decided yet, as far as enough is known of them.
-local function salvage(run, list)
-  search.freeze(run.search)
-  for i, item in ipairs(list) do
-    run.choices[i] = run.choices[i] or search.job(run.search, item.job, item.set, math.huge)
-  end
-  return false
-end
-
--- All jobs, each with its part of the time that is left, into run.choices; false if Ctrl-C came.
+-- All jobs, each with its part of the time that is left; run.choices: what was said of them; false if Ctrl-C came.
 local function all_jobs(run, list)
   local weight = 0
   for _, item in ipairs(list) do weight = weight + item.weight end
@@ -218,7 +244,7 @@ local function all_jobs(run, list)
     weight = weight - item.weight
     if not ok then
       if choice ~= measure.interruption then error(choice, 0) end
-      return salvage(run, list)
+      return false
     end
     if choice then
       announce(run, job, choice, run.choices[i])
@@ -235,9 +261,8 @@ local function count_of(set)
 end
 
 -- Passes over all jobs until nothing is untried or time is up: each takes up the last one's samples. Returns
--- the choices, and whether Ctrl-C came.
+-- the choices by all that is stored, and whether Ctrl-C came.
 local function passes(run, list)
-  local results = {}
   run.choices = {}
   local whole
   repeat
@@ -247,8 +272,7 @@ local function passes(run, list)
     local left = run.deadline - linux.now()
     local untried = count_of(run.search.untried)
   until not whole or untried == 0 or run.search.fresh == fresh or left < math.max(2, 0.1 * run.options.budget)
-  for i = 1, #list do results[#results + 1] = run.choices[i] end
-  return results, not whole
+  return replay.choices(run.search, run.store, run.record), not whole
 end
 
 -- -- confirmation ----------------------------------------------------------------------------------------------
@@ -285,20 +309,21 @@ end
 -- This run's choices, and those of the earlier table that it did not touch and that still hold.
 local function merged(run, results, earlier)
   local jobs, has = {}, {}
-  for _, job in ipairs(results) do
-    if not has[dispatch.key(job)] then jobs[#jobs + 1] = job end
-    has[dispatch.key(job)] = true
-  end
-  for _, job in ipairs(results) do
-    local k = job.kernels[1]
-    k.share = k.gbps / run.machine.read_of(search.timed(run.search, job), k.candidate.layout)
-  end
-  local same = earlier and earlier.compiler == run.compiler and earlier.threads == run.threads
+  for i, job in ipairs(results) do jobs[i], has[dispatch.key(job)] = job, true end
+  local same = earlier and earlier.cpu == run.cpu and earlier.compiler == run.compiler
+    and earlier.threads == run.threads
   for _, job in ipairs(same and earlier.jobs or {}) do
     if type(job) == "table" and not has[dispatch.key(job)] and dispatch.current(job) then jobs[#jobs + 1] = job end
   end
-  return { cpu = run.cpu, arch = run.arch, compiler = run.compiler, threads = run.threads, read_gbps = run.machine.read,
-    pool_mib = math.floor(run.machine.memory / 2 ^ 20), objective = run.objective, jobs = jobs }
+  return replay.table(run.store, run.record, jobs)
+end
+
+-- Under the lock of the measurements: what another tuner has written meanwhile is taken up, not lost.
+local function write_table(run, results)
+  local ok, why = linux.locked(run.store.fd, function()
+    return dispatch.write(run.path, merged(run, results, (dispatch.read(run.path))))
+  end)
+  if not ok then die(FAILED, "the table cannot be written: %s; the measurements are safe", why) end
 end
 
 local function failures(run)
@@ -314,8 +339,8 @@ local function report(run, results, total, interrupted)
   local machine, untried = run.machine, count_of(run.search.untried)
   failures(run)
   if #results > 0 then screen.table(results) end
-  say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB", machine.read1, machine.read, run.threads,
-    machine.memory / 2 ^ 20)
+  say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB", machine.read1,
+    store.reading(run.store, run.record, 0), run.threads, machine.memory / 2 ^ 20)
   say("the machine: %d threads compute %.2f times what 1 does; at the end it read %.1f GB/s; the reference kernel's "
     .. "median was at most %.0f%% above its best", run.threads, machine.registers / machine.registers1, run.after.read,
     100 * (run.search.drift - 1))
@@ -333,8 +358,7 @@ local function list_candidates(pool)
 end
 
 -- Options, compiler, libraries: what can be wrong before anything is touched.
-local function set_up()
-  local o = options()
+local function set_up(o)
   local run = { options = o, screen = screen.new(o.quiet), objective = o.objective, cpu = host.cpu() }
   run.sets = sets_of(o)
   run.compiler = host.compiler() or
@@ -370,38 +394,56 @@ local function hint_table(path)
   return t or die(BAD_FILE, "--hints: %s", why or path .. ": no such file")
 end
 
+local function jobs_by_key(list)
+  local jobs = {}
+  for _, item in ipairs(list) do jobs[dispatch.key(item.job)] = item.job end
+  return jobs
+end
+
 local function tune(run, hint)
   local earlier = earlier_table(run.path, run.cpu, function(...) screen.notice(run.screen, ...) end)
   run.machine = probe(run)
+  local list = flat(run.sets)
+  run.record = run_record(run, list)
+  store.add(run.store, run.record)
   run.machine.read_of = read_of(run)
+  write_machine(run)
   run.search = search.new { pool = run.pool, measure = run.measure, store = run.store, compiler = run.compiler,
     threads = run.threads, objective = run.objective, machine = run.machine,
     hinted = hints_of(run.pool, run.pool.present, { hint or earlier, hint and earlier }),
     progress = function(state) status(run, state) end }
-  local list = flat(run.sets)
   local results, interrupted = passes(run, list)
   if run.libbench and not interrupted and #results > 0 then confirm(run, results) end
-  if #results > 0 then
-    local ok, why = dispatch.write(run.path, merged(run, results, earlier))
-    if not ok then die(FAILED, "the table cannot be written: %s; the measurements are safe", why) end
-  end
+  if #results > 0 then write_table(run, results) end
   run.after = interrupted and run.machine or probe(run)
   measure.close(run.measure)
-  report(run, results, #list, interrupted)
+  report(run, results, count_of(jobs_by_key(list)), interrupted)
   return interrupted and INTERRUPTED or 0
 end
 
+-- A command's text on stdout, or why there is none.
+local function say(text, why)
+  if not text then die(BAD_FILE, "%s", why) end
+  io.stdout:write(text)
+  return 0
+end
+
 local function main()
-  local begin = linux.now()
-  local run = set_up()
-  run.deadline = begin + run.options.budget
-  if run.options.unless_tuned and tuned_already(run) then
+  local begin, o = linux.now(), options()
+  if o.command then return say(commands[o.command].run(o)) end
+  if o.replay then
+    local t, why = replay.file(o.replay)
+    return say(t and dispatch.text(t), why)
+  end
+  local run = set_up(o)
+  run.deadline = begin + o.budget
+  if o.unless_tuned and tuned_already(run) then
     screen.line(run.screen, "this machine is tuned already: %s", run.path)
     return 0
   end
-  local hint = hint_table(run.options.hints)
+  local hint = hint_table(o.hints)
   start(run)
-  if run.options.list then return list_candidates(run.pool) end
+  if o.list then return list_candidates(run.pool) end
   return tune(run, hint)
 end
 

@@ -96,6 +96,31 @@ tune $small $isa || fail "a first run"
 samples=$(dirname "$(table)")/measurements.jsonl
 cp "$samples" "$tmp/before"
 
+# -- what was recorded, decided again and explained -------------------------------------------------------------
+
+[ -s "$(dirname "$samples")/machine.txt" ] || fail "no machine.txt was written"
+tune --replay "$samples" && cp "$tmp/out" "$tmp/replayed" && tune --replay "$samples" || fail "--replay"
+cmp -s "$tmp/out" "$tmp/replayed" || fail "--replay is not the same twice"
+chosen() { grep -o -E 'role = [^,]*|tokens = [0-9]+, name = "[^"]*"' "$1"; }
+[ "$(chosen "$tmp/replayed")" = "$(chosen "$(table)")" ] || fail "--replay chooses otherwise than the run"
+tune explain down 256x1024 || fail "explain"
+grep -q '^down 256x1024$' "$tmp/out" && grep -q 'limited by' "$tmp/out" || fail "explain says too little"
+refuses 3 "no job 'sideways'" explain sideways
+cmp -s "$samples" "$tmp/before" || fail "looking at measurements changed them"
+
+# -- two tuners at once -------------------------------------------------------------------------------------------
+
+luajit "$root/tune/tune.lua" --build "$build" --results "$tmp/two" --quiet $small $isa >/dev/null 2>"$tmp/err" &
+first=$!
+luajit "$root/tune/tune.lua" --build "$build" --results "$tmp/two" --quiet $small $isa >/dev/null 2>"$tmp/err2"
+status=$?
+wait $first && [ $status = 0 ] || fail "two tuners at once: $(cat "$tmp/err2")"
+tune --results "$tmp/two" explain || fail "what two tuners left cannot be explained"
+[ "$(grep -c 'limited by' "$tmp/out")" = 4 ] || fail "two tuners at once: expected four jobs"
+tune --results "$tmp/two" export -o "$tmp/exported" || fail "export"
+tune --results "$tmp/three" import "$tmp/exported" || fail "import"
+grep -q ' 0 lines make no sense' "$tmp/out" || fail "two tuners at once tore lines: $(cat "$tmp/out")"
+
 tune $small $isa --unless-tuned || fail "--unless-tuned"
 grep -q 'tuned already' "$tmp/err" || fail "--unless-tuned does not see the table"
 cmp -s "$samples" "$tmp/before" || fail "--unless-tuned measures"

@@ -1,6 +1,6 @@
 -- The tuner without a clock: races on invented times, the store and its torn lines, tables that are not what
 -- they should be, and what machine this is, under every Lua.
-package.path = "tune/?.lua;gen/?.lua;" .. package.path
+package.path = "tune/?.lua;gen/?.lua;tests/spec/?.lua;" .. package.path
 
 local race = require "race"
 local store = require "store"
@@ -16,32 +16,11 @@ local search = require "search"
 local space = require "space"
 local emit = require "emit"
 local name = require "name"
+local fake = require "fake"
 
-local function run(command)
-  local pipe = io.popen("(" .. command .. ") 2>&1; echo status $?")
-  local text = pipe:read("*a")
-  pipe:close()
-  return text:match("^(.*)status (%d+)\n$")
-end
+local run, folder, write = fake.run, fake.folder, fake.write
 
-local folders = {}
-local function folder()
-  local path = os.tmpname()
-  os.remove(path)
-  assert(linux.mkdir(path, 448))
-  folders[#folders + 1] = path
-  return path
-end
-
-local function write(path, text)
-  local f = assert(io.open(path, "wb"))
-  f:write(text)
-  f:close()
-end
-
-teardown(function()
-  for _, path in ipairs(folders) do os.execute("rm -rf '" .. path .. "'") end
-end)
+teardown(fake.clean)
 
 describe("race", function()
   -- Times with noise that only adds, the same in every run.
@@ -180,7 +159,7 @@ describe("store", function()
     local path = folder()
     local writer = path .. "/writer.lua"
     write(writer, [[
-      package.path = "tune/?.lua;gen/?.lua;" .. package.path
+      package.path = "tune/?.lua;gen/?.lua;tests/spec/?.lua;" .. package.path
       local store = require "store"
       local s = store.open(arg[1])
       for i = 1, 200 do
@@ -204,36 +183,10 @@ end)
 
 -- A search whose kernels need neither compiler nor clock: `times` says how long a candidate takes.
 describe("search", function()
-  local ready, time = candidates.ready, measure.time
-  after_each(function() candidates.ready, measure.time = ready, time end)
-
-  local function searching(path, times, objective, isas)
-    candidates.ready = function(s, list)
-      for _, c in ipairs(list) do
-        if not candidates.proven(s, c) and not c.failed then
-          c.so, c.right = "none", true
-          store.add(s.store, { kind = "check", name = c.name, hash = c.hash, compiler = "cc" })
-        end
-        c.so = "none"
-      end
-    end
-    measure.time = function(_, kernels, job, tokens) return times(kernels[1].point, tokens, job) end
-    local kept = store.open(path)
-    local pool = candidates.new { present = { "c", "avx2" }, isas = isas, families = { "mad", "lut" }, store = kept,
-      compiler = "cc" }
-    return search.new { pool = pool, store = kept, compiler = "cc", threads = 2, objective = objective,
-      hinted = function() return {} end, progress = function() end,
-      machine = { memory = 2 ^ 28, read_of = function() return 10 end } }
-  end
+  local searching, known_best = fake.searching, fake.known_best
+  after_each(fake.restore)
 
   local function job() return { model = "x", role = "o", m = 256, k = 256, weights = 2 ^ 30 } end
-
-  -- One kernel is twice as fast as all others; batches cost less the larger they are.
-  local function known_best(point, tokens)
-    if tokens > 1 then return 100 / (point.n or 1) + (point.r or 0) / 1000 end
-    local best = point.family == "mad" and point.r == 32 and point.m == 16 and point.a == 2
-    return (best and 500 or 1000) * (1 + math.abs(point.p - 128) / 10000) * (1 + point.u / 50)
-  end
 
   it("finds the known best, its fine parameters and its batch kernels", function()
     local s = searching(folder(), known_best, "balanced")
@@ -300,9 +253,8 @@ describe("search", function()
       local ok, why = pcall(search.job, s, one, set, math.huge)
       if ok then return why, 0 end
       assert.equal(measure.interruption, why)
-      search.freeze(s)
       asked = 0
-      return search.job(s, one, set, math.huge), asked
+      return search.decide(s, one), asked
     end
     assert.is_nil((after(0)))
     local found = {}
@@ -364,7 +316,7 @@ describe("the dispatch table", function()
     for i, p in ipairs(space.defaults("mad", isa)) do kernels[i] = entry(p) end
     kernels[1].runner_up, kernels[1].margin, kernels[1].unconfirmed = "x", -0.01, true
     return { cpu = 'A "quoted" CPU\\1', arch = space.isa(isa).arch, compiler = "cc\t1", threads = 2, read_gbps = 30.5,
-      pool_mib = 256, objective = "balanced", jobs = {
+      date = "2026-01-02", pool_mib = 256, objective = "balanced", jobs = {
         { role = "o", m = 256, k = 256, layout = emit.kernel(space.defaults("mad", isa)[1]).layout, gain = 1.25,
           prompt_gain = 2, kernels = kernels },
         { role = "qkv", m = 512, k = 256, layout = "q2r16", gain = 1, kernels = { kernels[1] } } } }
@@ -517,7 +469,7 @@ describe("host", function()
     local at = folder()
     local path = at .. "/" .. host.slug(host.cpu()) .. "/dispatch.lua"
     assert(linux.mkdir(path:match("^(.*)/"), 448))
-    local t = { cpu = host.cpu(), arch = host.arch(), compiler = "cc", jobs = {} }
+    local t = { cpu = host.cpu(), arch = host.arch(), compiler = "cc", date = "2026-01-02", jobs = {} }
     for _, cpu in ipairs { host.cpu(), "another" } do
       t.cpu = cpu
       assert(dispatch.write(path, t))

@@ -1,0 +1,153 @@
+-- explain: why each job of this machine's table has the kernel it has, from the table and the recorded samples.
+
+local host = require "host"
+local linux = require "linux"
+local dispatch = require "dispatch"
+local store = require "store"
+local replay = require "replay"
+local confidence = require "confidence"
+local bound = require "bound"
+local records = require "records"
+
+local explain = { summary = "Why each job of this machine's table has its kernel." }
+
+function explain.options(parser)
+  parser:argument("job", "As in 'down', 'down 2560x6912', '2560x6912' (default: all)."):args("*"):argname("JOB")
+  parser:flag("--json", "As JSON.")
+end
+
+-- -- facts -------------------------------------------------------------------------------------------------
+
+local function wanted(job, words)
+  for word in table.concat(words, " "):gmatch("%S+") do
+    if word ~= job.role and word ~= ("%sx%s"):format(job.m, job.k) then return false end
+  end
+  return true
+end
+
+-- What the samples say of a job whose kernel they also choose; else the reason they are silent.
+local function add_samples(fact, decided)
+  local other = decided and decided.kernels[1]
+  if not other then
+    fact.note = "its samples are not here"
+  elseif other.name ~= fact.kernel then
+    fact.note = "what is recorded by now speaks for " .. other.name
+  else
+    fact.samples, fact.tried, fact.left = #other.samples, decided.tried, decided.left
+    fact.default_ns, fact.failed = decided.usual_ns, decided.failed
+    fact.confidence = other.runner_samples and confidence(other.samples, other.runner_samples) or nil
+  end
+end
+
+local function fact_of(t, job, decided, mhz)
+  local k = job.kernels[1]
+  local fact = { role = job.role, m = job.m, k = job.k, layout = job.layout, kernel = k.name, ns = k.ns,
+    bytes = k.bytes, gbps = k.gbps, share = k.share, runner_up = k.runner_up, margin = k.margin, gain = job.gain,
+    default_ns = job.gain and k.ns * job.gain, threads = t.threads }
+  for i = 2, #job.kernels do
+    fact.batches = fact.batches or {}
+    fact.batches[#fact.batches + 1] = { tokens = job.kernels[i].tokens, kernel = job.kernels[i].name,
+      ns = job.kernels[i].ns }
+  end
+  add_samples(fact, decided)
+  fact.limit = bound.of(k, job, t.threads or 1, mhz)
+  return fact
+end
+
+-- Jobs of a table that are what the tuner writes.
+local function sound(job)
+  if not dispatch.current(job) then return false end
+  for _, v in ipairs { job.m or false, job.k or false, job.kernels[1].ns or false, job.kernels[1].bytes or false,
+    job.kernels[1].gbps or false } do
+    if type(v) ~= "number" or v <= 0 then return false end
+  end
+  return type(job.role) == "string" and type(job.layout) == "string"
+end
+
+-- One fact for each job of the table that `words` name. kept: the samples, or nil; mhz: the clock, or nil.
+function explain.facts(t, kept, words, mhz)
+  local decided, list = {}, {}
+  for _, job in ipairs(kept and (replay.decide(kept) or { jobs = {} }).jobs or {}) do
+    decided[dispatch.key(job)] = job
+  end
+  for _, job in ipairs(t.jobs) do
+    if sound(job) and wanted(job, words) then
+      list[#list + 1] = fact_of(t, job, decided[dispatch.key(job)], mhz)
+    end
+  end
+  return list
+end
+
+-- -- text --------------------------------------------------------------------------------------------------
+
+local width = 100
+
+-- "  label   words", broken at spaces so that every line fits.
+local function row(label, text)
+  local lines, line = {}, ("  %-11s"):format(label)
+  local indent = #line
+  for word in text:gmatch("%S+") do
+    if #line > indent and #line + 1 + #word > width then
+      lines[#lines + 1] = line
+      line = (" "):rep(indent)
+    end
+    line = line .. (#line > indent and " " or "") .. word
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function runner_up(f)
+  if not f.runner_up then return "none was measured beside it" end
+  local text = ("%s, %+.1f%%"):format(f.runner_up, 100 * (f.margin or 0))
+  if (f.margin or 0) < 0 then text = text .. " (faster, but within noise and less simple, or worse at prompts)" end
+  if f.confidence then
+    text = ("%s; the choice stays ahead in %.0f%% of resamples"):format(text, 100 * f.confidence)
+  end
+  return text
+end
+
+local function text_of(f)
+  local out = { ("%s %dx%d\n"):format(f.role, f.m, f.k), row("choice", f.kernel) }
+  out[#out + 1] = row("speed", ("%.0f ns for %d bytes: %.1f GB/s%s, %d threads"):format(f.ns, f.bytes, f.gbps,
+    f.share and (", %.0f%% of what reading alone reached"):format(100 * f.share) or "", f.threads or 1))
+  out[#out + 1] = row("runner-up", runner_up(f))
+  out[#out + 1] = row("limited by", f.limit .. " (an estimate)")
+  if f.default_ns then
+    out[#out + 1] = row("default", ("%.0f ns, %.2f times as long"):format(f.default_ns, f.default_ns / f.ns))
+  end
+  if f.tried then
+    out[#out + 1] = row("candidates", ("%d timed, %d failed, %d left for lack of time"):format(f.tried, f.failed or 0,
+      f.left))
+  end
+  for _, b in ipairs(f.batches or {}) do
+    out[#out + 1] = row(b.tokens .. " tokens", ("%s, %.0f ns"):format(b.kernel, b.ns))
+  end
+  if f.note then out[#out + 1] = row("note", f.note) end
+  return table.concat(out)
+end
+
+function explain.text(facts)
+  local parts = {}
+  for i, f in ipairs(facts) do parts[i] = text_of(f) end
+  return table.concat(parts, "\n")
+end
+
+-- -- the command -------------------------------------------------------------------------------------------
+
+local function clock(folder)
+  return tonumber((linux.read(folder .. "/machine.txt") or ""):match("clock, MHz%s+([%d.]+)"))
+end
+
+function explain.run(o)
+  local folder = o.results .. "/" .. host.slug(o.cpu or host.cpu())
+  local t, why = dispatch.read(folder .. "/dispatch.lua")
+  if not t then return nil, why or folder .. "/dispatch.lua: no such file; luajit tune/tune.lua makes it" end
+  local kept = store.load(folder .. "/measurements.jsonl")
+  local facts = explain.facts(t, kept, o.job, clock(folder))
+  if #facts == 0 then return nil, ("no job '%s' in %s/dispatch.lua"):format(table.concat(o.job, " "), folder) end
+  if o.json then return records.line(facts) .. "\n" end
+  return explain.text(facts)
+end
+
+return explain
