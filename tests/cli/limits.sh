@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The table of limits for real, as briefly as it goes: a run, an interrupted one, bad options. What it says of this
+# machine is not judged.
+tritune=$1 root=$2
+build=$(dirname "$tritune")
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+
+if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
+    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
+fi
+if ! luajit -e "require('ffi').load('$build/libtri_tune.so')" 2>/dev/null; then
+    echo "skipped: libtri_tune.so cannot be loaded into luajit (built with sanitizers, or not at all)" && exit 77
+fi
+
+fail() {
+    echo "FAILED: $1"
+    sed 's/^/  | /' "$tmp/err" | head -n 20
+    failed=1
+}
+
+limits() { # OPTION...: its status; what it says in $tmp/out and $tmp/err
+    luajit "$root/bench/limits.lua" --build "$build" "$@" >"$tmp/out" 2>"$tmp/err"
+}
+
+refuses() { # STATUS PATTERN OPTION...: ends so, says this, and prints nothing else
+    local status=$1 pattern=$2 found=0
+    shift 2
+    limits "$@" || found=$?
+    [ $found = "$status" ] || fail "limits $*: expected exit $status, found $found"
+    grep -q -- "$pattern" "$tmp/err" || fail "limits $*: no word of '$pattern'"
+    grep -q traceback "$tmp/err" && fail "limits $*: a traceback"
+    [ ! -s "$tmp/out" ] || fail "limits $*: prints on stdout"
+}
+
+rows() { # how many rows the JSON has, each with sensible fields
+    luajit -e 'local rows = require("cjson").decode(io.read("*a"))
+        for _, r in ipairs(rows) do
+            assert(r.value > 0 and r.value < 10 and r.baseline > 0 and r.threads >= 1, r.row)
+            assert(r.shape == "all" or r.shape:match("^%d+x%d+$"), r.row)
+            assert(r.kernel:match("^mad_%w+_%w+__%w+"), r.kernel)
+        end
+        print(#rows)' <"$tmp/out" 2>>"$tmp/err"
+}
+
+refuses 2 'expected seconds' --budget 0
+refuses 2 'expected seconds' --budget x
+refuses 2 'nonesuch' --nonesuch
+refuses 1 'cmake --build' --build "$tmp/none"
+CC=/none/cc refuses 1 "no C compiler: '/none/cc'"
+
+limits --json --budget 3 || fail "a short run"
+rows >/dev/null || fail "its JSON is not as expected"
+absent=$(grep -c ' is absent: ' "$tmp/err")
+named=$(grep -o '"row":"[^"]*"' "$tmp/out" | sort -u | wc -l)
+[ $((named + absent)) = 8 ] || fail "of eight rows, $named are there and $absent are absent"
+grep -q 'the machine: 1 thread read' "$tmp/err" || fail "what the machine reads is not said"
+
+# Ctrl-C: what is done by then, as JSON still, and 130
+if [ "$named" -gt 0 ]; then
+    luajit "$root/bench/limits.lua" --build "$build" --json >"$tmp/out" 2>"$tmp/err" &
+    run=$!
+    sleep 3
+    kill -INT $run
+    wait $run
+    status=$?
+    [ $status = 130 ] && grep -q interrupted "$tmp/err" || fail "an interrupted run ends with $status"
+    rows >/dev/null || fail "an interrupted run: its JSON is not as expected"
+fi
+exit $failed
