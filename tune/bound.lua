@@ -52,8 +52,8 @@ function bound.of(kernel, job, threads, mhz)
   local ghz = mhz and mhz / 1000 or usual_ghz
   local list = busy(operations, job, kernel.ns, threads, ghz)
   local worst, next_worst = list[1], list[2]
-  local figures = ("%s %.0f%% busy, %s %.0f%%, at %.1f GHz"):format(worst.what, 100 * worst.share, next_worst.what,
-    100 * next_worst.share, ghz)
+  local figures = ("%s %.0f%% busy, %s %.0f%%, at %s%.1f GHz"):format(worst.what, 100 * worst.share, next_worst.what,
+    100 * next_worst.share, mhz and "" or "an assumed ", ghz)
   if worst.share >= busy_share then return "instructions: " .. figures end
   return "waiting, for memory, for sums or for the other threads: " .. figures
 end

@@ -6,6 +6,8 @@ local dispatch = require "dispatch"
 local store = require "store"
 local replay = require "replay"
 local confidence = require "confidence"
+local name = require "name"
+local race = require "race"
 local bound = require "bound"
 local records = require "records"
 
@@ -39,40 +41,48 @@ local function add_samples(fact, decided)
   end
 end
 
-local function fact_of(t, job, decided, mhz)
+local function fact_of(threads, job, decided, mhz)
   local k = job.kernels[1]
-  local fact = { role = job.role, m = job.m, k = job.k, layout = job.layout, kernel = k.name, ns = k.ns,
+  local fact = { role = job.role, m = job.m, k = job.k,
+    layout = k.name:match("^%a+_(%w+)_"), kernel = k.name, ns = k.ns,
     bytes = k.bytes, gbps = k.gbps, share = k.share, runner_up = k.runner_up, margin = k.margin, gain = job.gain,
-    default_ns = job.gain and k.ns * job.gain, threads = t.threads }
+    default_ns = job.gain and k.ns * job.gain, threads = threads }
   for i = 2, #job.kernels do
     fact.batches = fact.batches or {}
     fact.batches[#fact.batches + 1] = { tokens = job.kernels[i].tokens, kernel = job.kernels[i].name,
       ns = job.kernels[i].ns }
   end
   add_samples(fact, decided)
-  fact.limit = bound.of(k, job, t.threads or 1, mhz)
+  fact.limit = bound.of(k, job, threads, mhz)
   return fact
+end
+
+local function are_numbers(t, required, optional)
+  for _, key in ipairs(required) do if type(t[key]) ~= "number" or t[key] <= 0 then return false end end
+  for _, key in ipairs(optional) do if t[key] ~= nil and type(t[key]) ~= "number" then return false end end
+  return true
 end
 
 -- Jobs of a table that are what the tuner writes.
 local function sound(job)
-  if not dispatch.current(job) then return false end
-  for _, v in ipairs { job.m or false, job.k or false, job.kernels[1].ns or false, job.kernels[1].bytes or false,
-    job.kernels[1].gbps or false } do
-    if type(v) ~= "number" or v <= 0 then return false end
+  if not dispatch.current(job) or not are_numbers(job, { "m", "k" }, { "gain" }) then return false end
+  for i, k in ipairs(job.kernels) do
+    local required = i == 1 and { "ns", "tokens", "gbps", "bytes" } or { "ns", "tokens" }
+    if not are_numbers(k, required, { "share", "margin" }) then return false end
+    if k.runner_up ~= nil and not name.parse(k.runner_up) then return false end
   end
-  return type(job.role) == "string" and type(job.layout) == "string"
+  return type(job.role) == "string" and job.role:match("^[%w_]+$") ~= nil
 end
 
 -- One fact for each job of the table that `words` name. kept: the samples, or nil; mhz: the clock, or nil.
 function explain.facts(t, kept, words, mhz)
-  local decided, list = {}, {}
+  local decided, list, threads = {}, {}, type(t.threads) == "number" and t.threads > 0 and t.threads or 1
   for _, job in ipairs(kept and (replay.decide(kept) or { jobs = {} }).jobs or {}) do
     decided[dispatch.key(job)] = job
   end
   for _, job in ipairs(t.jobs) do
     if sound(job) and wanted(job, words) then
-      list[#list + 1] = fact_of(t, job, decided[dispatch.key(job)], mhz)
+      list[#list + 1] = fact_of(threads, job, decided[dispatch.key(job)], mhz)
     end
   end
   return list
@@ -100,7 +110,8 @@ end
 local function runner_up(f)
   if not f.runner_up then return "none was measured beside it" end
   local text = ("%s, %+.1f%%"):format(f.runner_up, 100 * (f.margin or 0))
-  if (f.margin or 0) < 0 then text = text .. " (faster, but within noise and less simple, or worse at prompts)" end
+  if (f.margin or 0) <= -race.noise then text = text .. " (faster, but worse at prompts)"
+  elseif (f.margin or 0) < 0 then text = text .. " (faster, but within noise, and not simpler)" end
   if f.confidence then
     text = ("%s; the choice stays ahead in %.0f%% of resamples"):format(text, 100 * f.confidence)
   end
@@ -110,7 +121,7 @@ end
 local function text_of(f)
   local out = { ("%s %dx%d\n"):format(f.role, f.m, f.k), row("choice", f.kernel) }
   out[#out + 1] = row("speed", ("%.0f ns for %d bytes: %.1f GB/s%s, %d threads"):format(f.ns, f.bytes, f.gbps,
-    f.share and (", %.0f%% of what reading alone reached"):format(100 * f.share) or "", f.threads or 1))
+    f.share and (", %.0f%% of what reading alone reached"):format(100 * f.share) or "", f.threads))
   out[#out + 1] = row("runner-up", runner_up(f))
   out[#out + 1] = row("limited by", f.limit .. " (an estimate)")
   if f.default_ns then

@@ -78,6 +78,7 @@ end
 -- A run over jobs as tune.lua makes it, in `path`: its choices. cpu: whose; times: as above.
 function fake.tuned(path, cpu, jobs, times)
   local s = fake.searching(path, times or fake.known_best, "balanced")
+  s.pool.families = { "mad" }
   local run = { kind = "run", id = "run " .. cpu, cpu = cpu, arch = "x86_64", compiler = "cc", threads = 2,
     objective = "balanced", memory = 2 ^ 28, present = s.pool.present, isas = s.pool.isas, jobs = jobs }
   store.add(s.store, run)

@@ -120,7 +120,7 @@ describe("replay", function()
   it("survives records that lie", function()
     local m = measured "A CPU/1"
     local whole, state = read(m.file), 1
-    for _ = 1, 60 do
+    for _ = 1, 40 do
       local bytes = {}
       for line in whole:gmatch("[^\n]+\n") do
         state = (state * 16807) % 2147483647
@@ -185,6 +185,21 @@ describe("explain", function()
     assert.equal(0, f.left)
     assert.is_true(f.default_ns > 1.9 * f.ns)
     assert.matches("not here", facts({ "down" }, true)[1].note)
+  end)
+
+  it("leaves out jobs that are no tuner's, whatever stands there", function()
+    local at = folder() .. "/dispatch.lua"
+    local good = read(measured("A CPU/1").at .. "/dispatch.lua")
+    for _, change in ipairs { { ", gbps = [%d.]+", ', gbps = "x"' }, { "share = [%d.]+", "share = true" },
+      { 'role = "', 'role = "../' }, { "m = 256", "m = 0" }, { 'runner_up = "', 'runner_up = "x' },
+      { 'name = "', 'name = "x' }, { "gain = [%d.]+", "gain = {}" }, { ", ns = %d+", ", ns = -1" } } do
+      local text, n = good:gsub(change[1], change[2], 1)
+      assert.equal(1, n, change[1])
+      write(at, text)
+      assert.equal(1, #explain.facts(assert(dispatch.read(at)), nil, {}), change[1])
+    end
+    write(at, (good:gsub("threads = 2", 'threads = "many"')))
+    assert.equal(2, #explain.facts(dispatch.read(at), nil, {}))
   end)
 
   it("fits 100 columns, or is JSON", function()
@@ -343,6 +358,27 @@ end)
 
 -- Both search the same results at once, and write their tables at the end.
 describe("two tuners at once", function()
+  it("compile the same kernels into one cache, and can load what is there", function()
+    local cache, script = folder() .. "/cache", folder() .. "/builder.lua"
+    write(script, [[
+      package.path = "tune/?.lua;gen/?.lua;" .. package.path
+      local build, emit, space, ffi = require "build", require "emit", require "space", require "ffi"
+      local b, list = build.new(arg[1], "some compiler", 2), {}
+      for i, point in ipairs(space.points("mad", "c")) do
+        local k = i <= 3 and emit.kernel(point)
+        if k then list[i] = build.candidate(k, emit.layout(k.layout)) end
+      end
+      build.all(b, list, math.huge)
+      for _, c in ipairs(list) do assert(ffi.load(assert(c.so, c.failed))) end
+      print(#list)
+    ]])
+    local one = "luajit " .. script .. " " .. cache
+    local said, status = run(("{ %s & a=$!; %s & b=$!; wait $a && wait $b; }"):format(one, one))
+    assert.equal("0", status, said)
+    assert.is_true(tonumber(said:match("%d+")) >= 1)
+    assert.equal("", (run("ls " .. cache .. " | grep new")))
+  end)
+
   it("lose no sample, tear no line, leave one whole table", function()
     local results = folder()
     local script = folder() .. "/tuner.lua"
@@ -352,9 +388,8 @@ describe("two tuners at once", function()
       local replay, dispatch = require "replay", require "dispatch"
       local job = { model = "x", role = arg[2], m = 256, k = tonumber(arg[3]), weights = 2 ^ 30 }
       fake.tuned(arg[1], "A CPU/1", { job })
-      for _ = 1, 20 do
-        assert(dispatch.write(arg[1] .. "/dispatch.lua", replay.decide((store.load(arg[1] .. "/measurements.jsonl")))))
-      end
+      local t = replay.decide((store.load(arg[1] .. "/measurements.jsonl")))
+      for _ = 1, 50 do assert(dispatch.write(arg[1] .. "/dispatch.lua", t)) end
     ]])
     local one = "luajit " .. script .. " " .. results
     local said, status = run(("{ %s down 512 & a=$!; %s o 256 & b=$!; wait $a && wait $b; }"):format(one, one))
