@@ -10,6 +10,7 @@ local linux = require "linux"
 
 local search = {}
 
+local few_tokens = 4
 local batch_tokens = 48   -- tokens of a prompt batch: a multiple of what any kernel takes at once
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
@@ -49,10 +50,15 @@ local function note_best(s, job, tokens, c, ns)
   end
 end
 
+-- Kernels for a few tokens run alone, on weights from memory (short prompts, drafts to verify), not in large batches.
+local function tokens_for(c, tokens)
+  return tokens > 1 and c.tokens > 1 and c.tokens <= few_tokens and c.tokens or tokens
+end
+
 local function take_sample(s, job, c, tokens)
   if not c.so then candidates.ready(s.pool, { c }, math.huge, 1) end
   if c.failed then return nil, c.failed end
-  local ns, why = measure.time(s.measure, { c }, search.timed(s, job), tokens)
+  local ns, why = measure.time(s.measure, { c }, search.timed(s, job), tokens_for(c, tokens))
   s.untried[c] = nil
   if not ns then candidates.fail(s.pool, c, why) end
   return ns, why
@@ -295,7 +301,7 @@ end
 local function batches(s, job, set, final, deadline)
   local usual, reference = usual_batches(s)
   local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set))
-  local entries = run_race(s, job, "batch", list, { tokens = batch_tokens, reference = reference,
+  local entries = run_race(s, job, "batches", list, { tokens = batch_tokens, reference = reference,
     deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
   local near = {}
   for layout, of in pairs(grouped(s, entries)) do
@@ -307,7 +313,7 @@ local function batches(s, job, set, final, deadline)
     set.batch[layout] = set.batch[layout] or keep
   end
   table.sort(near, function(a, b) return a.name < b.name end)
-  run_race(s, job, "batch-fine", near, { tokens = batch_tokens, reference = reference,
+  run_race(s, job, "batches-fine", near, { tokens = batch_tokens, reference = reference,
     deadline = deadline, group = group_of, rounds = 5 })
 end
 
@@ -411,7 +417,7 @@ end
 function search.decide(s, job)
   local final = ranked(s, recorded(s, job, "final", 1))
   if #final == 0 then return nil end
-  local entries, fine = recorded(s, job, "batch", batch_tokens), recorded(s, job, "batch-fine", batch_tokens)
+  local entries, fine = recorded(s, job, "batches", batch_tokens), recorded(s, job, "batches-fine", batch_tokens)
   local _, reference = usual_batches(s)
   return choose(s, job, final, batch_kernels(s, entries, fine), ns_of(entries, reference))
 end
@@ -420,7 +426,7 @@ end
 -- were left for lack of time.
 function search.tried(s, job)
   local seen, tried, left = {}, 0, 0
-  for _, stage in ipairs { "tiles", "fine1", "fine2", "final", "batch", "batch-fine" } do
+  for _, stage in ipairs { "tiles", "fine1", "fine2", "final", "batches", "batches-fine" } do
     local last = store.race(s.store, race_of(s, job, stage))
     left = left + (last and last.left or 0)
     for _, hash in ipairs(last and last.hashes or {}) do
