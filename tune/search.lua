@@ -260,19 +260,35 @@ end
 
 local function group_of(c) return c.layout.name .. " " .. c.tokens end
 
--- Kernels for batches in the layouts of the decode race, most promising first; where a layout has none,
--- its kernel for one token stands for all.
+-- One of each queue, then the next of each: where time is short, every queue has had its first.
+local function in_turn(queues)
+  local list, longest = {}, 0
+  for _, queue in ipairs(queues) do longest = math.max(longest, #queue) end
+  for i = 1, longest do
+    for _, queue in ipairs(queues) do list[#list + 1] = queue[i] end
+  end
+  return list
+end
+
+-- Kernels for batches in the layouts of the decode race, layouts and numbers of tokens in turn; where a layout has
+-- none, its kernel for one token stands for all.
 local function batch_candidates(s, final, set)
-  local list, seen, layouts = {}, {}, 0
+  local queues, seen, layouts = {}, {}, 0
   for _, e in ipairs(final) do
     local layout = e.item.layout.name
     if not seen[layout] and layouts < 3 and e.ns <= final[1].ns * worth_a_batch[s.objective] then
       seen[layout], layouts = true, layouts + 1
-      local tiles = set.batch[layout] or candidates.tiles(s.pool, true, layout)
-      list = join(list, #tiles > 0 and tiles or { e.item })
+      local tiles, of = set.batch[layout] or candidates.tiles(s.pool, true, layout), {}
+      for _, c in ipairs(#tiles > 0 and tiles or { e.item }) do
+        if not of[c.tokens] then
+          of[c.tokens] = {}
+          queues[#queues + 1] = of[c.tokens]
+        end
+        table.insert(of[c.tokens], c)
+      end
     end
   end
-  return list
+  return in_turn(queues)
 end
 
 -- For each layout: its batch kernels by tokens ({ entries, ranked }).
