@@ -111,6 +111,16 @@ local function oddity(point)
   return sum
 end
 
+-- One of each queue, then the next of each: where time is short, every queue has had its first.
+function candidates.in_turn(queues)
+  local list, longest = {}, 0
+  for _, queue in ipairs(queues) do longest = math.max(longest, #queue) end
+  for i = 1, longest do
+    for _, queue in ipairs(queues) do list[#list + 1] = queue[i] end
+  end
+  return list
+end
+
 -- One candidate for each tile (all parameters but the fine ones), for one token or for more, of one layout or
 -- of any; wide ISAs first, families in turn.
 function candidates.tiles(s, batches, layout)
@@ -129,16 +139,7 @@ function candidates.tiles(s, batches, layout)
       for i, key in ipairs(queue) do queue[i] = best[key] end
       queues[#queues + 1] = queue
     end
-    for i = 1, 10000 do
-      local more = false
-      for _, queue in ipairs(queues) do
-        if queue[i] then
-          more = true
-          add(list, seen, candidates.of(s, queue[i]))
-        end
-      end
-      if not more then break end
-    end
+    for _, point in ipairs(candidates.in_turn(queues)) do add(list, seen, candidates.of(s, point)) end
   end
   return list
 end

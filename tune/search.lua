@@ -260,16 +260,6 @@ end
 
 local function group_of(c) return c.layout.name .. " " .. c.tokens end
 
--- One of each queue, then the next of each: where time is short, every queue has had its first.
-local function in_turn(queues)
-  local list, longest = {}, 0
-  for _, queue in ipairs(queues) do longest = math.max(longest, #queue) end
-  for i = 1, longest do
-    for _, queue in ipairs(queues) do list[#list + 1] = queue[i] end
-  end
-  return list
-end
-
 -- Kernels for batches in the layouts of the decode race, layouts and numbers of tokens in turn; where a layout has
 -- none, its kernel for one token stands for all.
 local function batch_candidates(s, final, set)
@@ -288,7 +278,7 @@ local function batch_candidates(s, final, set)
       end
     end
   end
-  return in_turn(queues)
+  return candidates.in_turn(queues)
 end
 
 -- For each layout: its batch kernels by tokens ({ entries, ranked }).

@@ -55,7 +55,7 @@ static bool accept(const struct tri_choice *c, int k, struct tri_plan *plan)
         if (!kernel || !allowed(tri_isa_find(kernel->isa)))
             return false;
         plan->layout = tri_layout_find(kernel->layout);
-        if (!plan->layout || (k + plan->layout->kstep - 1) / plan->layout->kstep * plan->layout->kstep > kernel->kmax)
+        if (!plan->layout || tri_round_up(k, plan->layout->kstep) > kernel->kmax)
             return false;
         plan->kernels[plan->count] = kernel;
     }

@@ -88,6 +88,12 @@ extern const struct tri_isa tri_isas[];       /* ascending rank; first is "c", a
 extern const struct tri_layout tri_layouts[];
 extern const struct tri_kernel tri_kernels[];
 
+/* n, rounded up to a multiple of step: padded rows and columns. */
+static inline int tri_round_up(int n, int step)
+{
+    return (n + step - 1) / step * step;
+}
+
 const struct tri_layout *tri_layout_find(const char *name);
 const struct tri_kernel *tri_kernel_find(const char *name);
 const struct tri_isa *tri_isa_find(const char *name);

@@ -276,11 +276,6 @@ static enum tri_status grow(void *buffer, size_t *have, size_t count, size_t siz
     return *p ? TRI_OK : e->status;
 }
 
-static int round_up(int n, int step)
-{
-    return (n + step - 1) / step * step;
-}
-
 static enum tri_status check(const struct tri_timing_job *job, struct tri_error *e)
 {
     const int most = 1 << 30;
@@ -289,7 +284,7 @@ static enum tri_status check(const struct tri_timing_job *job, struct tri_error 
     if (job->tokens % job->plan.kernels[0]->tokens)
         return tri_fail(e, TRI_USAGE, "timing: %d tokens cannot be cut into calls of %s", job->tokens,
                         job->plan.kernels[0]->name);
-    const int kp = round_up(job->k, job->plan.layout->kstep);
+    const int kp = tri_round_up(job->k, job->plan.layout->kstep);
     for (int i = 0; i < job->plan.count; i++)
         if (kp > job->plan.kernels[i]->kmax)
             return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", job->plan.kernels[i]->name, kp,
@@ -318,7 +313,7 @@ static enum tri_status prepare_work(struct work *w, struct tri_error *e)
     const struct tri_layout *l = w->job->plan.layout;
     if (check(w->job, e) != TRI_OK)
         return e->status;
-    w->kp = round_up(w->job->k, l->kstep);
+    w->kp = tri_round_up(w->job->k, l->kstep);
     const size_t tile = (size_t)(w->kp / l->kstep) * (size_t)l->bytes;
     const size_t bytes = tile * (size_t)((w->job->m + l->rows - 1) / l->rows);
     size_t span = w->job->span && w->job->span < w->t->filled ? w->job->span : w->t->filled;

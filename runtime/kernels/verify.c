@@ -173,7 +173,7 @@ static enum tri_status compare(const struct bench *b, const struct tri_kernel *k
 enum tri_status tri_verify(const struct tri_kernel *kernel, const struct tri_layout *layout,
                            const struct tri_case *c, struct tri_error *e)
 {
-    struct bench b = {.m = c->m, .k = c->k, .kp = (c->k + layout->kstep - 1) / layout->kstep * layout->kstep};
+    struct bench b = {.m = c->m, .k = c->k, .kp = tri_round_up(c->k, layout->kstep)};
     if (b.kp > kernel->kmax)
         return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, b.kp, kernel->kmax);
     b.tiles = (b.m + layout->rows - 1) / layout->rows;

@@ -228,11 +228,6 @@ static enum tri_status find_part(struct loader *l, int layer, const struct part_
     return TRI_OK;
 }
 
-static int round_up(int n, int step)
-{
-    return (n + step - 1) / step * step;
-}
-
 /* Layers are alike, and asking a virtual CPU what it has is slow: the first layer's plans serve all.
  * From here on m->m counts the padding rows, too. */
 static void plan(struct loader *l, struct tri_matrix *m)
@@ -245,9 +240,9 @@ static void plan(struct loader *l, struct tri_matrix *m)
     m->m = 0;
     for (int i = 0; i < m->parts; i++) {
         m->part[i].row = m->m;
-        m->m += round_up(m->part[i].rows, layout->rows);
+        m->m += tri_round_up(m->part[i].rows, layout->rows);
     }
-    m->kp = round_up(m->k, layout->kstep);
+    m->kp = tri_round_up(m->k, layout->kstep);
     m->bytes =
         (size_t)(m->m / layout->rows) * (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
     l->model.packed_bytes += m->bytes;
@@ -339,7 +334,7 @@ static void pack_share(void *arg, int thread, int threads)
 static enum tri_status pack(struct tri_matrix *m, const struct tri_tensor *const *source,
                             struct tri_pool *pool, struct tri_error *e)
 {
-    struct packing p = {.m = m, .source = source, .ld = (size_t)round_up(m->kp, 64)};
+    struct packing p = {.m = m, .source = source, .ld = (size_t)tri_round_up(m->kp, 64)};
     size_t tile = (size_t)m->plan.layout->rows * p.ld;
     p.trits = tri_alloc((size_t)tri_pool_threads(pool), tile, "packing of weights", e);
     if (!p.trits)
