@@ -78,7 +78,8 @@ local function build(point)
   for _, p in ipairs(space.parameters(family)) do env[p] = point[p] end
   env.isa, env.name, env.layout = isa, name.of(point), layout
   local body, said = spell(file, env)
-  local k = { point = point, name = env.name, isa = isa.name, layout = layout, cflags = isa.cflags, body = body }
+  local k = { point = point, name = env.name, isa = isa.name, layout = layout, cflags = isa.cflags, body = body,
+    kind = "matmul", group = 0 }
   for key, value in pairs(env.record) do k[key] = value end
   if family.prepare then
     k.prepare = ("tri_prepare_%s__%s"):format(k.form, isa.name)
@@ -113,7 +114,7 @@ end
 -- It computes nothing. A record as of emit.kernel; layout: of the kernels it is compared with.
 function emit.peak(isa_name, layout)
   local isa = space.isa(isa_name)
-  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", tokens = 1, table_bytes = 0,
+  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", kind = "matmul", tokens = 1, group = 0, table_bytes = 0,
     kmax = 8388480, cflags = isa.cflags }
   local body = spell("peak.c.lt", { isa = isa, name = k.name, lanes = math.floor(isa.bits / 32) })
   k.symbol = "tri_" .. k.name
@@ -179,8 +180,8 @@ function emit.build(arch, points, choices)
           seen[k.prepare] = true
           inc[#inc + 1] = ("TRI_PREPARE(%s)"):format(k.prepare)
         end
-        inc[#inc + 1] = ("TRI_KERNEL(%s, %s, %s, %s, %d, %d, %d, %s)"):format(k.isa, k.name, k.layout, k.form,
-          k.tokens, k.kmax, k.table_bytes, k.prepare or "NULL")
+        inc[#inc + 1] = ("TRI_KERNEL(%s, %s, %s, %s, %s, %d, %d, %d, %d, %s)"):format(k.kind, k.isa, k.name, k.layout,
+          k.form, k.tokens, k.group, k.kmax, k.table_bytes, k.prepare or "NULL")
       end
     end
     add("vec_" .. isa_name .. ".c", emit.vec(isa_name), isa.cflags)

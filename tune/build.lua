@@ -63,7 +63,8 @@ end
 -- What a child needs to know of a kernel, and the text to compile. k: of emit.kernel, layout: of emit.layout.
 function build.candidate(k, layout)
   return {
-    name = k.name, isa = k.isa, form = k.form, tokens = k.tokens, kmax = k.kmax, table_bytes = k.table_bytes,
+    name = k.name, isa = k.isa, form = k.form, kind = k.kind, tokens = k.tokens, group = k.group, kmax = k.kmax,
+    table_bytes = k.table_bytes,
     symbol = k.symbol, prepare = k.prepare, hash = k.hash, point = k.point,
     layout = { name = layout.name, rows = layout.rows, kstep = layout.kstep, bytes = layout.bytes },
     code = source(k, layout), cflags = k.cflags,

@@ -6,8 +6,8 @@ local linux = require "linux"
 
 local measure = {}
 
-local said_of_candidates = { "name", "isa", "form", "tokens", "kmax", "table_bytes", "symbol", "prepare", "hash",
-  "layout" }
+local said_of_candidates = { "name", "isa", "form", "kind", "tokens", "group", "kmax", "table_bytes", "symbol",
+  "prepare", "hash", "layout" }
 
 -- Thrown when Ctrl-C arrives while the child is at work.
 measure.interruption = setmetatable({}, { __tostring = function() return "interrupted" end })

@@ -56,9 +56,10 @@ function native.candidate(c)
   local out = { names = c }
   out.layout = ffi.new("struct tri_layout", { c.layout.name, c.layout.rows, c.layout.kstep, c.layout.bytes,
     symbol(handle, "tri_pack", "tri_pack_fn *"), symbol(handle, "tri_unpack", "tri_unpack_fn *") })
-  out.kernel = ffi.new("struct tri_kernel", { c.name, c.isa, c.layout.name, c.form, c.tokens, c.kmax, c.table_bytes,
-    symbol(handle, c.symbol, "tri_matmul_fn *"),
-    c.prepare and symbol(handle, c.prepare, "tri_prepare_fn *") or nil })
+  out.kernel = ffi.new("struct tri_kernel", { name = c.name, isa = c.isa, layout = c.layout.name, form = c.form,
+    kind = "TRI_KIND_" .. c.kind, tokens = c.tokens, group = c.group, kmax = c.kmax, table_bytes = c.table_bytes,
+    prepare = c.prepare and symbol(handle, c.prepare, "tri_prepare_fn *") or nil })
+  out.kernel[c.kind] = symbol(handle, c.symbol, ("tri_%s_fn *"):format(c.kind))
   return out
 end
 

@@ -24,6 +24,25 @@
 typedef void tri_matmul_fn(const uint8_t *w, int m0, int m1, int k, const void *x, size_t ldx,
                            const int32_t *xsum, int32_t *y, size_t ldy);
 
+/* The same where a scale belongs to `group` columns. Groups in ascending order, starting from 0:
+ *     y[t][m] = fma((float)dot of group g, ws[m][g] * xs[t][g], y[t][m])
+ * xsum, xs: [tokens][groups], sum and scale of a token's activations in each group. ws: packed beside the
+ * weights, [tile][groups][rows of a tile] from row 0. */
+typedef void tri_grouped_fn(const uint8_t *w, int m0, int m1, int k, const void *x, size_t ldx,
+                            const int32_t *xsum, const float *ws, const float *xs, float *y, size_t ldy);
+
+/* Of a matrix packed row by row only the rows in list[0 .. count), ascending, for one q8 token:
+ * y[i] = row list[i] times x. */
+typedef void tri_rows_fn(const uint8_t *w, const int32_t *list, int count, int k, const int8_t *x,
+                         int32_t xsum, int32_t *y);
+
+/* Of a matrix whose columns are packed as rows (of padded length m) only the columns in list[0 .. count),
+ * ascending, of which x[i] is the activation: y[0 .. m1 - m0) = their sum over rows [m0, m1). xsum: of x. */
+typedef void tri_columns_fn(const uint8_t *w, int m0, int m1, int m, const int32_t *list, int count,
+                            const int8_t *x, int32_t xsum, int32_t *y);
+
+enum tri_kind { TRI_KIND_matmul, TRI_KIND_grouped, TRI_KIND_rows, TRI_KIND_columns };
+
 /* Tables of the columns [k0, k1) of one q8 row of padded length k; k0, k1 multiples of kstep. */
 typedef void tri_prepare_fn(const int8_t *q, int k0, int k1, uint8_t *table);
 
@@ -41,10 +60,17 @@ struct tri_layout {
 
 struct tri_kernel {
     const char *name, *isa, *layout, *form;
+    enum tri_kind kind;
     int tokens;
+    int group;       /* columns that share a scale, a multiple of kstep; 0 unless grouped */
     int kmax;        /* largest padded K at which no accumulator can overflow */
     int table_bytes; /* bytes of table per kstep; 0 for q8 */
-    tri_matmul_fn *run;
+    union {          /* the function of its kind */
+        tri_matmul_fn *matmul;
+        tri_grouped_fn *grouped;
+        tri_rows_fn *rows;
+        tri_columns_fn *columns;
+    };
     tri_prepare_fn *prepare; /* NULL for q8 */
 };
 

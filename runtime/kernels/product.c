@@ -56,7 +56,7 @@ void tri_product(const struct tri_plan *plan, const uint8_t *packed, int m, int 
         for (int t = 0, k = plan->count - 1; t < n; t += plan->kernels[k]->tokens) {
             while (plan->kernels[k]->tokens > n - t)
                 k--;
-            plan->kernels[k]->run(packed, m0, m1, kp, at + (size_t)t * ldx, ldx, x->sum + t, y, (size_t)(m1 - m0));
+            plan->kernels[k]->matmul(packed, m0, m1, kp, at + (size_t)t * ldx, ldx, x->sum + t, y, (size_t)(m1 - m0));
             then(arg, t, plan->kernels[k]->tokens, m0, m1, y);
         }
     }

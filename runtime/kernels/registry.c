@@ -14,7 +14,7 @@
             known = (detect);             \
         return known;                     \
     }
-#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare) extern tri_matmul_fn tri_##kernel;
+#define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare) extern tri_##kind##_fn tri_##kernel;
 #define TRI_PREPARE(prepare) extern tri_prepare_fn prepare;
 #include "kernels.inc"
 #undef TRI_ISA
@@ -23,8 +23,8 @@
 
 #define TRI_ISA(isa, rank, detect)
 #define TRI_PREPARE(prepare)
-#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare) \
-    {#kernel, #isa, #layout, #form, tokens, kmax, table, tri_##kernel, prepare},
+#define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare) \
+    {#kernel, #isa, #layout, #form, TRI_KIND_##kind, tokens, group, kmax, table, {.kind = tri_##kernel}, prepare},
 const struct tri_kernel tri_kernels[] = {
 #include "kernels.inc"
     {0},
@@ -33,7 +33,7 @@ const struct tri_kernel tri_kernels[] = {
 #undef TRI_KERNEL
 
 #define TRI_ISA(isa, rank, detect) {#isa, present_##isa, &tri_vec_##isa, rank},
-#define TRI_KERNEL(isa, kernel, layout, form, tokens, kmax, table, prepare)
+#define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare)
 const struct tri_isa tri_isas[] = {
 #include "kernels.inc"
     {0},

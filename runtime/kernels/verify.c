@@ -147,9 +147,9 @@ static void compute(struct bench *b, const struct tri_kernel *kernel, const stru
     const int split = b->tiles / 2 * l->rows;
     int32_t *y = (int32_t *)b->y.at;
     const uint8_t *w = (const uint8_t *)b->packed.at;
-    kernel->run(w, split, b->m, b->kp, x, ldx, b->sums, y + split, (size_t)b->m);
+    kernel->matmul(w, split, b->m, b->kp, x, ldx, b->sums, y + split, (size_t)b->m);
     if (split)
-        kernel->run(w, 0, split, b->kp, x, ldx, b->sums, y, (size_t)b->m);
+        kernel->matmul(w, 0, split, b->kp, x, ldx, b->sums, y, (size_t)b->m);
 }
 
 static enum tri_status compare(const struct bench *b, const struct tri_kernel *kernel, const struct tri_case *c,
