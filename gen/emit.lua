@@ -114,8 +114,8 @@ end
 -- It computes nothing. A record as of emit.kernel; layout: of the kernels it is compared with.
 function emit.peak(isa_name, layout)
   local isa = space.isa(isa_name)
-  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", kind = "matmul", tokens = 1, group = 0, table_bytes = 0,
-    kmax = 8388480, cflags = isa.cflags }
+  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", kind = "matmul", group = 0,
+    tokens = 1, table_bytes = 0, kmax = 8388480, cflags = isa.cflags }
   local body = spell("peak.c.lt", { isa = isa, name = k.name, lanes = math.floor(isa.bits / 32) })
   k.symbol = "tri_" .. k.name
   k.code = prelude(isa, body) .. body
