@@ -23,7 +23,7 @@ local function spell(file, env)
   return tidy(text), said
 end
 
-local helper_blocks = { "integers", "fives", "tables", "words", "floats" }
+local helper_blocks = { "integers", "sums", "fives", "tables", "words", "floats" }
 
 -- The chunks (functions, typedefs; a blank line between two) of a block of helpers that `code` needs: from
 -- the last to the first, since helpers call earlier ones. Nothing if it calls none of them.
@@ -144,7 +144,8 @@ function emit.layout(layout)
     local facts = family.layout_facts(layout)
     if facts then
       facts.layout, facts.isa, facts.word = layout, { name = "plain C" }, facts.word or false
-      local code = spell(family.pack, facts)
+      local file = type(family.pack) == "function" and family.pack(facts) or family.pack
+      local code = spell(file, facts)
       return { name = layout, rows = facts.rows, kstep = facts.kstep, bytes = facts.bytes, code = code }
     end
   end

@@ -28,7 +28,7 @@ enum { CHILD_SECONDS = 120, SKIPPED = 77 };
 /* Rows and columns that hit every tail of a layout; long rows stand for overflow. */
 static int shapes(const struct tri_kernel *kernel, const struct tri_layout *l, int pair[][2])
 {
-    const int rows[] = {1, l->rows - 1, l->rows, l->rows + 1, 2 * l->rows + 3};
+    const int rows[] = {1, l->rows - 1, l->rows, l->rows + 1, 2 * l->rows + 17};
     const int columns[] = {1, l->kstep - 1, l->kstep, l->kstep + 1, 5 * l->kstep + 3, 700};
     int n = 0;
     for (int r = 0; r < 5; r++)

@@ -1,18 +1,24 @@
--- mad: unpack codes, multiply and add bytes. The layouts are quad layouts: they feed a broadcast of four
--- activations, need no sum across lanes, and do not depend on the vector length.
-local mad = { name = "mad", template = "mad.c.lt", pack = "mad_pack.c.lt" }
+-- mad: unpack codes, multiply and add bytes. The layouts do not depend on the vector length. Quad layouts feed a
+-- broadcast of four activations and need no sum across lanes; in row layouts a row is one run of bytes, so that
+-- single rows can be picked, at the price of sums across lanes.
+local mad = { name = "mad" }
 
--- planes of four columns in a byte: q2 is two bits a trit, f5 five trits a byte (1.6 bits)
-mad.codes = { q2 = { planes = 4 }, f5 = { planes = 5 } }
+-- planes of columns in a byte, columns of a plane side by side: q2 is two bits a trit in quads, f5 five trits a byte
+-- (1.6 bits), r2 two bits a trit in rows
+mad.codes = { q2 = { planes = 4, width = 4 }, f5 = { planes = 5, width = 4 }, r2 = { planes = 4, width = 64 } }
+
+function mad.template(p) return mad.codes[p.c].width == 64 and "mad_row.c.lt" or "mad.c.lt" end
+
+function mad.pack(facts) return facts.width == 64 and "mad_row_pack.c.lt" or "mad_pack.c.lt" end
 
 -- c the code; r rows of a layout tile; m rows at once; n tokens; a accumulators, each a scale of planes (scaling a
 -- plane by leaving it where it is saves its shift); u steps unrolled; p cache lines fetched ahead, h the cache level
 -- they are fetched to
 mad.order = { "m", "n", "a", "u", "p", "h" }
 mad.space = {
-  c = { "q2", "f5" },
-  r = { 8, 16, 32, 64 },
-  m = { 4, 8, 16, 32, 64 },
+  c = { "q2", "f5", "r2" },
+  r = { 1, 8, 16, 32, 64 },
+  m = { 1, 2, 4, 8, 16, 32, 64 },
   n = { 1, 2, 3, 4, 8, 12 },
   a = { 1, 2, 4 },
   u = { 1, 2, 4 },
@@ -23,20 +29,28 @@ mad.space = {
 mad.fine = { "u", "p", "h" }
 
 function mad.words_of(p)
-  local words = { "load", "quad", "mask", "and", "shr", "dot", "sum_add", "sum_shr", "sum_less", "sum_store" }
+  local words = { "load", "mask", "and", "shr", "dot", "sum_add", "sum_shr" }
+  for _, word in ipairs(mad.codes[p.c].width == 64 and { "sum_across" } or { "quad", "sum_less", "sum_store" }) do
+    words[#words + 1] = word
+  end
   if p.c == "f5" then words[#words + 1], words[#words + 2] = "five_first", "five_last" end
   return words
 end
 
--- How many planes of a step the fullest accumulator adds, in units of its lightest plane.
-local function load_of(p)
-  local planes = mad.codes[p.c].planes
-  return (p.a == 4 and planes - 3 or math.ceil(planes / p.a)) * 4 ^ (p.a - 1)
+-- Vectors of a row (of all rows at once, in quads) in a step.
+local function pieces(p, isa)
+  return math.max(1, math.floor(8 * mad.codes[p.c].width / isa.bits))
 end
 
--- Steps after which the int16 sums must be widened: a plane adds isa.dot16 at most, times its scale.
+-- How many dot products a step adds to a lane of the fullest accumulator, in units of its lightest plane.
+local function load_of(p, isa)
+  local planes = mad.codes[p.c].planes
+  return (p.a == 4 and planes - 3 or math.ceil(planes / p.a)) * 4 ^ (p.a - 1) * pieces(p, isa)
+end
+
+-- Steps after which the int16 sums must be widened: a dot product adds isa.dot16 at most, times its scale.
 local function flush(isa, p)
-  return math.floor(32767 / (isa.dot16 * load_of(p)))
+  return math.floor(32767 / (isa.dot16 * load_of(p, isa)))
 end
 
 function mad.layout(p) return p.c .. "r" .. p.r end
@@ -45,31 +59,42 @@ function mad.layout_facts(text)
   local c, r = text:match("^(%a%d)r(%d+)$")
   local code = c and mad.codes[c]
   r = tonumber(r)
-  return code and { c = c, r = r, rows = r, planes = code.planes, kstep = 4 * code.planes, bytes = 4 * r }
+  return code and { c = c, r = r, rows = r, planes = code.planes, width = code.width,
+    kstep = code.width * code.planes, bytes = code.width * r }
+end
+
+-- Vectors of rows at once, or nil and why rows do not fit.
+local function vectors_of(p, isa)
+  if mad.codes[p.c].width == 64 then
+    if p.r ~= 1 or p.m > 8 then return nil, "rows stand alone" end
+    return p.m
+  end
+  local lanes = math.floor(isa.bits / 32)
+  if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return nil, "rows do not divide" end
+  return p.m / lanes
 end
 
 -- nil, or why the point makes no sense on the ISA.
 function mad.refuse(p, isa)
-  local lanes = math.floor(isa.bits / 32)
-  if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
-  local vectors = p.m / lanes
+  local vectors, why = vectors_of(p, isa)
+  if not vectors then return why end
   if isa.signed_codes and p.a == 4 then return "codes are signed" end
-  if isa.dot16 and flush(isa, p) < 4 then return "int16 overflow" end
+  if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end
   local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
   if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
   if p.n > 4 and p.p ~= 0 and p.p ~= 32 then return "large batches reuse what they load" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
-  if p.u * p.m > 128 then return "loop body too long" end
+  if p.u * p.m > 128 or p.r == 1 and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
   return nil
 end
 
 -- Everything the template reads, and the facts for the kernel's record.
 function mad.bind(p, isa)
-  local planes = mad.codes[p.c].planes
-  local env = { lanes = math.floor(isa.bits / 32), planes = planes, kstep = 4 * planes,
-    flush = isa.dot16 and flush(isa, p) }
-  local steps = math.floor(2147483647 / (4 * 254 * load_of(p)))
+  local code = mad.codes[p.c]
+  local env = { lanes = math.floor(isa.bits / 32), planes = code.planes, kstep = code.width * code.planes,
+    pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p) }
+  local steps = math.floor(2147483647 / (4 * 254 * load_of(p, isa)))
   env.record = { form = "q8", table_bytes = 0, tokens = p.n, kmax = math.min(steps * env.kstep, 8388480) }
   return env
 end

@@ -25,6 +25,15 @@ return {
   sum_shr  = "_mm256_srai_epi32($1, $2)",
   sum_less = "_mm256_sub_epi32($1, _mm256_set1_epi32($2))",
   sum_store = "_mm256_storeu_si256((__m256i *)($1), $2)",
+  sum_across = "across($1)",
+  sums = [[
+static inline int32_t across(__m256i v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+]],
   integers = [[
 static inline int quad_at(const void *p)
 {

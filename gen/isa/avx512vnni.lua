@@ -23,6 +23,7 @@ return {
   sum_shr  = "_mm512_srai_epi32($1, $2)",
   sum_less = "_mm512_sub_epi32($1, _mm512_set1_epi32($2))",
   sum_store = "_mm512_storeu_si512($1, $2)",
+  sum_across = "_mm512_reduce_add_epi32($1)",
   integers = [[
 static inline int quad_at(const void *p)
 {

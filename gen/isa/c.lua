@@ -18,6 +18,13 @@ return {
   sum_shr  = "shr_i32x4($1, $2)",
   sum_less = "less_i32x4($1, $2)",
   sum_store = "memcpy($1, &$2, 16)",
+  sum_across = "across_i32x4($1)",
+  sums = [[
+static inline int32_t across_i32x4(i32x4 s)
+{
+    return s.l[0] + s.l[1] + s.l[2] + s.l[3];
+}
+]],
   integers = [[
 typedef struct { uint8_t b[16]; } v16;
 typedef struct { int32_t l[4]; } i32x4;

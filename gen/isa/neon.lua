@@ -26,6 +26,7 @@ return {
   sum_shr  = "vshrq_n_s32($1, $2)",
   sum_less = "vsubq_s32($1, vdupq_n_s32($2))",
   sum_store = "vst1q_s32($1, $2)",
+  sum_across = "vaddvq_s32($1)",
   integers = [[
 static inline int32_t quad_at(const void *p)
 {

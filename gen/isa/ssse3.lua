@@ -26,6 +26,14 @@ return {
   sum_shr  = "_mm_srai_epi32($1, $2)",
   sum_less = "_mm_sub_epi32($1, _mm_set1_epi32($2))",
   sum_store = "_mm_storeu_si128((__m128i *)($1), $2)",
+  sum_across = "across($1)",
+  sums = [[
+static inline int32_t across(__m128i s)
+{
+    s = _mm_hadd_epi32(s, s);
+    return _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
+}
+]],
   integers = [[
 static inline int quad_at(const void *p)
 {

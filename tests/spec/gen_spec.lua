@@ -116,8 +116,9 @@ describe("the space", function()
 end)
 
 describe("the generator", function()
-  local commands = { "--list", "mad c", "mad avx2", "mad avx512vnni n=8 a=1 p=0 h=1 m=16", "mad neon", "lut avx2",
-    "lut avx512vbmi", "lut avx512vnni", "lut neon c=l3", "--layout q2r16", "--layout l3r32" }
+  local commands = { "--list", "mad c", "mad avx2", "mad avx512vnni n=8 a=1 p=0 h=1 m=16", "mad neon",
+    "mad avx2 c=r2 r=1 m=4 a=2", "mad c c=r2 r=1 m=1 a=1", "lut avx2",
+    "lut avx512vbmi", "lut avx512vnni", "lut neon c=l3", "--layout q2r16", "--layout r2r1", "--layout l3r32" }
 
   for _, lua in ipairs { "lua5.1", "lua5.4", "luajit" } do
     it("prints the same bytes under " .. lua, function()
