@@ -11,6 +11,14 @@ local choose = {}
 -- The family whose default point runs untuned.
 local default_family = "mad"
 
+local function all_defaults(family, isa)
+  local list = {}
+  for _, group in ipairs(space.groups(family)) do
+    for _, p in ipairs(space.defaults(family, isa, group)) do list[#list + 1] = p end
+  end
+  return list
+end
+
 -- selection: "default", "cover" (every value of every parameter on every ISA) or "all".
 function choose.points(arch, selection, only)
   local list = {}
@@ -20,7 +28,7 @@ function choose.points(arch, selection, only)
         local points
         if selection == "all" then points = space.points(family, isa)
         elseif selection == "cover" then points = space.cover(family, isa)
-        else points = space.defaults(family, isa) end
+        else points = all_defaults(family, isa) end
         for _, p in ipairs(points) do list[#list + 1] = p end
       end
     end
@@ -32,10 +40,10 @@ local function c_string(text)
   return '"' .. tostring(text):gsub('[%c\\"]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
 end
 
-local function line(role, m, k, names)
+local function line(role, m, k, group, names)
   local quoted = {}
   for i, n in ipairs(names) do quoted[i] = c_string(n) end
-  return ("    {%s, %d, %d, {%s}},"):format(c_string(role), m, k, table.concat(quoted, ", "))
+  return ("    {%s, %d, %d, %d, {%s}},"):format(c_string(role), m, k, group, table.concat(quoted, ", "))
 end
 
 local function count(v, most) return type(v) == "number" and v % 1 == 0 and v >= 1 and v <= most end
@@ -47,7 +55,7 @@ local function job_points(job, arch)
   if type(job) ~= "table" or not roles[job.role] or not count(job.m, 2 ^ 30) or not count(job.k, 2 ^ 30) then
     return nil, "a job without role, m and k"
   end
-  local label = ("%s %dx%d"):format(job.role, job.m, job.k)
+  local label, group = ("%s %dx%d"):format(job.role, job.m, job.k), job.group or 0
   local points, layout, tokens = {}, nil, 0
   for _, entry in ipairs(type(job.kernels) == "table" and job.kernels or {}) do
     local point, why = name.parse(type(entry) == "table" and entry.name)
@@ -56,7 +64,7 @@ local function job_points(job, arch)
     if isa.arch ~= arch and isa.arch ~= "any" then return nil, label .. ": " .. point.isa .. " is not of " .. arch end
     local k = emit.kernel(point)
     if k.hash ~= entry.hash then return nil, label .. ": " .. k.name .. " has changed since it was measured" end
-    if k.layout ~= (layout or k.layout) or k.tokens <= tokens then
+    if k.layout ~= (layout or k.layout) or k.tokens <= tokens or k.group ~= group then
       return nil, label .. ": kernels that do not go together"
     end
     layout, tokens, points[#points + 1] = k.layout, k.tokens, point
@@ -87,7 +95,7 @@ local function tuned(arch, plan, path)
     if points then
       local names = {}
       for i, p in ipairs(points) do names[i], plan[#plan + 1] = name.of(p), p end
-      lines[#lines + 1] = line(job.role, job.m, job.k, names)
+      lines[#lines + 1] = line(job.role, job.m, job.k, job.group or 0, names)
     else
       notes[#notes + 1] = ("%s: left out (%s); its default runs until you tune again"):format(path, label)
     end
@@ -99,9 +107,11 @@ end
 function choose.tables(arch, plan, path)
   local defaults = {}
   for _, isa in ipairs(space.isas(arch)) do
-    local names = {}
-    for _, p in ipairs(space.defaults(default_family, isa)) do names[#names + 1] = name.of(p) end
-    if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, names) end
+    for _, group in ipairs(space.groups(default_family)) do
+      local names = {}
+      for _, p in ipairs(space.defaults(default_family, isa, group)) do names[#names + 1] = name.of(p) end
+      if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, group, names) end
+    end
   end
   local lines, cpu, notes = {}, "", {}
   if path then lines, cpu, notes = tuned(arch, plan, path) end

@@ -62,7 +62,10 @@ end
 
 local function arguments(point)
   local list = {}
-  for _, p in ipairs(space.parameters(space.family(point.family))) do list[#list + 1] = p .. "=" .. point[p] end
+  local family = space.family(point.family)
+  for _, p in ipairs(space.parameters(family)) do
+    if space.said(family, point, p) then list[#list + 1] = p .. "=" .. point[p] end
+  end
   return table.concat(list, " ")
 end
 

@@ -1,7 +1,8 @@
 -- name: point <-> kernel name. The grammar, in one place:
 --   family _ layout _ parameters __ isa        mad_q2r64_m64n1a4u1p64h2__avx512vnni
--- Before `__` is what it computes, after it who can run it; a letter labels each number. The same string is
--- symbol, file, filter, benchmark row and results key.
+-- Before `__` is what it computes, after it who can run it; a letter labels each number. What a family leaves
+-- `unsaid` is written only where it differs from that: g128 at the end has scales of 128 columns. The same string
+-- is symbol, file, filter, benchmark row and results key.
 
 local space = require "space"
 
@@ -10,7 +11,9 @@ local name = {}
 function name.of(point)
   local family = space.family(point.family)
   local tail = {}
-  for _, p in ipairs(family.order) do tail[#tail + 1] = p .. point[p] end
+  for _, p in ipairs(family.order) do
+    if space.said(family, point, p) then tail[#tail + 1] = p .. point[p] end
+  end
   return ("%s_%s_%s__%s"):format(point.family, family.layout(point), table.concat(tail), point.isa)
 end
 
@@ -28,6 +31,7 @@ function name.parse(text)
   if not facts then return nil, "'" .. layout .. "' is no layout of " .. family_name end
   local point = { family = family_name, isa = isa_name, r = facts.r, c = layout:match("^(%a%d)r") }
   if not family.space.c then point.c = nil end
+  for letter, number in pairs(family.unsaid or {}) do point[letter] = number end
   for letter, number in tail:gmatch("(%a)(%d+)") do point[letter] = tonumber(number) end
   for _, p in ipairs(space.parameters(family)) do
     local found = false

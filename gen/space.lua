@@ -20,6 +20,11 @@ local function names_in(kind)
   return list
 end
 
+local function contains(list, value)
+  for _, v in ipairs(list) do if v == value then return true end end
+  return false
+end
+
 local isas, families = {}, {}
 
 -- The table of an ISA; what it does not say it takes from the one it is `like`.
@@ -68,6 +73,14 @@ function space.parameters(family)
   return list
 end
 
+-- Whether a name says the parameter p of a point; a family may leave a usual value unsaid.
+function space.said(family, point, p)
+  return not family.unsaid or family.unsaid[p] == nil or family.unsaid[p] ~= point[p]
+end
+
+-- The columns that may share a scale, ascending, 0 (whole rows do) among them.
+function space.groups(family_name) return space.family(family_name).space.g or { 0 } end
+
 -- nil if the ISA can run the point, else one phrase.
 function space.refuse(point)
   local family, isa = space.family(point.family), space.isa(point.isa)
@@ -79,10 +92,12 @@ function space.refuse(point)
   return nil
 end
 
--- Every point of a family on an ISA, in the order of its value lists.
-function space.points(family_name, isa_name)
+-- Every point of a family on an ISA, in the order of its value lists; of one group only, if told (groups of
+-- columns that a family does not have give no points).
+function space.points(family_name, isa_name, group)
   local family = space.family(family_name)
   local parameters, points = space.parameters(family), {}
+  if group and not contains(space.groups(family_name), group) then return points end
   local function extend(i, point)
     local parameter = parameters[i]
     if not parameter then
@@ -91,7 +106,7 @@ function space.points(family_name, isa_name)
       if not space.refuse(copy) then points[#points + 1] = copy end
       return
     end
-    for _, value in ipairs(family.space[parameter]) do
+    for _, value in ipairs(parameter == "g" and group and { group } or family.space[parameter]) do
       point[parameter] = value
       extend(i + 1, point)
     end
@@ -101,11 +116,13 @@ function space.points(family_name, isa_name)
   return points
 end
 
--- The points that run untuned: for decoding first, then for batches, all on one layout.
-function space.defaults(family_name, isa_name)
-  local list = {}
-  for _, p in ipairs(space.family(family_name).defaults(space.isa(isa_name))) do
-    p.family, p.isa = family_name, isa_name
+-- The points that run untuned where so many columns share a scale (default 0: whole rows do): for decoding first,
+-- then for batches, all on one layout.
+function space.defaults(family_name, isa_name, group)
+  local list, family = {}, space.family(family_name)
+  if not contains(space.groups(family_name), group or 0) then return list end
+  for _, p in ipairs(family.defaults(space.isa(isa_name), group or 0)) do
+    p.family, p.isa, p.g = family_name, isa_name, family.space.g and (group or 0)
     if not space.refuse(p) then list[#list + 1] = p end
   end
   return list
@@ -131,7 +148,9 @@ function space.cover(family_name, isa_name)
       if missing[key] then missing[key], left = nil, left - 1 end
     end
   end
-  for _, p in ipairs(space.defaults(family_name, isa_name)) do take(p) end
+  for _, group in ipairs(space.groups(family_name)) do
+    for _, p in ipairs(space.defaults(family_name, isa_name, group)) do take(p) end
+  end
   while left > 0 do
     local best, most = nil, 0
     for _, p in ipairs(points) do

@@ -76,21 +76,28 @@ static void time_kernel(const struct tri_kernel *kernel)
     uint8_t *w = tri_alloc(bytes, 1, "weights", &e);
     int8_t *x = tri_alloc((size_t)kernel->tokens, (size_t)k, "activations", &e);
     uint8_t *table = tri_alloc((size_t)(k / l->kstep) + 1, (size_t)kernel->table_bytes + 1, "tables", &e);
-    int32_t *y = tri_alloc((size_t)kernel->tokens * (size_t)m, sizeof *y, "sums", &e), sums[64] = {0};
+    int32_t *y = tri_alloc((size_t)kernel->tokens * (size_t)m, sizeof *y, "sums", &e);
+    int32_t *sums = tri_alloc((size_t)kernel->tokens, (size_t)k * sizeof *sums, "sums", &e);
+    float *scales = tri_alloc((size_t)m, (size_t)k, "scales", &e);
     double best = 1e9;
-    if (!w || !x || !table || !y)
+    if (!w || !x || !table || !y || !sums || !scales)
         return;
     for (int round = 0; round < 50; round++) {
         struct timespec a, b;
         clock_gettime(CLOCK_MONOTONIC, &a);
-        kernel->matmul(w, 0, m, k, kernel->prepare ? (void *)table : x, kernel->prepare ? 0 : (size_t)k, sums, y, (size_t)m);
+        const void *activations = kernel->prepare ? (void *)table : x;
+        const size_t ldx = kernel->prepare ? 0 : (size_t)k;
+        if (kernel->kind == TRI_KIND_grouped)
+            kernel->grouped(w, 0, m, k, activations, ldx, sums, scales, scales, (float *)y, (size_t)m);
+        else
+            kernel->matmul(w, 0, m, k, activations, ldx, sums, y, (size_t)m);
         clock_gettime(CLOCK_MONOTONIC, &b);
         const double s = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
         best = s < best ? s : best;
     }
     printf("%-48s %4dx%d x%-2d %8.2f us  %7.1f G weights/s  %6.1f GB/s\n", kernel->name, m, k, kernel->tokens, best * 1e6,
            1e-9 * m * k * kernel->tokens / best, 1e-9 * (double)bytes / best);
-    tri_free(w), tri_free(x), tri_free(table), tri_free(y);
+    tri_free(w), tri_free(x), tri_free(table), tri_free(y), tri_free(sums), tri_free(scales);
 }
 
 static enum tri_status in_child(const struct options *o, const struct tri_kernel *kernel)

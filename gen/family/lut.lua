@@ -2,21 +2,22 @@
 -- between codes is one row of `codes`; which of them an ISA offers follows from its table words.
 local lut = { name = "lut", pack = "lut_pack.c.lt", prepare = "lut_prepare.c.lt" }
 
--- g trits a group, groups a step, planes of bytes a row and step (the last of signs, if planes are more than
+-- trits of a group, groups a step, planes of bytes a row and step (the last of signs, if planes are more than
 -- the code's), fields of an index in a byte, bits of an index, entries needed, the greatest sum of a step
 lut.codes = {
-  l2 = { code = "nibble", g = 2, groups = 2, planes = 1, code_planes = 1, fields = 2, index_bits = 4, used = 9 },
-  l3 = { code = "nibble and sign", g = 3, groups = 8, planes = 5, code_planes = 4, fields = 2, index_bits = 4,
+  l2 = { code = "nibble", trits = 2, groups = 2, planes = 1, code_planes = 1, fields = 2, index_bits = 4, used = 9 },
+  l3 = { code = "nibble and sign", trits = 3, groups = 8, planes = 5, code_planes = 4, fields = 2, index_bits = 4,
     used = 14, sign = true },
-  l4 = { code = "signed byte", g = 4, groups = 1, planes = 1, code_planes = 1, fields = 1, index_bits = 8,
+  l4 = { code = "signed byte", trits = 4, groups = 1, planes = 1, code_planes = 1, fields = 1, index_bits = 8,
     used = 41, sign = true },
-  w3 = { code = "word", g = 3, groups = 3, planes = 2, code_planes = 2, fields = 3, index_bits = 5, used = 27,
+  w3 = { code = "word", trits = 3, groups = 3, planes = 2, code_planes = 2, fields = 3, index_bits = 5, used = 27,
     word = true },
 }
 
 -- c the code; r rows of a layout tile; m rows at once; u steps unrolled; p cache lines fetched ahead, h the cache level
--- they are fetched to
-lut.order = { "m", "u", "p", "h" }
+-- they are fetched to; g columns that share a scale (0: the sums stay integers)
+lut.order = { "m", "u", "p", "h", "g" }
+lut.unsaid = { g = 0 }
 lut.space = {
   c = { "l2", "l3", "l4", "w3" },
   r = { 32, 64, 128, 256 },
@@ -24,6 +25,7 @@ lut.space = {
   u = { 1, 2 },
   p = { 0, 16, 32, 64, 128, 256 },
   h = { 1, 2 },
+  g = { 0, 32, 64, 128, 256 },
 }
 lut.fine = { "u", "p", "h" }
 
@@ -35,6 +37,7 @@ function lut.words_of(p)
   if lut.codes[p.c].sign then
     for _, w in ipairs { "xor", "sub8", "sign" } do words[#words + 1] = w end
   end
+  if p.g > 0 then for _, w in ipairs { "fset", "fload", "fstore", "fint", "fmul", "fma" } do words[#words + 1] = w end end
   return words
 end
 
@@ -44,7 +47,7 @@ function lut.layout_facts(text)
   local c, r = text:match("^(%a%d)r(%d+)$")
   local code = c and lut.codes[c]
   if not code then return nil end
-  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.g * code.groups, bytes = code.planes * tonumber(r) }
+  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.trits * code.groups, bytes = code.planes * tonumber(r) }
   for key, value in pairs(code) do facts[key] = value end
   return facts
 end
@@ -54,8 +57,8 @@ local function entries(p, isa)
 end
 
 local function flush(code)
-  local most = code.groups * ((code.sign and 1 or 0) + 127 * code.g)
-  if code.word then most = 127 * code.g end     -- one accumulator for each index of a word
+  local most = code.groups * ((code.sign and 1 or 0) + 127 * code.trits)
+  if code.word then most = 127 * code.trits end     -- one accumulator for each index of a word
   return math.floor(32767 / most)
 end
 
@@ -66,6 +69,9 @@ function lut.refuse(p, isa)
   if not have or have < code.used then return "table too short" end
   if have >= 64 and code.index_bits == 4 then return "wastes the table" end
   if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
+  if p.g % (code.trits * code.groups) ~= 0 then return "a group is no whole number of steps" end
+  if p.g > flush(code) * code.trits * code.groups then return "int16 overflow" end
+  if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   local vectors = p.m / lanes
   if vectors * (code.word and 3 or code.sign and 3 or 2) + 2 * code.fields + 2 > isa.regs then return "registers" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
@@ -77,11 +83,11 @@ end
 -- ternary, or, where signs are apart, for i itself.
 local function digits(code, count)
   local rows = {}
-  for d = 0, code.g - 1 do
+  for d = 0, code.trits - 1 do
     local list = {}
     for i = 0, count - 1 do
-      local value = math.floor(i + (code.sign and (3 ^ code.g - 1) / 2 or 0))
-      local digit = math.floor(value / 3 ^ (code.g - 1 - d)) % 3 - 1
+      local value = math.floor(i + (code.sign and (3 ^ code.trits - 1) / 2 or 0))
+      local digit = math.floor(value / 3 ^ (code.trits - 1 - d)) % 3 - 1
       list[#list + 1] = ("%d"):format(i < code.used and digit or 0)
     end
     rows[d] = table.concat(list, ", ")
@@ -97,20 +103,21 @@ function lut.bind(p, isa)
   env.table_bytes = 2 * env.entries * code.groups
   env.digits = digits(code, env.entries)
   local terms = {}
-  for d = 0, code.g - 1 do terms[#terms + 1] = ("digit%d[i] * q[j%s]"):format(d, d > 0 and " + " .. d or "") end
+  for d = 0, code.trits - 1 do terms[#terms + 1] = ("digit%d[i] * q[j%s]"):format(d, d > 0 and " + " .. d or "") end
   env.terms = table.concat(terms, " + ")
   env.record = { form = ("lut%d%s"):format(env.entries, p.c), table_bytes = env.table_bytes, tokens = 1,
-    kmax = 8388480 }
+    kmax = 8388480, kind = p.g > 0 and "grouped" or "matmul", group = p.g }
   return env
 end
 
--- The default is the code that uses the ISA's tables best, and nothing where it has none.
-function lut.defaults(isa)
+-- The default is the code that uses the ISA's tables best, and nothing where it has none, or where there are
+-- groups: mad's run there.
+function lut.defaults(isa, g)
   local c = (isa.table_entries or 0) >= 64 and "l4" or isa.table_entries and "l2" or isa.word_entries and "w3"
-  if not c then return {} end
+  if not c or g > 0 then return {} end
   local lanes = math.floor(isa.bits / (c == "w3" and 16 or 8))
   local r = math.max(32, 2 * lanes)
-  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 64, h = 2 } }
+  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 64, h = 2, g = 0 } }
 end
 
 return lut

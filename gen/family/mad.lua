@@ -7,14 +7,17 @@ local mad = { name = "mad" }
 -- (1.6 bits), r2 two bits a trit in rows
 mad.codes = { q2 = { planes = 4, width = 4 }, f5 = { planes = 5, width = 4 }, r2 = { planes = 4, width = 64 } }
 
-function mad.template(p) return mad.codes[p.c].width == 64 and "mad_row.c.lt" or "mad.c.lt" end
+function mad.template(p)
+  return p.g > 0 and "mad_grouped.c.lt" or mad.codes[p.c].width == 64 and "mad_row.c.lt" or "mad.c.lt"
+end
 
 function mad.pack(facts) return facts.width == 64 and "mad_row_pack.c.lt" or "mad_pack.c.lt" end
 
 -- c the code; r rows of a layout tile; m rows at once; n tokens; a accumulators, each a scale of planes (scaling a
 -- plane by leaving it where it is saves its shift); u steps unrolled; p cache lines fetched ahead, h the cache level
--- they are fetched to
-mad.order = { "m", "n", "a", "u", "p", "h" }
+-- they are fetched to; g columns that share a scale (0: the sums stay integers)
+mad.order = { "m", "n", "a", "u", "p", "h", "g" }
+mad.unsaid = { g = 0 }
 mad.space = {
   c = { "q2", "f5", "r2" },
   r = { 1, 8, 16, 32, 64 },
@@ -24,6 +27,7 @@ mad.space = {
   u = { 1, 2, 4 },
   p = { 0, 16, 32, 64, 128, 256 },
   h = { 1, 2 },
+  g = { 0, 32, 64, 128, 256 },
 }
 -- parameters that only shift when data arrives: searched last
 mad.fine = { "u", "p", "h" }
@@ -34,6 +38,9 @@ function mad.words_of(p)
     words[#words + 1] = word
   end
   if p.c == "f5" then words[#words + 1], words[#words + 2] = "five_first", "five_last" end
+  if p.g > 0 then
+    for _, w in ipairs { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" } do words[#words + 1] = w end
+  end
   return words
 end
 
@@ -78,6 +85,9 @@ end
 function mad.refuse(p, isa)
   local vectors, why = vectors_of(p, isa)
   if not vectors then return why end
+  if p.g > 0 and p.r == 1 then return "a scale for each row" end
+  if p.g % mad.layout_facts(mad.layout(p)).kstep ~= 0 then return "a group is no whole number of steps" end
+  if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   if isa.signed_codes and p.a == 4 then return "codes are signed" end
   if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end
   local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
@@ -86,6 +96,7 @@ function mad.refuse(p, isa)
   if p.n > 4 and p.p ~= 0 and p.p ~= 32 then return "large batches reuse what they load" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m > 128 or p.r == 1 and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
+  if p.g > 0 and p.u > 2 then return "groups are short" end
   return nil
 end
 
@@ -95,26 +106,31 @@ function mad.bind(p, isa)
   local env = { lanes = math.floor(isa.bits / 32), planes = code.planes, kstep = code.width * code.planes,
     pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p) }
   local steps = math.floor(2147483647 / (4 * 254 * load_of(p, isa)))
-  env.record = { form = "q8", table_bytes = 0, tokens = p.n, kmax = math.min(steps * env.kstep, 8388480) }
+  env.record = { form = "q8", table_bytes = 0, tokens = p.n, kmax = math.min(steps * env.kstep, 8388480),
+    kind = p.g > 0 and "grouped" or "matmul", group = p.g }
   return env
 end
 
 -- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold, then
--- the most accumulators.
-function mad.defaults(isa)
+-- the most accumulators, or, where groups of g columns end soon, one.
+function mad.defaults(isa, g)
   local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 4 * lanes)
   local points = {}
   local function add(n, p, scales)
     for m = r, lanes, -lanes do
       for _, a in ipairs(scales) do
-        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = p, h = p > 0 and 2 or 1 }
+        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = p, h = p > 0 and 2 or 1, g = g }
         if not mad.refuse(point, isa) then
           points[#points + 1] = point
           return
         end
       end
     end
+  end
+  if g > 0 then
+    for _, n in ipairs { 1, 2, 4 } do add(n, 64, { 1 }) end
+    return points
   end
   add(1, 64, { 4, 2, 1 })
   for _, n in ipairs { 2, 3, 4 } do add(n, 64, { 2, 1 }) end     -- weights still come from memory

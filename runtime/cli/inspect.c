@@ -98,7 +98,7 @@ static void plan_job(struct tri_inspection *f, enum tri_role role, int k, int pa
     job->k = k;
     for (int i = 0; i < parts; i++)
         job->m += rows[i];
-    tri_dispatch_plan(role, job->m, k, &job->plan);
+    tri_dispatch_plan(role, job->m, k, 0, &job->plan);
     for (int i = 0; i < parts; i++)
         row_tiles += tiles(rows[i], job->plan.layout->rows);
     job->bytes = row_tiles * tiles(k, job->plan.layout->kstep) * (uint64_t)job->plan.layout->bytes;

@@ -11,17 +11,17 @@
 
 struct job {
     enum tri_role role;
-    int m, k;
+    int m, k, group;
 };
 
 /* The jobs of a model, one for each role; all its layers have the same shapes. */
 static void model_jobs(const struct tri_config *c, struct job jobs[TRI_ROLES])
 {
     const int q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    jobs[0] = (struct job){TRI_ROLE_QKV, q + 2 * kv, c->hidden};
-    jobs[1] = (struct job){TRI_ROLE_O, c->hidden, q};
-    jobs[2] = (struct job){TRI_ROLE_GATE_UP, 2 * c->ffn, c->hidden};
-    jobs[3] = (struct job){TRI_ROLE_DOWN, c->hidden, c->ffn};
+    jobs[0] = (struct job){TRI_ROLE_QKV, q + 2 * kv, c->hidden, 0};
+    jobs[1] = (struct job){TRI_ROLE_O, c->hidden, q, 0};
+    jobs[2] = (struct job){TRI_ROLE_GATE_UP, 2 * c->ffn, c->hidden, 0};
+    jobs[3] = (struct job){TRI_ROLE_DOWN, c->hidden, c->ffn, 0};
 }
 
 static enum tri_role role_of(const char *name)
@@ -38,13 +38,17 @@ static json_t *plan_json(const struct job *job, const struct tri_plan *plan)
     for (int i = 0; i < plan->count; i++)
         json_array_append_new(names, json_pack("{s:s,s:i}", "name", plan->kernels[i]->name, "tokens",
                                                plan->kernels[i]->tokens));
-    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:o}", "role", tri_role_names[job->role], "m", job->m, "k", job->k,
-                     "layout", plan->layout->name, "why", plan->why, "kernels", names);
+    return json_pack("{s:s,s:i,s:i,s:i,s:s,s:s,s:o}", "role", tri_role_names[job->role], "m", job->m, "k", job->k,
+                     "group", job->group, "layout", plan->layout->name, "why", plan->why, "kernels", names);
 }
 
 static void print_plan(const struct job *job, const struct tri_plan *plan)
 {
-    printf("  %-8s %6d x %-6d %s (%s)\n", tri_role_names[job->role], job->m, job->k, plan->layout->name, plan->why);
+    char group[32] = "";
+    if (job->group)
+        snprintf(group, sizeof group, " scales of %d", job->group);
+    printf("  %-8s %6d x %-6d %s%s (%s)\n", tri_role_names[job->role], job->m, job->k, plan->layout->name, group,
+           plan->why);
     for (int i = 0; i < plan->count; i++)
         printf("      from %2d token%s %s\n", plan->kernels[i]->tokens, plan->kernels[i]->tokens == 1 ? ": " : "s:",
                plan->kernels[i]->name);
@@ -61,7 +65,7 @@ static json_t *report_json(const struct job *jobs, int count)
                                                  tri_isa_find(k->isa)->present()));
     for (int i = 0; i < count; i++) {
         struct tri_plan plan;
-        tri_dispatch_plan(jobs[i].role, jobs[i].m, jobs[i].k, &plan);
+        tri_dispatch_plan(jobs[i].role, jobs[i].m, jobs[i].k, jobs[i].group, &plan);
         json_array_append_new(plans, plan_json(&jobs[i], &plan));
     }
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "cpu", tri_cpu_name(), "arch", tri_arch(), "isa",
@@ -87,7 +91,7 @@ static void report(const struct job *jobs, int count)
     printf("\nwhat runs\n");
     for (int i = 0; i < count; i++) {
         struct tri_plan plan;
-        tri_dispatch_plan(jobs[i].role, jobs[i].m, jobs[i].k, &plan);
+        tri_dispatch_plan(jobs[i].role, jobs[i].m, jobs[i].k, jobs[i].group, &plan);
         print_plan(&jobs[i], &plan);
     }
 }
@@ -114,10 +118,11 @@ static enum tri_status gather(const char *model, struct job **jobs, int *count, 
     model_jobs(&config, *jobs);
     *count = TRI_ROLES;
     for (int i = 0; i < tuned; i++) {
-        const struct job job = {role_of(tri_choices[i].role), tri_choices[i].m, tri_choices[i].k};
+        const struct tri_choice *c = &tri_choices[i];
+        const struct job job = {role_of(c->role), c->m, c->k, c->group};
         bool known = false;
         for (int j = 0; j < TRI_ROLES; j++)
-            known |= (*jobs)[j].role == job.role && (*jobs)[j].m == job.m && (*jobs)[j].k == job.k;
+            known |= (*jobs)[j].role == job.role && (*jobs)[j].m == job.m && (*jobs)[j].k == job.k && !job.group;
         if (!known)
             (*jobs)[(*count)++] = job;
     }

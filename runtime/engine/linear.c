@@ -43,15 +43,15 @@ static void scale_token(const struct scaling *c, int t, int m0, int m1, const in
     }
 }
 
-static void scale_back(const void *arg, int t, int tokens, int m0, int m1, const int32_t *sums)
+static void scale_back(const void *arg, int t, int tokens, int m0, int m1, const void *sums)
 {
     for (int i = 0; i < tokens; i++)
-        scale_token(arg, t + i, m0, m1, sums + (size_t)i * (size_t)(m1 - m0));
+        scale_token(arg, t + i, m0, m1, (const int32_t *)sums + (size_t)i * (size_t)(m1 - m0));
 }
 
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n, int thread,
                 int threads, int32_t *sums, const struct tri_output *out)
 {
     const struct scaling c = {v, m, in->s, out};
-    tri_product(&m->plan, m->packed, m->m, m->kp, &in->x, n, thread, threads, sums, scale_back, &c);
+    tri_product(&m->plan, m->packed, NULL, m->m, m->kp, &in->x, n, thread, threads, sums, scale_back, &c);
 }

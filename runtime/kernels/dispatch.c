@@ -46,10 +46,12 @@ const struct tri_isa *tri_dispatch_isa(void)
     return best;
 }
 
-/* Fills the plan if every kernel of the choice may run here and takes K. */
-static bool accept(const struct tri_choice *c, int k, struct tri_plan *plan)
+/* Fills the plan if the choice is for such groups and every kernel of it may run here and takes K. */
+static bool accept(const struct tri_choice *c, int k, int group, struct tri_plan *plan)
 {
     *plan = (struct tri_plan){0};
+    if (c->group != group)
+        return false;
     for (; plan->count < TRI_PLAN_KERNELS && c->kernels[plan->count]; plan->count++) {
         const struct tri_kernel *kernel = tri_kernel_find(c->kernels[plan->count]);
         if (!kernel || !allowed(tri_isa_find(kernel->isa)))
@@ -69,14 +71,14 @@ static double distance(const struct tri_choice *c, int m, int k)
 }
 
 /* The tuned entry of this role nearest in shape, if any may run here. */
-static bool tuned(enum tri_role role, int m, int k, struct tri_plan *plan)
+static bool tuned(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
 {
     double nearest = 0;
     struct tri_plan candidate;
     if (strcmp(tri_tuned_cpu, tri_cpu_name()))
         return false;
     for (const struct tri_choice *c = tri_choices; c->role; c++) {
-        if (strcmp(c->role, tri_role_names[role]) || !accept(c, k, &candidate))
+        if (strcmp(c->role, tri_role_names[role]) || !accept(c, k, group, &candidate))
             continue;
         const double d = distance(c, m, k);
         if (nearest == 0 || d < nearest) {
@@ -88,13 +90,14 @@ static bool tuned(enum tri_role role, int m, int k, struct tri_plan *plan)
     return nearest > 0;
 }
 
-void tri_dispatch_plan(enum tri_role role, int m, int k, struct tri_plan *plan)
+void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
 {
-    if (tuned(role, m, k, plan))
+    if (tuned(role, m, k, group, plan))
         return;
     struct tri_plan candidate;
+    *plan = (struct tri_plan){0};
     for (const struct tri_choice *c = tri_defaults; c->role; c++)
-        if (allowed(tri_isa_find(c->role)) && accept(c, k, &candidate)) {
+        if (allowed(tri_isa_find(c->role)) && accept(c, k, group, &candidate)) {
             *plan = candidate;
             plan->why = "default";
         }

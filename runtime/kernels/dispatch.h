@@ -22,13 +22,13 @@ struct tri_plan {
 /* One line of the generated dispatch table; `kernels` are names, ascending tokens, NULL at the end. */
 struct tri_choice {
     const char *role;
-    int m, k;
+    int m, k, group; /* group: columns that share a scale, 0 where whole rows do */
     const char *kernels[TRI_PLAN_KERNELS + 1];
 };
 
 /* Generated: the table this binary was built with. `tri_tuned_cpu` is "" when there is none. */
 extern const struct tri_choice tri_choices[]; /* ends with role NULL */
-extern const struct tri_choice tri_defaults[]; /* one per ISA: role is the ISA's name, m = k = 0 */
+extern const struct tri_choice tri_defaults[]; /* per ISA and group: role is the ISA's name, m = k = 0 */
 extern const char tri_tuned_cpu[];
 
 /* Limits what may be chosen to ISA `name` and those ranked below it; "" or NULL lifts the limit.
@@ -38,8 +38,9 @@ enum tri_status tri_dispatch_limit(const char *name, struct tri_error *e);
 /* The best ISA in force (present, within the limit); its vec is the engine's. Never NULL. */
 const struct tri_isa *tri_dispatch_isa(void);
 
-/* The plan for a job; never fails, since the defaults of plain C accept every K. */
-void tri_dispatch_plan(enum tri_role role, int m, int k, struct tri_plan *plan);
+/* The plan for a job whose scales belong to `group` columns each: 0 (whole rows), 32, 64, 128 or 256; its count is 0
+ * for any other group. Else it never fails, since the defaults of plain C accept every K. */
+void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan);
 
 /* One line for stderr when the table linked is not for this CPU, or its ISAs are missing; else NULL. */
 const char *tri_dispatch_notice(void);

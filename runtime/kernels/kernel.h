@@ -26,8 +26,9 @@ typedef void tri_matmul_fn(const uint8_t *w, int m0, int m1, int k, const void *
 
 /* The same where a scale belongs to `group` columns. Groups in ascending order, starting from 0:
  *     y[t][m] = fma((float)dot of group g, ws[m][g] * xs[t][g], y[t][m])
- * xsum, xs: [tokens][groups], sum and scale of a token's activations in each group. ws: packed beside the
- * weights, [tile][groups][rows of a tile] from row 0. */
+ * groups: ceil(k / group), so the last may be short. xsum, xs: [tokens][groups], sum and scale of a token's
+ * activations in each group. ws: packed beside the weights, [tile][groups][rows of a tile] from row 0; what stands
+ * there for rows past the last is read, and plays no part. */
 typedef void tri_grouped_fn(const uint8_t *w, int m0, int m1, int k, const void *x, size_t ldx,
                             const int32_t *xsum, const float *ws, const float *xs, float *y, size_t ldy);
 
@@ -96,6 +97,9 @@ struct tri_vec {
     int32_t (*quantize)(const float *x, float s, int8_t *q, int n);
     void (*dequantize)(const int32_t *d, float s, float *y, int n);     /* y = (float)d * s */
     void (*dequantize_add)(const int32_t *d, float s, float *y, int n); /* y = y + (float)d * s, two roundings */
+    /* the same with a scale for each row: y = (float)d * (w / s), so that equal w have the bits of one scale w / s */
+    void (*dequantize_rows)(const int32_t *d, const float *w, float s, float *y, int n);
+    void (*dequantize_rows_add)(const int32_t *d, const float *w, float s, float *y, int n);
     void (*relu2_mul)(const float *g, const float *u, float *y, int n); /* y = (max(g,0) * max(g,0)) * u */
     void (*silu_mul)(const float *g, const float *u, float *y, int n);  /* y = (g / (1 + exp(-g))) * u */
     float (*exp_sum)(float *x, float max, int n); /* x = exp(x - max), returns the lane sum of x */
@@ -120,6 +124,12 @@ static inline int tri_round_up(int n, int step)
     return (n + step - 1) / step * step;
 }
 
+/* Scales of a row of k columns. */
+static inline int tri_groups(int k, int group)
+{
+    return (k + group - 1) / group;
+}
+
 const struct tri_layout *tri_layout_find(const char *name);
 const struct tri_kernel *tri_kernel_find(const char *name);
 const struct tri_isa *tri_isa_find(const char *name);
@@ -127,5 +137,8 @@ const struct tri_isa *tri_isa_find(const char *name);
 /* The plain C meaning, straight from unpacked trits: w[M][k] row-major. The oracle of every check. */
 void tri_ref_matmul(const int8_t *w, int m0, int m1, int k, const int8_t *x, size_t ldx, int tokens,
                     int32_t *y, size_t ldy);
+/* Likewise; ws[M][groups] by row, xs[tokens][groups]. */
+void tri_ref_grouped(const int8_t *w, int m0, int m1, int k, int group, const int8_t *x, size_t ldx, int tokens,
+                     const float *ws, const float *xs, float *y, size_t ldy);
 
 #endif

@@ -42,12 +42,25 @@ static int block_rows(const struct tri_layout *layout, int kp, int n)
     return tile < BLOCK_BYTES ? (int)(BLOCK_BYTES / tile) * layout->rows : layout->rows;
 }
 
-void tri_product(const struct tri_plan *plan, const uint8_t *packed, int m, int kp, const struct tri_operand *x, int n,
-                 int thread, int threads, int32_t *y, tri_sums_fn *then, const void *arg)
+/* One kernel call: rows [m0, m1) for tokens t, t + 1, ... */
+static void call(const struct tri_kernel *kernel, const uint8_t *packed, const float *scales, int m0, int m1, int kp,
+                 const struct tri_operand *x, int t, void *y)
 {
-    const bool q8 = !plan->kernels[0]->prepare;
-    const size_t ldx = q8 ? x->ldq : x->ldt;
-    const uint8_t *at = q8 ? (const uint8_t *)x->q : x->table;
+    const bool q8 = !kernel->prepare;
+    const size_t ldx = q8 ? x->ldq : x->ldt, ldy = (size_t)(m1 - m0);
+    const uint8_t *at = (q8 ? (const uint8_t *)x->q : x->table) + (size_t)t * ldx;
+    if (kernel->kind == TRI_KIND_grouped) {
+        const int first = t * tri_groups(kp, kernel->group);
+        kernel->grouped(packed, m0, m1, kp, at, ldx, x->sum + first, scales, x->scale + first, y, ldy);
+    } else {
+        kernel->matmul(packed, m0, m1, kp, at, ldx, x->sum + t, y, ldy);
+    }
+}
+
+void tri_product(const struct tri_plan *plan, const uint8_t *packed, const float *scales, int m, int kp,
+                 const struct tri_operand *x, int n, int thread, int threads, void *y, tri_sums_fn *then,
+                 const void *arg)
+{
     const int rows = plan->layout->rows, step = block_rows(plan->layout, kp, n);
     int from, to;
     tri_share((m + rows - 1) / rows, thread, threads, &from, &to);
@@ -56,7 +69,7 @@ void tri_product(const struct tri_plan *plan, const uint8_t *packed, int m, int 
         for (int t = 0, k = plan->count - 1; t < n; t += plan->kernels[k]->tokens) {
             while (plan->kernels[k]->tokens > n - t)
                 k--;
-            plan->kernels[k]->matmul(packed, m0, m1, kp, at + (size_t)t * ldx, ldx, x->sum + t, y, (size_t)(m1 - m0));
+            call(plan->kernels[k], packed, scales, m0, m1, kp, x, t, y);
             then(arg, t, plan->kernels[k]->tokens, m0, m1, y);
         }
     }

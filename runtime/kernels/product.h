@@ -8,9 +8,10 @@
 struct tri_operand {
     int8_t *q; /* [tokens][ldq], zero from K to the padded K */
     size_t ldq;
-    int32_t *sum;   /* [tokens] */
+    int32_t *sum;   /* [tokens]; [tokens][groups], of each group, where columns share scales */
     uint8_t *table; /* [tokens][ldt] bytes, where the plan's form is not q8 */
     size_t ldt;
+    float *scale; /* [tokens][groups] where columns share scales: 1 if only a token has one, to be applied later */
 };
 
 /* Bytes of one token's table for padded length kp; 0 for q8. */
@@ -19,14 +20,16 @@ size_t tri_table_bytes(const struct tri_plan *plan, int kp);
 /* This thread's share of the tables of n tokens: columns, so that all threads make a single token's. */
 void tri_prepare(const struct tri_plan *plan, int kp, const struct tri_operand *x, int n, int thread, int threads);
 
-/* int32 sums that tri_product needs as a thread's scratch. */
+/* int32 sums (or floats, where columns share scales) that tri_product needs as a thread's scratch. */
 size_t tri_product_sums(const struct tri_plan *plan);
 
 /* This thread's share of the row tiles of a packed matrix of m rows, for n tokens. Behind each kernel call
- * then(arg, t, tokens, m0, m1, y) gets the sums y[tokens][m1 - m0] of rows [m0, m1) and tokens t, t + 1, ...; rows of
- * the last tile that lie beyond m are padding. `y` is scratch and is overwritten by the next call. */
-typedef void tri_sums_fn(const void *arg, int t, int tokens, int m0, int m1, const int32_t *y);
-void tri_product(const struct tri_plan *plan, const uint8_t *packed, int m, int kp, const struct tri_operand *x, int n,
-                 int thread, int threads, int32_t *y, tri_sums_fn *then, const void *arg);
+ * then(arg, t, tokens, m0, m1, y) gets y[tokens][m1 - m0] of rows [m0, m1) and tokens t, t + 1, ...: int32 sums, or
+ * floats where columns share scales (`scales`: as kernel.h lays them out; else NULL). Rows of the last tile that lie
+ * beyond m are padding. `y` is scratch and is overwritten by the next call. */
+typedef void tri_sums_fn(const void *arg, int t, int tokens, int m0, int m1, const void *y);
+void tri_product(const struct tri_plan *plan, const uint8_t *packed, const float *scales, int m, int kp,
+                 const struct tri_operand *x, int n, int thread, int threads, void *y, tri_sums_fn *then,
+                 const void *arg);
 
 #endif

@@ -27,8 +27,9 @@ struct tri_timing {
     size_t reserved, filled, cache, cursor;
     int8_t *q;          /* [tokens][kp] */
     uint8_t *table;     /* [tokens][ldt] */
-    int32_t *sum, *out; /* [tokens], [threads][block][tokens] */
-    size_t q_bytes, table_bytes, sums, outs;
+    int32_t *sum, *out; /* [tokens][groups], [threads][block][tokens] */
+    float *scale, *scales; /* [tokens][groups]; of the matrices that rotate, as many as weights */
+    size_t q_bytes, table_bytes, sums, outs, scale_count, scales_count;
 };
 
 static double now(void)
@@ -236,6 +237,7 @@ void tri_timing_free(struct tri_timing *t)
     if (t->memory)
         munmap(t->memory, t->reserved + MIB);
     tri_free(t->q), tri_free(t->table), tri_free(t->sum), tri_free(t->out);
+    tri_free(t->scale), tri_free(t->scales);
     tri_free(t);
 }
 
@@ -258,6 +260,7 @@ struct work {
     size_t ldt, outs;     /* bytes of a token's table; int32s of a thread's output */
     size_t stride, first; /* bytes from matrix to matrix; which of them comes first */
     size_t matrices;      /* that fit into the span */
+    size_t groups, scales; /* of a token, or 1; of a matrix, or 0 */
     int most;             /* matrices to run, or until `seconds` are over */
     double seconds, began, ended;
     atomic_int last; /* the last matrix; thread 0 says so before the barrier behind it */
@@ -285,10 +288,25 @@ static enum tri_status check(const struct tri_timing_job *job, struct tri_error 
         return tri_fail(e, TRI_USAGE, "timing: %d tokens cannot be cut into calls of %s", job->tokens,
                         job->plan.kernels[0]->name);
     const int kp = tri_round_up(job->k, job->plan.layout->kstep);
-    for (int i = 0; i < job->plan.count; i++)
-        if (kp > job->plan.kernels[i]->kmax)
-            return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", job->plan.kernels[i]->name, kp,
-                            job->plan.kernels[i]->kmax);
+    for (int i = 0; i < job->plan.count; i++) {
+        const struct tri_kernel *kernel = job->plan.kernels[i];
+        if (kernel->kind != job->plan.kernels[0]->kind || kernel->group != job->plan.kernels[0]->group)
+            return tri_fail(e, TRI_USAGE, "timing: %s and %s are no kernels of one plan", job->plan.kernels[0]->name,
+                            kernel->name);
+        if (kp > kernel->kmax)
+            return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, kp, kernel->kmax);
+    }
+    return TRI_OK;
+}
+
+/* One over and over: nobody reads the outcome, and no sum of them is slow as subnormal numbers are. */
+static enum tri_status ones(float **buffer, size_t *have, size_t count, struct tri_error *e)
+{
+    const size_t had = *have;
+    if (grow(buffer, have, count, sizeof **buffer, e) != TRI_OK)
+        return e->status;
+    for (size_t i = 0; *have > had && i < *have; i++)
+        (*buffer)[i] = 1;
     return TRI_OK;
 }
 
@@ -298,9 +316,11 @@ static enum tri_status activations(struct work *w, struct tri_error *e)
     struct tri_timing *t = w->t;
     const size_t n = (size_t)w->job->tokens, threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
     w->outs = tri_product_sums(&w->job->plan) + LINE;
-    if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n, sizeof *t->sum, e) ||
+    if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n * w->groups, sizeof *t->sum, e) ||
         grow(&t->table, &t->table_bytes, n * w->ldt, 1, e) ||
-        grow(&t->out, &t->outs, threads * w->outs, sizeof *t->out, e))
+        grow(&t->out, &t->outs, threads * w->outs, sizeof *t->out, e) ||
+        ones(&t->scale, &t->scale_count, n * w->groups, e) ||
+        ones(&t->scales, &t->scales_count, w->scales * w->matrices, e))
         return e->status;
     uint64_t seed = 1;
     for (size_t i = 0; t->q_bytes > had && i < t->q_bytes; i++)
@@ -324,11 +344,14 @@ static enum tri_status prepare_work(struct work *w, struct tri_error *e)
     w->matrices = span / w->stride ? span / w->stride : 1;
     w->first = w->t->cursor / w->stride % w->matrices;
     w->ldt = tri_table_bytes(&w->job->plan, w->kp);
+    const int group = w->job->plan.kernels[0]->group, rows = tri_round_up(w->job->m, l->rows);
+    w->groups = group ? (size_t)tri_groups(w->kp, group) : 1;
+    w->scales = group ? w->groups * (size_t)rows : 0;
     atomic_init(&w->last, INT_MAX);
     return activations(w, e);
 }
 
-static void ignore(const void *arg, int t, int tokens, int m0, int m1, const int32_t *y)
+static void ignore(const void *arg, int t, int tokens, int m0, int m1, const void *y)
 {
     (void)arg, (void)t, (void)tokens, (void)m0, (void)m1, (void)y;
 }
@@ -336,13 +359,14 @@ static void ignore(const void *arg, int t, int tokens, int m0, int m1, const int
 static void matrix(const struct work *w, int i, int thread, int threads)
 {
     const struct tri_plan *plan = &w->job->plan;
-    const uint8_t *packed = w->t->memory + (w->first + (size_t)i) % w->matrices * w->stride;
-    const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt};
+    const size_t at = (w->first + (size_t)i) % w->matrices;
+    const uint8_t *packed = w->t->memory + at * w->stride;
+    const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt, w->t->scale};
     if (plan->kernels[0]->prepare) {
         tri_prepare(plan, w->kp, &x, w->job->tokens, thread, threads);
         tri_pool_sync(w->t->pool);
     }
-    tri_product(plan, packed, w->job->m, w->kp, &x, w->job->tokens, thread, threads,
+    tri_product(plan, packed, w->scales ? w->t->scales + at * w->scales : NULL, w->job->m, w->kp, &x, w->job->tokens, thread, threads,
                 w->t->out + (size_t)thread * w->outs, ignore, NULL);
 }
 

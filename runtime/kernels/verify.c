@@ -50,12 +50,13 @@ static void release(struct guarded *g)
 /* -- one case ------------------------------------------------------------------------------------------- */
 
 struct bench {
-    int m, k, kp, tiles;
+    int m, k, kp, tiles, groups; /* groups: of a row, 1 unless columns share scales */
     size_t tile_bytes;
-    int8_t *trits;                     /* [m][k] */
-    int32_t *want;                     /* [tokens][m] */
+    int8_t *trits;                      /* [m][k] */
+    void *want;                         /* [tokens][m] int32, or float where columns share scales */
+    float *ws;                          /* [m][groups] */
     struct guarded packed, x, table, y; /* x is [tokens][kp] int8, table what prepare made of it */
-    int32_t sums[64];
+    struct guarded sums, scales, xs;    /* [tokens][groups]; ws as packed; [tokens][groups] */
 };
 
 static int8_t trit(enum tri_pattern p, size_t i, uint64_t *seed)
@@ -78,32 +79,72 @@ static int8_t activation(enum tri_pattern p, int i, uint64_t *seed)
     }
 }
 
+/* No sum of products of these is infinite, whatever the signs and however many; subnormal ones are among them. */
+static float scale(enum tri_pattern p, size_t i, uint64_t *seed)
+{
+    const uint64_t r = tri_random(seed);
+    const float unit = 1 + (float)(r >> 40) * 0x1p-24f;
+    switch (p) {
+    case TRI_RANDOM: return r % 16 ? (r & 32 ? -unit : unit) * (r & 64 ? 0x1p-9f : 3) : 0;
+    case TRI_HIGHEST: return unit * 0x1p49f;
+    case TRI_LOWEST: return unit * 0x1p-72f;
+    case TRI_OPPOSED: return -unit;
+    default: return i % 2 ? -unit : unit * 0x1p-30f;
+    }
+}
+
 static bool allocate(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l)
 {
     const size_t tokens = (size_t)kernel->tokens;
+    const size_t groups = (size_t)b->groups, rows = kernel->group ? (size_t)b->tiles * (size_t)l->rows : 0;
     b->trits = malloc((size_t)b->m * (size_t)b->k);
     b->want = malloc(tokens * (size_t)b->m * sizeof(int32_t));
-    return b->trits && b->want && guard(&b->packed, (size_t)b->tiles * b->tile_bytes + 64) &&
+    b->ws = malloc((size_t)b->m * groups * sizeof(float));
+    return b->trits && b->want && b->ws && guard(&b->packed, (size_t)b->tiles * b->tile_bytes + 64) &&
            guard(&b->x, tokens * (size_t)b->kp) &&
            guard(&b->table, (size_t)(b->kp / l->kstep) * (size_t)kernel->table_bytes) &&
-           guard(&b->y, tokens * (size_t)b->m * sizeof(int32_t));
+           guard(&b->sums, tokens * groups * sizeof(int32_t)) && guard(&b->xs, tokens * groups * sizeof(float)) &&
+           guard(&b->scales, rows * groups * sizeof(float)) && guard(&b->y, tokens * (size_t)b->m * sizeof(int32_t));
 }
 
-static void fill(struct bench *b, const struct tri_kernel *kernel, const struct tri_case *c)
+/* Scales of both sides, and those of the weights as they are packed; those of rows that are none are the canaries. */
+static void fill_scales(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l,
+                        const struct tri_case *c, uint64_t *seed)
+{
+    const size_t groups = (size_t)b->groups, rows = (size_t)l->rows;
+    for (size_t i = 0; i < (size_t)kernel->tokens * groups; i++)
+        ((float *)b->xs.at)[i] = scale(c->pattern, i, seed);
+    for (size_t m = 0; m < (size_t)b->m; m++)
+        for (size_t g = 0; g < groups; g++) {
+            const float s = scale(c->pattern, g, seed);
+            b->ws[m * groups + g] = s;
+            ((float *)b->scales.at)[(m / rows * groups + g) * rows + m % rows] = s;
+        }
+}
+
+static void fill(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l,
+                 const struct tri_case *c)
 {
     uint64_t seed = c->seed;
+    int32_t *sums = (int32_t *)b->sums.at;
+    memset(sums, 0, b->sums.bytes);
     for (int m = 0; m < b->m; m++)
         for (int i = 0; i < b->k; i++)
             b->trits[(size_t)m * (size_t)b->k + (size_t)i] = trit(c->pattern, (size_t)i, &seed);
     memset(b->x.at, 0, b->x.bytes);
     for (int t = 0; t < kernel->tokens; t++) {
         int8_t *x = (int8_t *)b->x.at + (size_t)t * (size_t)b->kp;
-        b->sums[t] = 0;
         for (int i = 0; i < b->k; i++)
-            b->sums[t] += x[i] = activation(c->pattern, i, &seed);
+            sums[t * b->groups + (kernel->group ? i / kernel->group : 0)] += x[i] = activation(c->pattern, i, &seed);
     }
-    tri_ref_matmul(b->trits, 0, b->m, b->k, (int8_t *)b->x.at, (size_t)b->kp, kernel->tokens, b->want,
-                   (size_t)b->m);
+    const int8_t *x = (const int8_t *)b->x.at;
+    if (!kernel->group) {
+        tri_ref_matmul(b->trits, 0, b->m, b->k, x, (size_t)b->kp, kernel->tokens, b->want, (size_t)b->m);
+        return;
+    }
+    fill_scales(b, kernel, l, c, &seed);
+    tri_ref_grouped(b->trits, 0, b->m, b->k, kernel->group, x, (size_t)b->kp, kernel->tokens, b->ws,
+                    (const float *)b->xs.at, b->want, (size_t)b->m);
 }
 
 /* Packs the matrix and unpacks it again: the padding must be zero and the rest what went in. */
@@ -132,6 +173,17 @@ static enum tri_status pack(struct bench *b, const struct tri_layout *l, struct 
     return status;
 }
 
+static void call(const struct bench *b, const struct tri_kernel *kernel, int m0, int m1, const void *x, size_t ldx)
+{
+    const uint8_t *w = (const uint8_t *)b->packed.at;
+    const int32_t *sums = (const int32_t *)b->sums.at;
+    if (kernel->kind == TRI_KIND_grouped)
+        kernel->grouped(w, m0, m1, b->kp, x, ldx, sums, (const float *)b->scales.at, (const float *)b->xs.at,
+                        (float *)b->y.at + m0, (size_t)b->m);
+    else
+        kernel->matmul(w, m0, m1, b->kp, x, ldx, sums, (int32_t *)b->y.at + m0, (size_t)b->m);
+}
+
 /* Two spans of rows, as two threads would: the first ends at a tile, the second at M. */
 static void compute(struct bench *b, const struct tri_kernel *kernel, const struct tri_layout *l)
 {
@@ -145,23 +197,28 @@ static void compute(struct bench *b, const struct tri_kernel *kernel, const stru
         ldx = b->table.bytes;
     }
     const int split = b->tiles / 2 * l->rows;
-    int32_t *y = (int32_t *)b->y.at;
-    const uint8_t *w = (const uint8_t *)b->packed.at;
-    kernel->matmul(w, split, b->m, b->kp, x, ldx, b->sums, y + split, (size_t)b->m);
+    call(b, kernel, split, b->m, x, ldx);
     if (split)
-        kernel->matmul(w, 0, split, b->kp, x, ldx, b->sums, y, (size_t)b->m);
+        call(b, kernel, 0, split, x, ldx);
 }
 
+/* Element i of some results, as a number. */
+static double number(const struct tri_kernel *kernel, const void *y, size_t i)
+{
+    return kernel->group ? (double)((const float *)y)[i] : ((const int32_t *)y)[i];
+}
+
+/* Bit for bit, floats as well. */
 static enum tri_status compare(const struct bench *b, const struct tri_kernel *kernel, const struct tri_case *c,
                                struct tri_error *e)
 {
-    const int32_t *y = (const int32_t *)b->y.at;
     for (int t = 0; t < kernel->tokens; t++)
         for (int m = 0; m < b->m; m++) {
             const size_t i = (size_t)t * (size_t)b->m + (size_t)m;
-            if (y[i] != b->want[i])
-                return tri_fail(e, TRI_WRONG, "%s: %dx%d pattern %d seed %llu: y[%d][%d] is %d, not %d", kernel->name,
-                                b->m, b->k, (int)c->pattern, (unsigned long long)c->seed, t, m, y[i], b->want[i]);
+            if (memcmp(b->y.at + 4 * i, (const char *)b->want + 4 * i, 4) != 0)
+                return tri_fail(e, TRI_WRONG, "%s: %dx%d pattern %d seed %llu: y[%d][%d] is %.9g, not %.9g",
+                                kernel->name, b->m, b->k, (int)c->pattern, (unsigned long long)c->seed, t, m,
+                                number(kernel, b->y.at, i), number(kernel, b->want, i));
         }
     const long page = sysconf(_SC_PAGESIZE);
     for (const char *p = b->y.base + page; p < b->y.at; p++)
@@ -176,13 +233,14 @@ enum tri_status tri_verify(const struct tri_kernel *kernel, const struct tri_lay
     struct bench b = {.m = c->m, .k = c->k, .kp = tri_round_up(c->k, layout->kstep)};
     if (b.kp > kernel->kmax)
         return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, b.kp, kernel->kmax);
+    b.groups = kernel->group ? tri_groups(b.k, kernel->group) : 1;
     b.tiles = (b.m + layout->rows - 1) / layout->rows;
     b.tile_bytes = (size_t)(b.kp / layout->kstep) * (size_t)layout->bytes;
     enum tri_status status;
     if (!allocate(&b, kernel, layout)) {
         status = tri_fail(e, TRI_NO_MEMORY, "%s: no memory to check %dx%d", kernel->name, c->m, c->k);
     } else {
-        fill(&b, kernel, c);
+        fill(&b, kernel, layout, c);
         status = pack(&b, layout, e);
         if (status == TRI_OK) {
             compute(&b, kernel, layout);
@@ -190,7 +248,9 @@ enum tri_status tri_verify(const struct tri_kernel *kernel, const struct tri_lay
         }
     }
     release(&b.packed), release(&b.x), release(&b.table), release(&b.y);
+    release(&b.sums), release(&b.scales), release(&b.xs);
     free(b.trits);
+    free(b.ws);
     free(b.want);
     return status;
 }

@@ -6,7 +6,8 @@
 #include "base/error.h"
 #include "kernels/kernel.h"
 
-enum tri_pattern { /* what weights and activations hold */
+enum tri_pattern { /* what weights and activations hold; scales go with them: ordinary ones and zeros; huge; so small
+                    * that products are subnormal; negative; of changing signs, far apart */
     TRI_RANDOM,    /* trits and -127..127 at random */
     TRI_HIGHEST,   /* all +1 against all +127: the largest sums */
     TRI_LOWEST,    /* all +1 against all -127 */

@@ -234,7 +234,7 @@ static void plan(struct loader *l, struct tri_matrix *m)
 {
     struct tri_plan *first = &l->model.layer[0].matrix[m->role].plan;
     if (!first->layout)
-        tri_dispatch_plan(m->role, m->m, m->k, first);
+        tri_dispatch_plan(m->role, m->m, m->k, 0, first);
     m->plan = *first;
     const struct tri_layout *layout = m->plan.layout;
     m->m = 0;

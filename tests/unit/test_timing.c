@@ -30,7 +30,7 @@ static int tear_down(void **state)
 static struct tri_timing_job job(int m, int k, int tokens)
 {
     struct tri_timing_job j = {.m = m, .k = k, .tokens = tokens};
-    tri_dispatch_plan(TRI_ROLE_O, m, k, &j.plan);
+    tri_dispatch_plan(TRI_ROLE_O, m, k, 0, &j.plan);
     return j;
 }
 

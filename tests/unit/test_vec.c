@@ -148,6 +148,16 @@ static void test_lanewise(void **state)
             memcpy(y, w, (size_t)n * 4);
             vec->dequantize_add(d, s, y, n);
             same(y, want, (size_t)n * 4, "dequantize_add", n);
+            const float divisor = 127 / (fabsf(s) + 1e-3f);
+            for (int i = 0; i < n; i++)
+                want[i] = (float)d[i] * (w[i] / divisor);
+            vec->dequantize_rows(d, w, divisor, y, n);
+            same(y, want, (size_t)n * 4, "dequantize_rows", n);
+            for (int i = 0; i < n; i++)
+                want[i] = x[i] + want[i];
+            memcpy(y, x, (size_t)n * 4);
+            vec->dequantize_rows_add(d, w, divisor, y, n);
+            same(y, want, (size_t)n * 4, "dequantize_rows_add", n);
             for (int i = 0; i < n; i++) {
                 const float r = x[i] > 0 ? x[i] : 0;
                 want[i] = r * r * w[i];
