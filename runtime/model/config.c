@@ -93,13 +93,18 @@ static const struct tri_family *family_named(const char *arch, size_t size)
     return NULL;
 }
 
+const struct tri_family *tri_family_find(const char *arch)
+{
+    return family_named(arch, strlen(arch));
+}
+
 /* One converter wrote the SiLU models of 24 and 26 layers (1bitLLM) under the name bitnet-b1.58,
  * too. */
 static const struct tri_family *family_of(const char *arch, int layers)
 {
     bool mislabelled = strcmp(arch, "bitnet-b1.58") == 0 && (layers == 24 || layers == 26);
     const char *name = mislabelled ? "bitnet" : arch;
-    return family_named(name, strlen(name));
+    return tri_family_find(name);
 }
 
 /* -- checks ------------------------------------------------------------ */

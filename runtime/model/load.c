@@ -1,7 +1,7 @@
 /* Owns: finding a model's tensors, checking them against the configuration, and packing the ternary
  * ones for the kernels that will run them. Leaves out how files encode trits (file/tensor.h). */
 #include "base/memory.h"
-#include "model/model.h"
+#include "model/build.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -10,51 +10,21 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- what a file of each family must hold ------------------------------ */
-
-enum width { HIDDEN, FFN, HEADS, KV_HEADS, WIDTHS };
-
-static const struct part_name {
-    enum tri_role role;
-    const char *name;
-    enum width rows, columns;
-} part_names[] = {
-    {TRI_ROLE_QKV, "attn_q", HEADS, HIDDEN},     {TRI_ROLE_QKV, "attn_k", KV_HEADS, HIDDEN},
-    {TRI_ROLE_QKV, "attn_v", KV_HEADS, HIDDEN},  {TRI_ROLE_O, "attn_output", HIDDEN, HEADS},
-    {TRI_ROLE_GATE_UP, "ffn_gate", FFN, HIDDEN}, {TRI_ROLE_GATE_UP, "ffn_up", FFN, HIDDEN},
-    {TRI_ROLE_DOWN, "ffn_down", HIDDEN, FFN},
-};
-
-static const struct norm_name {
-    size_t field;
-    const char *name;
-    enum width width;
-    bool sub; /* only where the family has sub norms */
-} norm_names[] = {
-    {offsetof(struct tri_layer, attn_norm), "attn_norm", HIDDEN, false},
-    {offsetof(struct tri_layer, ffn_norm), "ffn_norm", HIDDEN, false},
-    {offsetof(struct tri_layer, attn_sub_norm), "attn_sub_norm", HEADS, true},
-    {offsetof(struct tri_layer, ffn_sub_norm), "ffn_sub_norm", FFN, true},
-};
-
-enum {
-    PARTS = sizeof part_names / sizeof part_names[0],
-    NORMS = sizeof norm_names / sizeof norm_names[0],
-};
-
 /* Where the parts of a layer's matrices come from. */
 struct source {
     const struct tri_tensor *part[TRI_ROLES][TRI_MAX_PARTS];
 };
 
 struct loader {
-    struct tri_model model; /* first: what the caller gets is freed as a loader */
+    struct tri_model *model;
     const struct tri_gguf *g;
-    int width[WIDTHS];
     struct source *source; /* [layers] */
-    float **owned;         /* norms that could not be used in place */
-    int owned_count;
 };
+
+static int width(const struct loader *l, enum tri_width w)
+{
+    return tri_width(&l->model->config, w);
+}
 
 /* -- tensors ----------------------------------------------------------- */
 
@@ -100,24 +70,23 @@ static const float *floats(struct loader *l, const struct tri_tensor *t, struct 
 {
     if (is(t, "F32") && aligned(t))
         return (const float *)t->data;
-    float *copy = tri_alloc((size_t)t->ne[0], sizeof *copy, t->name, e);
-    if (!copy)
-        return NULL;
-    t->encoding->floats(t, 0, copy);
-    return l->owned[l->owned_count++] = copy;
+    float *copy = tri_model_own(l->model, (size_t)t->ne[0], sizeof *copy, t->name, e);
+    if (copy)
+        t->encoding->floats(t, 0, copy);
+    return copy;
 }
 
-static enum tri_status read_norm(struct loader *l, const char *name, int width, const float **norm,
+static enum tri_status read_norm(struct loader *l, const char *name, int n, const float **norm,
                                  struct tri_error *e)
 {
-    const struct tri_tensor *t = find(l, name, width, 1, e);
+    const struct tri_tensor *t = find(l, name, n, 1, e);
     if (!t)
         return e->status;
     if (!is(t, "F32") && !is(t, "F16") && !is(t, "BF16"))
         return wrong_type(l, t, "F32, F16 or BF16", e);
     if (!(*norm = floats(l, t, e)))
         return e->status;
-    for (int i = 0; i < width; i++)
+    for (int i = 0; i < n; i++)
         if (!isfinite((*norm)[i]))
             return tri_fail(e, TRI_BAD_FILE,
                             "%s: tensor %s: expected finite values, found %g at %d",
@@ -128,7 +97,7 @@ static enum tri_status read_norm(struct loader *l, const char *name, int width, 
 static enum tri_status read_embedding(struct loader *l, const char *name,
                                       const struct tri_tensor **embedding, struct tri_error *e)
 {
-    const struct tri_tensor *t = find(l, name, l->width[HIDDEN], l->model.config.vocab, e);
+    const struct tri_tensor *t = find(l, name, width(l, TRI_HIDDEN), l->model->config.vocab, e);
     if (!t)
         return e->status;
     if (!is(t, "F16") && !is(t, "F32"))
@@ -146,12 +115,12 @@ static enum tri_status read_embedding(struct loader *l, const char *name,
 
 static bool known_of_layer(const struct loader *l, const char *name)
 {
-    for (int i = 0; i < PARTS; i++)
-        if (strcmp(name, part_names[i].name) == 0)
+    for (int i = 0; i < TRI_PARTS; i++)
+        if (strcmp(name, tri_part_shapes[i].name) == 0)
             return true;
-    for (int i = 0; i < NORMS; i++)
-        if (strcmp(name, norm_names[i].name) == 0)
-            return l->model.config.family->sub_norms || !norm_names[i].sub;
+    for (int i = 0; i < TRI_NORMS; i++)
+        if (strcmp(name, tri_norm_shapes[i].name) == 0)
+            return l->model->config.family->sub_norms || !tri_norm_shapes[i].sub;
     return false;
 }
 
@@ -166,7 +135,7 @@ static bool known(const struct loader *l, const struct tri_tensor *t)
     if (strncmp(name, "blk.", 4) == 0) {
         char *end;
         long layer = strtol(name + 4, &end, 10);
-        return *end == '.' && layer >= 0 && layer < l->model.config.layers &&
+        return *end == '.' && layer >= 0 && layer < l->model->config.layers &&
                known_of_layer(l, end + 1);
     }
     return strcmp(name, "token_embd") == 0 || strcmp(name, "output_norm") == 0 ||
@@ -195,92 +164,66 @@ static enum tri_status check_all_known(struct loader *l, struct tri_error *e)
             return tri_fail(e, TRI_UNSUPPORTED,
                             "%s: tensor %s: expected only the tensors of a %s model of %d layers; "
                             "running without this one would give wrong results",
-                            tri_gguf_name(l->g), t->name, l->model.config.family->arch,
-                            l->model.config.layers);
+                            tri_gguf_name(l->g), t->name, l->model->config.family->arch,
+                            l->model->config.layers);
     }
     return TRI_OK;
 }
 
-/* -- plans: everything is checked before the first row is decoded ------ */
+/* -- tensors of the layers: everything is checked before the first row is decoded -- */
 
-static enum tri_status find_part(struct loader *l, int layer, const struct part_name *p,
+/* Part `part` of its matrix. */
+static enum tri_status find_part(struct loader *l, int layer, const struct tri_part_shape *p, int part,
                                  struct tri_error *e)
 {
-    struct tri_matrix *m = &l->model.layer[layer].matrix[p->role];
+    float *scale = &l->model->layer[layer].matrix[p->role].part[part].scale;
     char name[64];
     snprintf(name, sizeof name, "blk.%d.%s.weight", layer, p->name);
-    const struct tri_tensor *t = find(l, name, l->width[p->columns], l->width[p->rows], e);
+    const struct tri_tensor *t = find(l, name, width(l, p->columns), width(l, p->rows), e);
     if (!t)
         return e->status;
     if (!t->encoding->trits)
         return wrong_type(l, t, "a ternary type that this program reads (I2_S)", e);
-    struct tri_part *part = &m->part[m->parts];
-    part->rows = l->width[p->rows];
-    if (t->encoding->scale(t, &part->scale, e) != TRI_OK)
+    if (t->encoding->scale(t, scale, e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
-    if (!isfinite(part->scale))
+    if (!isfinite(*scale))
         return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected a finite scale, found %g",
-                        tri_gguf_name(l->g), name, part->scale);
-    l->source[layer].part[p->role][m->parts++] = t;
-    m->role = p->role;
-    m->k = l->width[p->columns];
-    m->m += part->rows;
+                        tri_gguf_name(l->g), name, *scale);
+    l->source[layer].part[p->role][part] = t;
     return TRI_OK;
 }
 
-/* Layers are alike, and asking a virtual CPU what it has is slow: the first layer's plans serve all.
- * From here on m->m counts the padding rows, too. */
-static void plan(struct loader *l, struct tri_matrix *m)
+static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
 {
-    struct tri_plan *first = &l->model.layer[0].matrix[m->role].plan;
-    if (!first->layout)
-        tri_dispatch_plan(m->role, m->m, m->k, 0, first);
-    m->plan = *first;
-    const struct tri_layout *layout = m->plan.layout;
-    m->m = 0;
-    for (int i = 0; i < m->parts; i++) {
-        m->part[i].row = m->m;
-        m->m += tri_round_up(m->part[i].rows, layout->rows);
-    }
-    m->kp = tri_round_up(m->k, layout->kstep);
-    m->bytes =
-        (size_t)(m->m / layout->rows) * (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
-    l->model.packed_bytes += m->bytes;
-}
-
-static enum tri_status plan_layer(struct loader *l, int i, struct tri_error *e)
-{
-    struct tri_layer *layer = &l->model.layer[i];
+    int parts[TRI_ROLES] = {0};
     char name[64];
-    for (int n = 0; n < NORMS; n++) {
-        const float **norm = (const float **)((char *)layer + norm_names[n].field);
-        snprintf(name, sizeof name, "blk.%d.%s.weight", i, norm_names[n].name);
-        if (norm_names[n].sub && !l->model.config.family->sub_norms)
+    for (int n = 0; n < TRI_NORMS; n++) {
+        const struct tri_norm_shape *norm = &tri_norm_shapes[n];
+        snprintf(name, sizeof name, "blk.%d.%s.weight", i, norm->name);
+        if (norm->sub && !l->model->config.family->sub_norms)
             continue;
-        if (read_norm(l, name, l->width[norm_names[n].width], norm, e) != TRI_OK)
+        if (read_norm(l, name, width(l, norm->width), tri_norm_of(&l->model->layer[i], norm), e) != TRI_OK)
             return e->status;
     }
-    for (int p = 0; p < PARTS; p++)
-        if (find_part(l, i, &part_names[p], e) != TRI_OK)
+    for (int p = 0; p < TRI_PARTS; p++)
+        if (find_part(l, i, &tri_part_shapes[p], parts[tri_part_shapes[p].role]++, e) != TRI_OK)
             return e->status;
-    for (int r = 0; r < TRI_ROLES; r++)
-        plan(l, &layer->matrix[r]);
     return TRI_OK;
 }
 
-static enum tri_status plan_model(struct loader *l, struct tri_error *e)
+static enum tri_status find_all(struct loader *l, struct tri_error *e)
 {
-    struct tri_model *m = &l->model;
+    struct tri_model *m = l->model;
     if (read_embedding(l, "token_embd.weight", &m->embedding, e) != TRI_OK)
         return e->status;
     m->head = m->embedding;
     if (tri_gguf_tensor(l->g, "output.weight") &&
         read_embedding(l, "output.weight", &m->head, e) != TRI_OK)
         return e->status;
-    if (read_norm(l, "output_norm.weight", l->width[HIDDEN], &m->output_norm, e) != TRI_OK)
+    if (read_norm(l, "output_norm.weight", width(l, TRI_HIDDEN), &m->output_norm, e) != TRI_OK)
         return e->status;
     for (int i = 0; i < m->config.layers; i++)
-        if (plan_layer(l, i, e) != TRI_OK)
+        if (find_layer(l, i, e) != TRI_OK)
             return e->status;
     return check_all_known(l, e);
 }
@@ -300,18 +243,12 @@ static enum tri_status pack_tile(const struct packing *p, int tile, int8_t *trit
                                  struct tri_error *e)
 {
     const struct tri_matrix *m = p->m;
-    const struct tri_layout *layout = m->plan.layout;
-    int row = tile * layout->rows, part = m->parts - 1;
-    while (row < m->part[part].row)
-        part--;
+    int from, rows, part = tri_tile_part(m, tile, &from, &rows);
     const struct tri_tensor *t = p->source[part];
-    int from = row - m->part[part].row, left = m->part[part].rows - from;
-    int rows = left < layout->rows ? left : layout->rows;
     for (int i = 0; i < rows; i++)
         if (t->encoding->trits(t, from + i, trits + (size_t)i * p->ld, e) != TRI_OK)
             return e->status;
-    size_t bytes = (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
-    layout->pack(trits, p->ld, rows, m->k, m->kp, m->packed + (size_t)tile * bytes);
+    m->plan.layout->pack(trits, p->ld, rows, m->k, m->kp, m->packed + (size_t)tile * tri_tile_bytes(m));
     return TRI_OK;
 }
 
@@ -322,7 +259,7 @@ static void pack_share(void *arg, int thread, int threads)
     int8_t *trits = p->trits + (size_t)thread * (size_t)layout->rows * p->ld;
     struct tri_error e;
     int from, to;
-    tri_share(p->m->m / layout->rows, thread, threads, &from, &to);
+    tri_share(tri_matrix_tiles(p->m), thread, threads, &from, &to);
     for (int tile = from; tile < to; tile++)
         if (pack_tile(p, tile, trits, &e) != TRI_OK) {
             if (!atomic_flag_test_and_set(&p->reported))
@@ -346,30 +283,15 @@ static enum tri_status pack(struct tri_matrix *m, const struct tri_tensor *const
     return p.error.status;
 }
 
-/* One memory for all, so that huge pages and streams go on from matrix to matrix. */
-static enum tri_status place(struct loader *l, struct tri_error *e)
-{
-    uint8_t *at = l->model.packed = tri_alloc(l->model.packed_bytes, 1, "packed weights", e);
-    if (!at)
-        return e->status;
-    for (int i = 0; i < l->model.config.layers; i++)
-        for (int r = 0; r < TRI_ROLES; r++) {
-            struct tri_matrix *m = &l->model.layer[i].matrix[r];
-            m->packed = at;
-            at += (m->bytes + 63) / 64 * 64;
-        }
-    return TRI_OK;
-}
-
 static enum tri_status pack_model(struct loader *l, struct tri_pool *pool, struct tri_error *e)
 {
     bool terminal = isatty(STDERR_FILENO);
     enum tri_status status = TRI_OK;
-    for (int i = 0; i < l->model.config.layers && status == TRI_OK; i++) {
+    for (int i = 0; i < l->model->config.layers && status == TRI_OK; i++) {
         if (terminal)
-            fprintf(stderr, "\rpacking layer %d of %d", i + 1, l->model.config.layers);
+            fprintf(stderr, "\rpacking layer %d of %d", i + 1, l->model->config.layers);
         for (int r = 0; r < TRI_ROLES && status == TRI_OK; r++)
-            status = pack(&l->model.layer[i].matrix[r], l->source[i].part[r], pool, e);
+            status = pack(&l->model->layer[i].matrix[r], l->source[i].part[r], pool, e);
     }
     if (terminal)
         fprintf(stderr, "\r\033[K");
@@ -378,50 +300,26 @@ static enum tri_status pack_model(struct loader *l, struct tri_pool *pool, struc
 
 /* -- the whole --------------------------------------------------------- */
 
-static enum tri_status allocate(struct loader *l, struct tri_error *e)
+static enum tri_status load(struct loader *l, struct tri_pool *pool, struct tri_error *e)
 {
-    size_t layers = (size_t)l->model.config.layers;
-    l->model.layer = tri_alloc(layers, sizeof l->model.layer[0], "layers", e);
-    l->source = l->model.layer ? tri_alloc(layers, sizeof l->source[0], "layers", e) : NULL;
-    l->owned = l->source ? tri_alloc(NORMS * layers + 1, sizeof l->owned[0], "layers", e) : NULL;
-    return l->owned ? TRI_OK : e->status;
-}
-
-static void measure(struct loader *l)
-{
-    const struct tri_config *c = &l->model.config;
-    l->width[HIDDEN] = c->hidden;
-    l->width[FFN] = c->ffn;
-    l->width[HEADS] = c->heads * c->head_dim;
-    l->width[KV_HEADS] = c->kv_heads * c->head_dim;
+    if (find_all(l, e) != TRI_OK)
+        return e->status;
+    tri_model_plan(l->model, NULL);
+    return tri_model_place(l->model, e) == TRI_OK ? pack_model(l, pool, e) : e->status;
 }
 
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool,
                                  struct tri_error *e)
 {
-    struct loader *l = tri_alloc(1, sizeof *l, "model", e);
-    if (!l)
+    struct loader l = {.g = g};
+    struct tri_config c;
+    if (tri_config_read(g, &c, e) != TRI_OK || !(l.model = tri_model_new(&c, e)))
         return NULL;
-    l->g = g;
-    if (tri_config_read(g, &l->model.config, e) == TRI_OK && allocate(l, e) == TRI_OK) {
-        measure(l);
-        if (plan_model(l, e) == TRI_OK && place(l, e) == TRI_OK && pack_model(l, pool, e) == TRI_OK)
-            return &l->model;
-    }
-    tri_model_free(&l->model);
+    l.source = tri_alloc((size_t)c.layers, sizeof l.source[0], "layers", e);
+    bool done = l.source && load(&l, pool, e) == TRI_OK;
+    tri_free(l.source);
+    if (done)
+        return l.model;
+    tri_model_free(l.model);
     return NULL;
-}
-
-void tri_model_free(struct tri_model *m)
-{
-    struct loader *l = (struct loader *)m;
-    if (!l)
-        return;
-    tri_free(m->packed);
-    for (int i = 0; i < l->owned_count; i++)
-        tri_free(l->owned[i]);
-    tri_free(l->owned);
-    tri_free(l->source);
-    tri_free(m->layer);
-    tri_free(l);
 }

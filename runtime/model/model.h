@@ -50,19 +50,24 @@ struct tri_layer {
     struct tri_matrix matrix[TRI_ROLES];       /* by role */
 };
 
+struct tri_owned;
+
 struct tri_model {
     struct tri_config config;
     const struct tri_tensor *embedding, *head; /* the same when tied; F16 or F32 rows, read in place */
     const float *output_norm;
     struct tri_layer *layer; /* [layers] */
-    uint8_t *packed;         /* all matrices in one memory, in the order they are read */
-    size_t packed_bytes;
+    size_t packed_bytes;     /* of all matrices, in one memory, in the order they are read */
+    struct tri_owned *owned; /* all of that memory, but for tensors read in place (build.c) */
 };
 
 /* Reads configuration and tensors of `g` (which must outlive the model), checks every shape, and packs
  * the ternary matrices in parallel on `pool`. Progress on stderr if it is a terminal. NULL on error. */
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
 void tri_model_free(struct tri_model *m);
+
+/* The family that files call `arch`, or NULL. */
+const struct tri_family *tri_family_find(const char *arch);
 
 /* Only the configuration, checked: for commands that need no weights. */
 enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, struct tri_error *e);

@@ -1,0 +1,161 @@
+/* Owns: a model's memory, and how its matrices are stacked, padded and placed. Leaves out their contents. */
+#include "model/build.h"
+#include "base/memory.h"
+
+const struct tri_part_shape tri_part_shapes[TRI_PARTS] = {
+    {TRI_ROLE_QKV, "attn_q", TRI_HEADS, TRI_HIDDEN},     {TRI_ROLE_QKV, "attn_k", TRI_KV_HEADS, TRI_HIDDEN},
+    {TRI_ROLE_QKV, "attn_v", TRI_KV_HEADS, TRI_HIDDEN},  {TRI_ROLE_O, "attn_output", TRI_HIDDEN, TRI_HEADS},
+    {TRI_ROLE_GATE_UP, "ffn_gate", TRI_FFN, TRI_HIDDEN}, {TRI_ROLE_GATE_UP, "ffn_up", TRI_FFN, TRI_HIDDEN},
+    {TRI_ROLE_DOWN, "ffn_down", TRI_HIDDEN, TRI_FFN},
+};
+
+const struct tri_norm_shape tri_norm_shapes[TRI_NORMS] = {
+    {offsetof(struct tri_layer, attn_norm), "attn_norm", TRI_HIDDEN, false},
+    {offsetof(struct tri_layer, ffn_norm), "ffn_norm", TRI_HIDDEN, false},
+    {offsetof(struct tri_layer, attn_sub_norm), "attn_sub_norm", TRI_HEADS, true},
+    {offsetof(struct tri_layer, ffn_sub_norm), "ffn_sub_norm", TRI_FFN, true},
+};
+
+int tri_width(const struct tri_config *c, enum tri_width width)
+{
+    const int widths[TRI_WIDTHS] = {c->hidden, c->ffn, c->heads * c->head_dim, c->kv_heads * c->head_dim};
+    return widths[width];
+}
+
+const float **tri_norm_of(struct tri_layer *l, const struct tri_norm_shape *n)
+{
+    return (const float **)((char *)l + n->field);
+}
+
+/* -- memory ------------------------------------------------------------ */
+
+/* One more memory of a model, in front of what it holds. */
+struct tri_owned {
+    _Alignas(64) struct tri_owned *next;
+};
+
+void *tri_model_own(struct tri_model *m, size_t count, size_t size, const char *what, struct tri_error *e)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || __builtin_add_overflow(bytes, sizeof(struct tri_owned), &bytes))
+        bytes = SIZE_MAX;
+    struct tri_owned *o = tri_alloc(bytes, 1, what, e);
+    if (!o)
+        return NULL;
+    o->next = m->owned;
+    m->owned = o;
+    return o + 1;
+}
+
+void tri_model_free(struct tri_model *m)
+{
+    if (!m)
+        return;
+    for (struct tri_owned *o = m->owned, *next; o; o = next) {
+        next = o->next;
+        tri_free(o);
+    }
+    tri_free(m);
+}
+
+static void stack_parts(struct tri_model *m, struct tri_layer *l)
+{
+    for (int i = 0; i < TRI_PARTS; i++) {
+        const struct tri_part_shape *p = &tri_part_shapes[i];
+        struct tri_matrix *matrix = &l->matrix[p->role];
+        int rows = tri_width(&m->config, p->rows);
+        matrix->role = p->role;
+        matrix->k = tri_width(&m->config, p->columns);
+        matrix->m += rows;
+        matrix->part[matrix->parts++].rows = rows;
+    }
+}
+
+struct tri_model *tri_model_new(const struct tri_config *c, struct tri_error *e)
+{
+    struct tri_model *m = tri_alloc(1, sizeof *m, "model", e);
+    if (!m)
+        return NULL;
+    m->config = *c;
+    m->layer = tri_model_own(m, (size_t)c->layers, sizeof m->layer[0], "layers", e);
+    if (!m->layer) {
+        tri_model_free(m);
+        return NULL;
+    }
+    for (int i = 0; i < c->layers; i++)
+        stack_parts(m, &m->layer[i]);
+    return m;
+}
+
+/* -- plans and places -------------------------------------------------- */
+
+static void pad(struct tri_matrix *m)
+{
+    const struct tri_layout *layout = m->plan.layout;
+    m->m = 0;
+    for (int i = 0; i < m->parts; i++) {
+        m->part[i].row = m->m;
+        m->m += tri_round_up(m->part[i].rows, layout->rows);
+    }
+    m->kp = tri_round_up(m->k, layout->kstep);
+    m->bytes = (size_t)tri_matrix_tiles(m) * tri_tile_bytes(m);
+}
+
+/* Every matrix begins on a cache line. */
+static size_t place_bytes(const struct tri_matrix *m)
+{
+    return (m->bytes + 63) / 64 * 64;
+}
+
+/* Layers are alike, and asking a virtual CPU what it has is slow: one plan of each role serves all. */
+void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES])
+{
+    for (int r = 0; r < TRI_ROLES; r++) {
+        struct tri_plan plan = plans ? plans[r] : (struct tri_plan){0};
+        const struct tri_matrix *first = &m->layer[0].matrix[r];
+        if (!plan.layout)
+            tri_dispatch_plan(first->role, first->m, first->k, 0, &plan);
+        for (int i = 0; i < m->config.layers; i++) {
+            struct tri_matrix *matrix = &m->layer[i].matrix[r];
+            matrix->plan = plan;
+            pad(matrix);
+            m->packed_bytes += place_bytes(matrix);
+        }
+    }
+}
+
+/* One memory for all, so that huge pages and streams go on from matrix to matrix. */
+enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e)
+{
+    uint8_t *at = tri_model_own(m, m->packed_bytes, 1, "packed weights", e);
+    if (!at)
+        return e->status;
+    for (int i = 0; i < m->config.layers; i++)
+        for (int r = 0; r < TRI_ROLES; r++) {
+            struct tri_matrix *matrix = &m->layer[i].matrix[r];
+            matrix->packed = at;
+            at += place_bytes(matrix);
+        }
+    return TRI_OK;
+}
+
+int tri_matrix_tiles(const struct tri_matrix *m)
+{
+    return m->m / m->plan.layout->rows;
+}
+
+size_t tri_tile_bytes(const struct tri_matrix *m)
+{
+    return (size_t)(m->kp / m->plan.layout->kstep) * (size_t)m->plan.layout->bytes;
+}
+
+int tri_tile_part(const struct tri_matrix *m, int tile, int *from, int *rows)
+{
+    int row = tile * m->plan.layout->rows, part = m->parts - 1;
+    while (row < m->part[part].row)
+        part--;
+    int left = m->part[part].rows - (row - m->part[part].row);
+    *from = row - m->part[part].row;
+    *rows = left < m->plan.layout->rows ? left : m->plan.layout->rows;
+    return part;
+}

@@ -1,0 +1,57 @@
+/* The making of a model, for those who fill it: load.c from a file, synth.c from a seed. What a layer of every
+ * family is made of stands here once.
+ *
+ *     struct tri_model *m = tri_model_new(&config, &e);     layers, and their matrices' parts by rows
+ *     tri_model_plan(m, NULL);                              plans, padding and bytes
+ *     if (tri_model_place(m, &e) == TRI_OK) ...             one memory for what will be packed
+ *     tri_model_free(m);                                    and all it owns */
+#ifndef TRI_BUILD_H
+#define TRI_BUILD_H
+
+#include "model/model.h"
+
+enum tri_width { TRI_HIDDEN, TRI_FFN, TRI_HEADS, TRI_KV_HEADS, TRI_WIDTHS };
+int tri_width(const struct tri_config *c, enum tri_width width);
+
+/* The matrices of a layer's stacks in their order, by the names files give them. */
+struct tri_part_shape {
+    enum tri_role role;
+    const char *name;
+    enum tri_width rows, columns;
+};
+
+struct tri_norm_shape {
+    size_t field; /* of struct tri_layer: a const float * */
+    const char *name;
+    enum tri_width width;
+    bool sub; /* only where the family has sub norms */
+};
+
+enum { TRI_PARTS = 7, TRI_NORMS = 4 };
+extern const struct tri_part_shape tri_part_shapes[TRI_PARTS];
+extern const struct tri_norm_shape tri_norm_shapes[TRI_NORMS];
+
+/* Where layer l's norm belongs. */
+const float **tri_norm_of(struct tri_layer *l, const struct tri_norm_shape *n);
+
+/* Layers without weights, norms and scales. NULL on error. */
+struct tri_model *tri_model_new(const struct tri_config *c, struct tri_error *e);
+
+/* Zeroed memory that is freed with the model. NULL on error. */
+void *tri_model_own(struct tri_model *m, size_t count, size_t size, const char *what, struct tri_error *e);
+
+/* Takes plans[role] for all layers; `plans` NULL, or without a layout: the dispatch table's. From here on a
+ * matrix's m counts padding rows, too. */
+void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES]);
+
+/* Memory for the packed matrices of all layers, to be filled tile by tile. */
+enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e);
+
+/* Row tiles of a matrix, and the bytes of each. */
+int tri_matrix_tiles(const struct tri_matrix *m);
+size_t tri_tile_bytes(const struct tri_matrix *m);
+
+/* The part that a tile belongs to, and in *from its first row of that part; in *rows how many are no padding. */
+int tri_tile_part(const struct tri_matrix *m, int tile, int *from, int *rows);
+
+#endif
