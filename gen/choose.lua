@@ -50,6 +50,16 @@ local function count(v, most) return type(v) == "number" and v % 1 == 0 and v >=
 
 local roles = { qkv = true, o = true, gate_up = true, down = true }
 
+-- Who works on a phase, as the table says; what it does not say, or not well, is left to the engine.
+local function team(t)
+  t = type(t) == "table" and t or {}
+  return ("{%d, %s}"):format(count(t.threads, 512) and t.threads or 0, tostring(t.pinned == true))
+end
+
+local function setting(t)
+  return ("{{%s, %s}, %s}"):format(team(t.decode), team(t.prompt), tostring(t.huge ~= false))
+end
+
 -- The points of one job of the table, or nil and why it cannot be used.
 local function job_points(job, arch)
   if type(job) ~= "table" or not roles[job.role] or not count(job.m, 2 ^ 30) or not count(job.k, 2 ^ 30) then
@@ -84,12 +94,12 @@ local function read(path)
   return nil, path .. ": " .. (message or "expected cpu and jobs") .. "; tune again to replace it"
 end
 
--- Appends the table's winners to `plan` and returns its lines, its CPU and notes on what was left out.
+-- Appends the table's winners to `plan` and returns its lines, notes on what was left out, and the table.
 local function tuned(arch, plan, path)
   local lines, notes = {}, {}
   local t, message = read(path)
-  if not t then return lines, "", { message } end
-  if t.arch ~= arch then return lines, "", { path .. ": made for " .. tostring(t.arch) .. ", not " .. arch } end
+  if not t then return lines, { message } end
+  if t.arch ~= arch then return lines, { path .. ": made for " .. tostring(t.arch) .. ", not " .. arch } end
   for _, job in ipairs(t.jobs) do
     local points, label = job_points(job, arch)
     if points then
@@ -100,7 +110,7 @@ local function tuned(arch, plan, path)
       notes[#notes + 1] = ("%s: left out (%s); its default runs until you tune again"):format(path, label)
     end
   end
-  return lines, t.cpu, notes
+  return lines, notes, t
 end
 
 -- The text of dispatch_table.c; the winners of the table at `path` (nil: none) join `plan`.
@@ -113,13 +123,15 @@ function choose.tables(arch, plan, path)
       if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, group, names) end
     end
   end
-  local lines, cpu, notes = {}, "", {}
-  if path then lines, cpu, notes = tuned(arch, plan, path) end
+  local lines, notes, t = {}, {}, nil
+  if path then lines, notes, t = tuned(arch, plan, path) end
   return ([[
 /* What runs where - generated, do not edit. */
 #include "kernels/dispatch.h"
 
 const char tri_tuned_cpu[] = %s;
+
+const struct tri_setting tri_tuned_setting = %s;
 
 const struct tri_choice tri_choices[] = {
 %s
@@ -130,7 +142,7 @@ const struct tri_choice tri_defaults[] = {
 %s
     {0},
 };
-]]):format(c_string(cpu), table.concat(lines, "\n"), table.concat(defaults, "\n")), notes
+]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"), table.concat(defaults, "\n")), notes
 end
 
 return choose

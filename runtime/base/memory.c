@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,6 +17,26 @@ struct head {
     void *base;
     size_t bytes;
 };
+
+static bool huge_pages = true;
+
+void tri_huge_pages(bool wanted)
+{
+    huge_pages = wanted;
+}
+
+size_t tri_memory_available(void)
+{
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && !kib && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
+            kib = 0;
+    if (f)
+        fclose(f);
+    return (size_t)kib << 10;
+}
 
 void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e)
 {
@@ -40,7 +61,7 @@ void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e
     char *start = base;
     if (slack) {
         start += (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
-        madvise(base, whole, MADV_HUGEPAGE);
+        madvise(base, whole, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     }
     *(struct head *)start = (struct head){base, whole};
     return start + HEAD;

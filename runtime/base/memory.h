@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,13 @@
  * overflows or memory is short; `what` names the thing in the message. Free with tri_free. */
 void *tri_alloc(size_t count, size_t size, const char *what, struct tri_error *e);
 void tri_free(void *memory);
+
+/* Whether memory allocated from here on, by all of the program, asks for huge pages (it does until told
+ * otherwise) or asks for none. */
+void tri_huge_pages(bool wanted);
+
+/* Bytes that could be allocated and used without swapping; 0: unknown. */
+size_t tri_memory_available(void);
 
 /* A whole file mapped read-only. Not for pipes and directories: those are TRI_BAD_FILE. */
 struct tri_map {

@@ -1,5 +1,5 @@
-/* Owns: the worker threads, the one barrier that starts, separates and ends their work, and the
- * count of cores. Leaves out pinning and NUMA: the operating system places the threads. */
+/* Owns: the worker threads, the barriers that start, separate and end their work, where they run, and
+ * the count of cores. Leaves out NUMA. Unless asked, the operating system places the threads. */
 #define _GNU_SOURCE
 #include "base/threads.h"
 #include "base/memory.h"
@@ -47,54 +47,71 @@ struct worker {
 
 /* A barrier is passed when `phase` changes; the last to arrive changes it. Each word that several
  * threads write has a cache line of its own. */
-struct tri_pool {
+struct barrier {
     _Alignas(LINE) atomic_int arrived;
     _Alignas(LINE) atomic_uint phase;
     _Alignas(LINE) atomic_int sleepers;
-    _Alignas(LINE) atomic_int threads;
+    _Alignas(LINE) atomic_int threads; /* that pass together */
+};
+
+typedef unsigned long cpu_mask[MAX_CPUS / (8 * sizeof(unsigned long))];
+
+struct tri_pool {
+    struct barrier gate;   /* of all threads: a region begins and ends */
+    struct barrier region; /* of those that take part in it */
     int looks;
-    bool stop;
+    bool stop, pinned;
+    cpu_mask usable; /* by this process when the pool was made */
     tri_task_fn *task;
     void *arg;
-    struct worker worker[];
+    struct worker worker[]; /* [threads], the caller first */
 };
 
 /* -- barrier
  * ---------------------------------------------------------------------------------------- */
 
-static void sleep_while(struct tri_pool *p, unsigned phase)
+static void sleep_while(struct barrier *b, unsigned phase)
 {
-    atomic_fetch_add(&p->sleepers, 1);
-    while (atomic_load(&p->phase) == phase)
-        syscall(SYS_futex, &p->phase, FUTEX_WAIT_PRIVATE, phase, NULL, NULL, 0);
-    atomic_fetch_sub(&p->sleepers, 1);
+    atomic_fetch_add(&b->sleepers, 1);
+    while (atomic_load(&b->phase) == phase)
+        syscall(SYS_futex, &b->phase, FUTEX_WAIT_PRIVATE, phase, NULL, NULL, 0);
+    atomic_fetch_sub(&b->sleepers, 1);
 }
 
-static void release(struct tri_pool *p, unsigned phase)
+static void release(struct barrier *b, unsigned phase)
 {
-    atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
-    atomic_store(&p->phase, phase + 1);
-    if (atomic_load(&p->sleepers)) /* whoever counts itself later finds the phase changed */
-        syscall(SYS_futex, &p->phase, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
+    atomic_store(&b->phase, phase + 1);
+    if (atomic_load(&b->sleepers)) /* whoever counts itself later finds the phase changed */
+        syscall(SYS_futex, &b->phase, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-void tri_pool_sync(struct tri_pool *p)
+static int members(const struct barrier *b)
 {
-    unsigned phase = atomic_load_explicit(&p->phase, memory_order_relaxed);
-    if (atomic_fetch_add(&p->arrived, 1) + 1 ==
-        atomic_load_explicit(&p->threads, memory_order_relaxed)) {
-        release(p, phase);
+    return atomic_load_explicit(&b->threads, memory_order_relaxed);
+}
+
+static void pass(struct barrier *b, int looks)
+{
+    unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
+    if (atomic_fetch_add(&b->arrived, 1) + 1 == members(b)) {
+        release(b, phase);
         return;
     }
-    for (int i = 0; i < p->looks; i++) {
-        if (atomic_load_explicit(&p->phase, memory_order_acquire) != phase)
+    for (int i = 0; i < looks; i++) {
+        if (atomic_load_explicit(&b->phase, memory_order_acquire) != phase)
             return;
         if (i < SPINS)
             relax();
         else
             sched_yield();
     }
-    sleep_while(p, phase);
+    sleep_while(b, phase);
+}
+
+void tri_pool_sync(struct tri_pool *p)
+{
+    pass(&p->region, p->looks);
 }
 
 /* -- pool
@@ -105,11 +122,12 @@ static void *work(void *arg)
     struct worker *w = arg;
     struct tri_pool *p = w->pool;
     for (;;) {
-        tri_pool_sync(p);
+        pass(&p->gate, p->looks);
         if (p->stop)
             return NULL;
-        p->task(p->arg, w->thread, atomic_load_explicit(&p->threads, memory_order_relaxed));
-        tri_pool_sync(p);
+        if (w->thread < members(&p->region))
+            p->task(p->arg, w->thread, members(&p->region));
+        pass(&p->gate, p->looks);
     }
 }
 
@@ -117,17 +135,17 @@ void tri_pool_run(struct tri_pool *p, tri_task_fn *task, void *arg)
 {
     p->task = task;
     p->arg = arg;
-    tri_pool_sync(p);
-    task(arg, 0, tri_pool_threads(p));
-    tri_pool_sync(p);
+    pass(&p->gate, p->looks);
+    task(arg, 0, members(&p->region));
+    pass(&p->gate, p->looks);
 }
 
-static int usable_cpus(void)
+static int usable_cpus(cpu_mask mask)
 {
-    unsigned long mask[MAX_CPUS / (8 * sizeof(unsigned long))] = {0};
-    if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)mask) != 0)
+    memset(mask, 0, sizeof(cpu_mask));
+    if (sched_getaffinity(0, sizeof(cpu_mask), (cpu_set_t *)mask) != 0)
         return 1;
-    return CPU_COUNT_S(sizeof mask, (cpu_set_t *)mask);
+    return CPU_COUNT_S(sizeof(cpu_mask), (cpu_set_t *)mask);
 }
 
 struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
@@ -141,13 +159,15 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
     if (!p)
         return NULL;
     /* with more threads than cores, a thread that looks on holds up the one awaited */
-    p->looks = threads <= usable_cpus() ? SPINS + OFFERS : 0;
-    atomic_init(&p->threads, threads);
+    p->looks = threads <= usable_cpus(p->usable) ? SPINS + OFFERS : 0;
+    atomic_init(&p->gate.threads, threads);
+    atomic_init(&p->region.threads, threads);
+    p->worker[0].id = pthread_self();
     for (int i = 1; i < threads; i++) {
         p->worker[i] = (struct worker){.pool = p, .thread = i};
         int failed = pthread_create(&p->worker[i].id, NULL, work, &p->worker[i]);
         if (failed) {
-            atomic_store(&p->threads, i); /* so that those which run can be told to stop */
+            atomic_store(&p->gate.threads, i); /* so that those which run can be told to stop */
             tri_pool_free(p);
             tri_fail(e, TRI_FAILED,
                      "threads: %d asked for, only %d could be started (%s); use fewer", threads, i,
@@ -163,7 +183,8 @@ void tri_pool_free(struct tri_pool *p)
     if (!p)
         return;
     p->stop = true;
-    tri_pool_sync(p);
+    tri_pool_use(p, (struct tri_team){0}); /* the caller goes on living */
+    pass(&p->gate, p->looks);
     for (int i = 1; i < tri_pool_threads(p); i++)
         pthread_join(p->worker[i].id, NULL);
     tri_free(p);
@@ -171,7 +192,7 @@ void tri_pool_free(struct tri_pool *p)
 
 int tri_pool_threads(const struct tri_pool *p)
 {
-    return atomic_load_explicit(&p->threads, memory_order_relaxed);
+    return members(&p->gate);
 }
 
 void tri_share(int items, int thread, int threads, int *from, int *to)
@@ -204,15 +225,71 @@ static bool first_of_core(int cpu, const cpu_set_t *mask, size_t size)
     return true;
 }
 
+/* The usable CPUs [returned], in cpus, the first of every core in front: *cores of them. */
+static int order_cpus(const cpu_mask mask, int cpus[MAX_CPUS], int *cores)
+{
+    const cpu_set_t *set = (const cpu_set_t *)mask;
+    int n = 0;
+    for (int first = 1; first >= 0; first--) {
+        for (int cpu = 0; cpu < MAX_CPUS; cpu++)
+            if (CPU_ISSET_S((size_t)cpu, sizeof(cpu_mask), set) &&
+                first_of_core(cpu, set, sizeof(cpu_mask)) == first)
+                cpus[n++] = cpu;
+        if (first)
+            *cores = n;
+    }
+    return n;
+}
+
+static int within(int n)
+{
+    return n < 1 ? 1 : n < TRI_MAX_THREADS ? n : TRI_MAX_THREADS;
+}
+
 int tri_cores(void)
 {
-    unsigned long mask[MAX_CPUS / (8 * sizeof(unsigned long))] = {0};
-    const cpu_set_t *set = (const cpu_set_t *)mask;
-    int cores = 0;
-    if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)mask) != 0)
-        return 1;
-    for (int cpu = 0; cpu < MAX_CPUS; cpu++)
-        if (CPU_ISSET_S((size_t)cpu, sizeof mask, set) && first_of_core(cpu, set, sizeof mask))
-            cores++;
-    return cores > 0 ? cores < TRI_MAX_THREADS ? cores : TRI_MAX_THREADS : 1;
+    cpu_mask mask;
+    int cpus[MAX_CPUS], cores = 0;
+    usable_cpus(mask);
+    order_cpus(mask, cpus, &cores);
+    return within(cores);
+}
+
+int tri_hardware_threads(void)
+{
+    cpu_mask mask;
+    return within(usable_cpus(mask));
+}
+
+/* -- where threads run -------------------------------------------------- */
+
+static void place(pthread_t id, const cpu_mask mask)
+{
+    pthread_setaffinity_np(id, sizeof(cpu_mask), (const cpu_set_t *)mask); /* a wish: refusal changes nothing */
+}
+
+static void pin(struct tri_pool *p)
+{
+    int cpus[MAX_CPUS], cores = 0, n = order_cpus(p->usable, cpus, &cores);
+    for (int i = 0; i < tri_pool_threads(p) && n; i++) {
+        cpu_mask one = {0};
+        CPU_SET_S((size_t)cpus[i % n], sizeof one, (cpu_set_t *)one);
+        place(p->worker[i].id, one);
+    }
+}
+
+static void unpin(struct tri_pool *p)
+{
+    for (int i = 0; i < tri_pool_threads(p); i++)
+        place(p->worker[i].id, p->usable);
+}
+
+void tri_pool_use(struct tri_pool *p, struct tri_team team)
+{
+    int all = tri_pool_threads(p), threads = team.threads > 0 && team.threads < all ? team.threads : all;
+    atomic_store_explicit(&p->region.threads, threads, memory_order_relaxed);
+    if (team.pinned == p->pinned)
+        return;
+    p->pinned = team.pinned;
+    (team.pinned ? pin : unpin)(p);
 }

@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 struct tri_pool;
 typedef void tri_task_fn(void *arg, int thread, int threads);
 
@@ -19,7 +21,19 @@ enum { TRI_MAX_THREADS = 512 };
 /* 1..TRI_MAX_THREADS threads, the caller being one of them. */
 struct tri_pool *tri_pool_new(int threads, struct tri_error *e);
 void tri_pool_free(struct tri_pool *pool);
-int tri_pool_threads(const struct tri_pool *pool);
+int tri_pool_threads(const struct tri_pool *pool); /* all of them, in use or not */
+
+/* Who works on a region: the first `threads` threads (0, or more than there are: all; the others wait), pinned each
+ * to a CPU of its own, one core after the other before any core's second, or placed by the system. */
+struct tri_team {
+    int threads;
+    bool pinned;
+};
+
+/* Regions from here on are this team's. Between regions only, by the thread that made the pool. A new pool works
+ * with all, not pinned; freeing it lets the caller loose again. */
+void tri_pool_use(struct tri_pool *pool, struct tri_team team);
+
 void tri_pool_run(struct tri_pool *pool, tri_task_fn *task, void *arg);
 void tri_pool_sync(struct tri_pool *pool);
 
@@ -28,5 +42,8 @@ void tri_share(int items, int thread, int threads, int *from, int *to);
 
 /* Physical cores this process may run on (affinity respected), at least 1. */
 int tri_cores(void);
+
+/* CPUs, as the system counts them, that it may run on: more than cores where these have several hardware threads. */
+int tri_hardware_threads(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* Owns: opening a model with all that running it takes, and closing it again, whole or in part. */
 #include "cli/load.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,32 @@ static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error 
     return TRI_OK;
 }
 
+static enum tri_status read_switch(const char *option, const char *text, bool *on, struct tri_error *e)
+{
+    if (!text)
+        return TRI_OK;
+    *on = strcmp(text, "1") == 0;
+    return *on || strcmp(text, "0") == 0
+               ? TRI_OK
+               : tri_fail(e, TRI_USAGE, "option %s: expected 0 or 1, found \"%s\"", option, text);
+}
+
+/* As tuned where nothing is given; prompts run as what is given for decoding. */
+static enum tri_status read_setting(const struct tri_load *l, struct tri_setting *s, struct tri_error *e)
+{
+    static const char *const strict[TRI_PHASES] = {"--cpu-strict", "--cpu-strict-batch"};
+    *s = tri_dispatch_setting();
+    for (int i = 0; i < TRI_PHASES; i++) {
+        int from = l->threads[i] ? i : TRI_DECODE;
+        if (l->threads[from])
+            s->team[i].threads = l->threads[from];
+        from = l->strict[i] ? i : TRI_DECODE;
+        if (read_switch(strict[from], l->strict[from], &s->team[i].pinned, e) != TRI_OK)
+            return e->status;
+    }
+    return read_switch("--huge-pages", l->huge, &s->huge, e);
+}
+
 /* -- opening ----------------------------------------------------------- */
 
 /* Ids without a row in the embedding could not be fed. */
@@ -59,18 +86,21 @@ static enum tri_status check_vocabulary(const struct tri_load *l, struct tri_err
                     tri_gguf_name(l->gguf), tokens, rows);
 }
 
-static enum tri_status open_weights(struct tri_load *l, struct tri_error *e)
+static enum tri_status open_weights(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
 {
-    l->pool = tri_pool_new(l->threads ? l->threads : tri_cores(), e);
+    int decode = s->team[TRI_DECODE].threads, prompt = s->team[TRI_PROMPT].threads;
+    tri_huge_pages(s->huge);
+    l->pool = tri_pool_new(decode > prompt ? decode : prompt, e);
     if (!l->pool)
         return e->status;
     l->weights = tri_model_load(l->gguf, l->pool, e);
     return l->weights ? check_vocabulary(l, e) : e->status;
 }
 
-static enum tri_status open_session(struct tri_load *l, struct tri_error *e)
+static enum tri_status open_session(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
 {
     struct tri_session_options o = {.context = l->context, .ubatch = l->ubatch};
+    memcpy(o.team, s->team, sizeof o.team);
     if (read_cache("-ctk", l->cache_k, &o.cache_k, e) != TRI_OK ||
         read_cache("-ctv", l->cache_v, &o.cache_v, e) != TRI_OK)
         return e->status;
@@ -85,10 +115,11 @@ static enum tri_status open_session(struct tri_load *l, struct tri_error *e)
 
 enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e)
 {
-    if (limit_kernels(l, e) != TRI_OK || tri_load_text(l, e) != TRI_OK ||
-        open_weights(l, e) != TRI_OK)
+    struct tri_setting s;
+    if (read_setting(l, &s, e) != TRI_OK || limit_kernels(l, e) != TRI_OK || tri_load_text(l, e) != TRI_OK ||
+        open_weights(l, &s, e) != TRI_OK)
         return e->status;
-    return open_session(l, e);
+    return open_session(l, &s, e);
 }
 
 void tri_load_close(struct tri_load *l)

@@ -1,4 +1,4 @@
-/* What commands that run a model share: the options -m, -t, -c, -b/-ub, --isa, -ctk, -ctv, and opening it all. */
+/* What commands that run a model share: the options -m, -t, -tb, -c, -ub, --isa, -ctk, -ctv, placement, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -9,7 +9,9 @@
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
     const char *model, *isa, *cache_k, *cache_v;
-    int threads, context, ubatch;
+    const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
+    int threads[TRI_PHASES];               /* 0: as tuned */
+    int context, ubatch;
     /* what tri_load_open made */
     struct tri_gguf *gguf;
     struct tri_tokenizer *tokenizer;
@@ -20,7 +22,16 @@ struct tri_load {
 
 #define TRI_LOAD_OPTIONS(l)                                                                                  \
     {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0},        \
-    {"-t", "--threads", TRI_INT, "N", "threads (default: cores)", &(l).threads, 1, 512},                       \
+    {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &(l).threads[TRI_DECODE], 1,  \
+     512},                                                                                                     \
+    {"-tb", "--threads-batch", TRI_INT, "N", "threads for prompts (default: as -t, if given)",                 \
+     &(l).threads[TRI_PROMPT], 1, 512},                                                                        \
+    {NULL, "--cpu-strict", TRI_TEXT, "0|1", "pin each thread to a CPU (default: as tuned, else 0)",             \
+     &(l).strict[TRI_DECODE], 0, 0},                                                                           \
+    {NULL, "--cpu-strict-batch", TRI_TEXT, "0|1", "the same for prompts (default: as --cpu-strict, if given)",  \
+     &(l).strict[TRI_PROMPT], 0, 0},                                                                           \
+    {NULL, "--huge-pages", TRI_TEXT, "0|1", "weights in huge pages (default: as tuned, else 1)", &(l).huge, 0,  \
+     0},                                                                                                       \
     {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
     {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
     {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32 or f16", &(l).cache_k, 0, 0},          \

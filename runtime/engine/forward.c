@@ -305,14 +305,20 @@ static void head_only(void *arg, int thread, int threads)
     head(&p, job->head_from, job->head_n);
 }
 
+static void run(const struct job *job, enum tri_phase phase, tri_task_fn *task)
+{
+    tri_pool_use(job->s->pool, job->s->team[phase]);
+    tri_pool_run(job->s->pool, task, (void *)job);
+}
+
 void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits)
 {
     struct job job = {.s = s, .ids = ids, .n = n, .head_from = n - 1, .head_n = logits};
-    tri_pool_run(s->pool, forward, &job);
+    run(&job, n == 1 ? TRI_DECODE : TRI_PROMPT, forward);
 }
 
 void tri_forward_head(struct tri_session *s, int from, int n)
 {
     struct job job = {.s = s, .n = n, .head_from = from, .head_n = n};
-    tri_pool_run(s->pool, head_only, &job);
+    run(&job, TRI_PROMPT, head_only);
 }

@@ -12,6 +12,7 @@ enum { TRI_HEAD_TOKENS = 8 }; /* whose logits are made in one go, reading the he
 struct tri_session {
     const struct tri_model *model;
     struct tri_pool *pool;
+    struct tri_team team[TRI_PHASES];
     const struct tri_vec *vec;
     int context, ubatch, position;
     struct tri_cache keys, values;

@@ -114,6 +114,7 @@ struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *
     s->pool = pool;
     s->vec = tri_dispatch_isa()->vec;
     s->context = o->context > 0 ? o->context : m->config.context;
+    memcpy(s->team, o->team, sizeof s->team);
     s->ubatch = o->ubatch > 0 ? o->ubatch : DEFAULT_UBATCH;
     s->ubatch = least(s->ubatch, least(s->context, MAX_UBATCH));
     if (allocate_caches(s, o, e) != TRI_OK || allocate_buffers(s, e) != TRI_OK) {
@@ -146,6 +147,11 @@ int tri_session_context(const struct tri_session *s)
 int tri_session_position(const struct tri_session *s)
 {
     return s->position;
+}
+
+void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team)
+{
+    s->team[phase] = team;
 }
 
 void tri_session_rewind(struct tri_session *s, int position)

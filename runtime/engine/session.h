@@ -17,6 +17,7 @@ struct tri_session_options {
     int context;  /* positions; 0: the model's own */
     int ubatch;   /* tokens per pass at most; 0: 512 */
     enum tri_cache_type cache_k, cache_v;
+    struct tri_team team[TRI_PHASES]; /* of the pool, for single tokens and for batches */
 };
 
 struct tri_session;
@@ -27,6 +28,7 @@ void tri_session_free(struct tri_session *s);
 
 int tri_session_context(const struct tri_session *s);
 int tri_session_position(const struct tri_session *s);
+void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
 void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
 
 /* Appends `count` tokens. On return *logits points at the [vocab] logits of the last one, valid until

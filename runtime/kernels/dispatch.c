@@ -103,6 +103,17 @@ void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_p
         }
 }
 
+struct tri_setting tri_dispatch_setting(void)
+{
+    struct tri_setting s = {.huge = true};
+    if (!strcmp(tri_tuned_cpu, tri_cpu_name()))
+        s = tri_tuned_setting;
+    for (int i = 0; i < TRI_PHASES; i++)
+        if (s.team[i].threads == 0)
+            s.team[i].threads = tri_cores();
+    return s;
+}
+
 const char *tri_dispatch_notice(void)
 {
     static char text[512];

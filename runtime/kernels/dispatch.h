@@ -3,6 +3,7 @@
 #define TRI_DISPATCH_H
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "kernels/kernel.h"
 
 enum tri_role { TRI_ROLE_QKV, TRI_ROLE_O, TRI_ROLE_GATE_UP, TRI_ROLE_DOWN, TRI_ROLES };
@@ -31,6 +32,16 @@ extern const struct tri_choice tri_choices[]; /* ends with role NULL */
 extern const struct tri_choice tri_defaults[]; /* per ISA and group: role is the ISA's name, m = k = 0 */
 extern const char tri_tuned_cpu[];
 
+/* One token at a time, or many at once: what runs best differs. */
+enum tri_phase { TRI_DECODE, TRI_PROMPT, TRI_PHASES };
+
+/* How the engine runs where the user does not say: who works on each phase, and whether weights lie in huge pages. */
+struct tri_setting {
+    struct tri_team team[TRI_PHASES]; /* threads 0: one for every core */
+    bool huge;
+};
+extern const struct tri_setting tri_tuned_setting; /* generated */
+
 /* Limits what may be chosen to ISA `name` and those ranked below it; "" or NULL lifts the limit.
  * TRI_USAGE if no such ISA is linked, TRI_UNSUPPORTED if this CPU lacks it. */
 enum tri_status tri_dispatch_limit(const char *name, struct tri_error *e);
@@ -41,6 +52,10 @@ const struct tri_isa *tri_dispatch_isa(void);
 /* The plan for a job whose scales belong to `group` columns each: 0 (whole rows), 32, 64, 128 or 256; its count is 0
  * for any other group. Else it never fails, since the defaults of plain C accept every K. */
 void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan);
+
+/* The tuned setting, with the number of its threads, if the table linked is this CPU's; else all cores, not pinned,
+ * and huge pages. */
+struct tri_setting tri_dispatch_setting(void);
 
 /* One line for stderr when the table linked is not for this CPU, or its ISAs are missing; else NULL. */
 const char *tri_dispatch_notice(void);

@@ -1,7 +1,9 @@
 /* The pool: every thread runs once a region, barriers order what they separate, and far more
  * threads than cores still end. */
+#define _GNU_SOURCE
 #include "base/threads.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -68,6 +70,67 @@ static void idle_pools_end(void **unused)
         tri_pool_free(tri_pool_new(i % 7 + 1, &e));
 }
 
+/* A team of fewer threads, and all again: the others stay away, and barriers count those who came. */
+static void teams_change(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct relay r = {.turns = 20};
+    r.pool = tri_pool_new(4, &e);
+    assert_non_null(r.pool);
+    for (int i = 0; i < 200; i++) {
+        int threads = (i * 7) % 6; /* 0 and 5: all */
+        memset(r.value, 0, sizeof r.value);
+        r.ran = 0;
+        tri_pool_use(r.pool, (struct tri_team){.threads = threads});
+        tri_pool_run(r.pool, relay, &r);
+        assert_int_equal(r.ran, threads == 0 || threads > 4 ? 4 : threads);
+    }
+    assert_int_equal(r.wrong, 0);
+    assert_int_equal(tri_pool_threads(r.pool), 4);
+    tri_pool_free(r.pool);
+}
+
+struct places {
+    cpu_set_t may[8];
+};
+
+static void look(void *arg, int thread, int threads)
+{
+    struct places *p = arg;
+    (void)threads;
+    assert_int_equal(sched_getaffinity(0, sizeof p->may[thread], &p->may[thread]), 0);
+}
+
+/* Pinned threads may run on one CPU each, not on the same where there are enough; afterwards anywhere. */
+static void threads_are_pinned(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct places p;
+    cpu_set_t before, taken;
+    int threads = tri_hardware_threads() < 4 ? tri_hardware_threads() : 4;
+    assert_true(tri_hardware_threads() >= tri_cores());
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    struct tri_pool *pool = tri_pool_new(threads, &e);
+    assert_non_null(pool);
+    for (int round = 0; round < 4; round++) {
+        tri_pool_use(pool, (struct tri_team){.pinned = round % 2 == 0});
+        tri_pool_run(pool, look, &p);
+        CPU_ZERO(&taken);
+        for (int i = 0; i < threads; i++) {
+            assert_true(round % 2 == 0 ? CPU_COUNT(&p.may[i]) == 1 : CPU_EQUAL(&p.may[i], &before));
+            CPU_OR(&taken, &taken, &p.may[i]);
+        }
+        if (round % 2 == 0)
+            assert_int_equal(CPU_COUNT(&taken), threads);
+    }
+    tri_pool_use(pool, (struct tri_team){.pinned = true});
+    tri_pool_free(pool);
+    assert_int_equal(sched_getaffinity(0, sizeof taken, &taken), 0);
+    assert_true(CPU_EQUAL(&taken, &before));
+}
+
 static void counts_are_checked(void **unused)
 {
     (void)unused;
@@ -98,7 +161,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_order), cmocka_unit_test(many_threads_end),
         cmocka_unit_test(idle_pools_end), cmocka_unit_test(counts_are_checked),
-        cmocka_unit_test(shares_cover),
+        cmocka_unit_test(shares_cover),   cmocka_unit_test(teams_change),
+        cmocka_unit_test(threads_are_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
