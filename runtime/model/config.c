@@ -246,3 +246,25 @@ enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, 
     c->family = family_of(family->arch, c->layers);
     return TRI_OK;
 }
+
+enum tri_status tri_config_check(const struct tri_config *c, struct tri_error *e)
+{
+    const struct {
+        const char *name;
+        int value, most;
+    } sizes[] = {
+        {"layers", c->layers, MAX_LAYERS},   {"hidden", c->hidden, MAX_WIDTH},       {"ffn", c->ffn, MAX_WIDTH},
+        {"heads", c->heads, MAX_HEADS},      {"kv_heads", c->kv_heads, c->heads},    {"vocab", c->vocab, MAX_VOCAB},
+        {"context", c->context, MAX_CONTEXT}, {"head_dim", c->head_dim, MAX_HEAD_DIM}, {"rope_dims", c->rope_dims, c->head_dim},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
+            return tri_fail(e, TRI_USAGE, "a model's shape: %s: expected 1 to %d, found %d", sizes[i].name, sizes[i].most,
+                            sizes[i].value);
+    if (!c->family || c->heads % c->kv_heads || c->rope_dims % 2 || c->heads * c->head_dim > MAX_WIDTH)
+        return tri_fail(e, TRI_USAGE,
+                        "a model's shape: expected a known family, heads a multiple of kv_heads, %d values of all heads "
+                        "at most, and an even rope_dims; found %d heads, %d kv_heads of %d values, rope_dims %d",
+                        MAX_WIDTH, c->heads, c->kv_heads, c->head_dim, c->rope_dims);
+    return TRI_OK;
+}

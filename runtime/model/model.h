@@ -69,6 +69,9 @@ void tri_model_free(struct tri_model *m);
 /* The family that files call `arch`, or NULL. */
 const struct tri_family *tri_family_find(const char *arch);
 
+/* TRI_USAGE, and which number, if no model has this shape: for a configuration that comes from no file. */
+enum tri_status tri_config_check(const struct tri_config *c, struct tri_error *e);
+
 /* Only the configuration, checked: for commands that need no weights. */
 enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, struct tri_error *e);
 

@@ -1,0 +1,183 @@
+/* Models made in memory, and trials: the same weights from the same seed under every plan, so the same bits; finite;
+ * and refused with a reason where they cannot be. How long anything takes is not tested. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "engine/trial.h"
+
+/* Rows and columns that are no multiple of any tile. */
+static struct tri_synth shape(const char *family)
+{
+    const struct tri_config c = {.family = tri_family_find(family), .layers = 3, .hidden = 200, .ffn = 328, .heads = 6,
+                                 .kv_heads = 2, .head_dim = 40, .vocab = 301, .context = 64, .rope_dims = 40,
+                                 .rope_theta = 10000, .norm_eps = 1e-5f};
+    assert_non_null(c.family);
+    return (struct tri_synth){.config = c, .seed = 1};
+}
+
+static struct tri_pool *pool_of(int threads)
+{
+    struct tri_error e;
+    struct tri_pool *pool = tri_pool_new(threads, &e);
+    assert_non_null(pool);
+    return pool;
+}
+
+static uint64_t bits(const struct tri_synth *s, int threads, enum tri_phase phase)
+{
+    struct tri_error e = {0};
+    double ns = 0;
+    struct tri_pool *pool = pool_of(threads);
+    struct tri_trial *t = tri_trial_new(s, 9, pool, &e);
+    if (!t)
+        fail_msg("%s", e.text);
+    assert_int_equal(tri_trial_bits(t, phase), 0);
+    assert_int_equal(tri_trial_run(t, phase, (struct tri_team){0}, 0, &ns, &e), TRI_OK);
+    uint64_t first = tri_trial_bits(t, phase);
+    assert_int_equal(tri_trial_run(t, phase, (struct tri_team){.threads = 1}, 0, &ns, &e), TRI_OK);
+    assert_int_equal(tri_trial_bits(t, phase), first);
+    assert_true(isfinite(ns) && ns > 0);
+    tri_trial_free(t);
+    tri_pool_free(pool);
+    return first;
+}
+
+/* Every linked kernel for one token that this CPU can run, alone, in all roles. */
+static void every_plan_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct tri_synth s = shape("bitnet-b1.58");
+    uint64_t decode = bits(&s, 2, TRI_DECODE), prompt = bits(&s, 1, TRI_PROMPT);
+    int plans = 0;
+    assert_int_not_equal(decode, prompt);
+    for (const struct tri_kernel *k = tri_kernels; k->name; k++) {
+        if (k->tokens > 1 || !tri_isa_find(k->isa)->present())
+            continue;
+        for (int r = 0; r < TRI_ROLES; r++)
+            s.plan[r] = (struct tri_plan){.layout = tri_layout_find(k->layout), .kernels = {k}, .count = 1};
+        if (bits(&s, 1 + plans % 3, TRI_DECODE) != decode || bits(&s, 2, TRI_PROMPT) != prompt)
+            fail_msg("%s: other bits", k->name);
+        plans++;
+    }
+    assert_true(plans > 0);
+}
+
+static void seeds_and_families_differ(void **state)
+{
+    (void)state;
+    static const char *const families[] = {"bitnet-b1.58", "bitnet", "llama"};
+    uint64_t seen[6];
+    for (int i = 0; i < 6; i++) {
+        struct tri_synth s = shape(families[i / 2]);
+        s.seed = 1 + (uint64_t)(i % 2);
+        seen[i] = bits(&s, 1, TRI_DECODE);
+        assert_int_equal(seen[i], bits(&s, 2, TRI_DECODE));
+        for (int j = 0; j < i; j++)
+            assert_int_not_equal(seen[i], seen[j]);
+    }
+}
+
+/* Weights are about as many of each kind as they should be, and layers are not copies of each other. */
+static void weights_are_random(void **state)
+{
+    (void)state;
+    struct tri_error e = {0};
+    struct tri_pool *pool = pool_of(2);
+    struct tri_synth s = shape("bitnet-b1.58");
+    struct tri_model *m = tri_model_synth(&s, pool, &e);
+    assert_non_null(m);
+    const struct tri_matrix *q = &m->layer[0].matrix[TRI_ROLE_GATE_UP];
+    const struct tri_layout *layout = q->plan.layout;
+    int8_t trits[16384];
+    int count[3] = {0}, ld = q->kp;
+    assert_true(layout->rows * ld <= (int)sizeof trits);
+    layout->unpack(q->packed, q->kp, trits, (size_t)ld);
+    for (int i = 0; i < layout->rows; i++)
+        for (int j = 0; j < q->kp; j++) {
+            assert_in_range(trits[i * ld + j] + 1, 0, 2);
+            assert_true(j < q->k || trits[i * ld + j] == 0);
+            count[trits[i * ld + j] + 1] += j < q->k;
+        }
+    int all = count[0] + count[1] + count[2];
+    assert_true(abs(count[0] * 100 / all - 29) < 5 && abs(count[1] * 100 / all - 42) < 5);
+    int alike = 0;
+    for (int i = 1; i < s.config.layers; i++)
+        alike += memcmp(m->layer[i].matrix[TRI_ROLE_GATE_UP].packed, q->packed, q->bytes) == 0;
+    assert_true(alike < s.config.layers - 1);
+    tri_model_free(m);
+    tri_pool_free(pool);
+}
+
+static void expect_refused(const struct tri_synth *s, enum tri_status status, const char *words)
+{
+    struct tri_error e = {0};
+    struct tri_pool *pool = pool_of(1);
+    assert_null(tri_model_synth(s, pool, &e));
+    assert_int_equal(e.status, status);
+    assert_non_null(strstr(e.text, words));
+    tri_pool_free(pool);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    struct tri_synth s = shape("bitnet-b1.58");
+    struct tri_error e;
+    assert_true(tri_synth_bytes(&s, &e) > (size_t)(s.config.vocab * s.config.hidden * 2));
+    s.config.layers = 0;
+    expect_refused(&s, TRI_USAGE, "layers");
+    assert_int_equal(tri_synth_bytes(&s, &e), 0);
+    s = shape("bitnet-b1.58");
+    s.config.kv_heads = 4;
+    expect_refused(&s, TRI_USAGE, "kv_heads");
+    s = shape("bitnet-b1.58");
+    s.plan[TRI_ROLE_O] = (struct tri_plan){.layout = tri_layouts};
+    expect_refused(&s, TRI_USAGE, "plan of o");
+    s = shape("bitnet-b1.58");
+    s.config.hidden = 1 << 18, s.config.ffn = 1 << 18, s.config.layers = 1024; /* 2^48 weights */
+    expect_refused(&s, TRI_NO_MEMORY, "fewer layers");
+}
+
+static void a_trial_wants_a_prompt(void **state)
+{
+    (void)state;
+    struct tri_error e;
+    struct tri_pool *pool = pool_of(1);
+    struct tri_synth s = shape("bitnet-b1.58");
+    assert_null(tri_trial_new(&s, 1, pool, &e));
+    assert_int_equal(e.status, TRI_USAGE);
+    tri_pool_free(pool);
+}
+
+/* Pages are a wish: with and without, memory is there, zeroed, and the available part is known. */
+static void pages_are_a_choice(void **state)
+{
+    (void)state;
+    struct tri_error e;
+    for (int huge = 0; huge < 2; huge++) {
+        tri_huge_pages(huge);
+        char *memory = tri_alloc(5, 1 << 20, "test", &e);
+        assert_non_null(memory);
+        for (int i = 0; i < 5 << 20; i += 4096)
+            assert_int_equal(memory[i], 0);
+        tri_free(memory);
+    }
+    assert_true(tri_memory_available() > 1 << 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_plan_gives_the_same_bits), cmocka_unit_test(seeds_and_families_differ),
+        cmocka_unit_test(weights_are_random),             cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(a_trial_wants_a_prompt),         cmocka_unit_test(pages_are_a_choice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
