@@ -142,7 +142,8 @@ const struct tri_choice tri_defaults[] = {
 %s
     {0},
 };
-]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"), table.concat(defaults, "\n")), notes
+]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"),
+    table.concat(defaults, "\n")), notes
 end
 
 return choose

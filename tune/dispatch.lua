@@ -17,7 +17,9 @@ local spelled = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\
 local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .. '"' end
 
 local formats = { ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f", prompt_gain = "%.3f",
-  margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f" }
+  margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", decode = "%.2f", prompt = "%.1f", runner_up_decode = "%.2f",
+  runner_up_prompt = "%.1f", runner_up_ratio = "%.3f", default_decode = "%.2f", default_prompt = "%.1f",
+  default_ratio = "%.3f" }
 
 -- "key = value" of those of `keys` that `t` has.
 local function fields(t, keys)
@@ -35,6 +37,9 @@ end
 local kernel_keys = { "tokens", "name", "hash", "ns", "gbps", "share", "bytes", "runner_up", "margin", "bench_ns",
   "unconfirmed" }
 local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain" }
+local team_keys = { "threads", "pinned" }
+local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rounds", "winner", "decode", "prompt",
+  "runner_up_decode", "runner_up_prompt", "runner_up_ratio", "default_decode", "default_prompt", "default_ratio" }
 local table_keys = { "cpu", "arch", "compiler", "threads", "read_gbps", "pool_mib", "objective" }
 
 local function job_text(job)
@@ -46,12 +51,26 @@ local function job_text(job)
   return table.concat(lines, "\n")
 end
 
+-- What runs the phases, and what the trial of the table said.
+local function head(t)
+  local list = fields(t, table_keys)
+  local function add(key, keys)
+    if t[key] then list[#list + 1] = ("%s = { %s }"):format(key, table.concat(fields(t[key], keys), ", ")) end
+  end
+  add("decode", team_keys)
+  add("prompt", team_keys)
+  if t.huge ~= nil then list[#list + 1] = "huge = " .. tostring(t.huge) end
+  add("confirmed", confirmed_keys)
+  return list
+end
+
 local function before(a, b)
   if a.k * a.m ~= b.k * b.m then return a.k * a.m > b.k * b.m end
   return (role_order[a.role] or 9) < (role_order[b.role] or 9)
 end
 
--- t: table_keys, date (of the newest sample), jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }
+-- t: table_keys, decode, prompt { team_keys }, huge, confirmed { confirmed_keys }, date (of the newest sample),
+-- jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }
 function dispatch.text(t)
   local jobs, lines = {}, {}
   for i, job in ipairs(t.jobs) do jobs[i] = job end
@@ -61,14 +80,15 @@ function dispatch.text(t)
 -- What runs where on %s, as tune/tune.lua measured it on %s.
 -- Data, read and never executed. ns: of one product of the matrix with that many tokens; gbps: packed bytes
 -- over ns; share: of the GB/s that reading alone reached over as much memory; gain: over the default kernel;
--- margin: by how much the runner-up is slower.
+-- margin: by how much the runner-up is slower. decode, prompt: who runs single tokens and batches; huge: weights
+-- in huge pages. confirmed: tokens/s of so many layers of a model under this table; ratio: others' time over its.
 return {
   %s,
   jobs = {
 %s
   },
 }
-]]):format((t.cpu:gsub("%c", " ")), t.date, table.concat(fields(t, table_keys), ",\n  "), table.concat(lines, "\n"))
+]]):format((t.cpu:gsub("%c", " ")), t.date, table.concat(head(t), ",\n  "), table.concat(lines, "\n"))
 end
 
 -- true, or nil and why.

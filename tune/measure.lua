@@ -106,6 +106,19 @@ function measure.bytes(job, layout)
   return math.ceil(job.m / layout.rows) * math.ceil(job.k / layout.kstep) * layout.bytes
 end
 
+-- A model under plans (kernels by role) in the child, to be run by its name: true, or nil and why not. o: model,
+-- prompt, threads, huge (worker.lua says what).
+function measure.trial(m, label, plans, o)
+  local said = {}
+  for role, kernels in pairs(plans) do
+    local hashes, why = load_all(m, kernels)
+    if not hashes then return nil, why end
+    said[role] = hashes
+  end
+  return measure.ask(m, { op = "trial", name = label, model = o.model, plans = said, prompt = o.prompt,
+    threads = o.threads, huge = o.huge }, 60)
+end
+
 -- Google Benchmark's figures for rows { name, kernels, job, tokens }: ns by name, or nil and why.
 function measure.bench(m, library, rows, options)
   local said, seconds = {}, 60

@@ -6,6 +6,7 @@ local search = require "search"
 local measure = require "measure"
 local store = require "store"
 local dispatch = require "dispatch"
+local trial = require "trial"
 
 local replay = {}
 
@@ -31,46 +32,52 @@ local function add_share(kept, run, job, timed)
   k.share = read and k.gbps / read
 end
 
--- The choices for a run's jobs, each role and shape once, as far as what is stored suffices.
+-- The choices for a run's jobs, each role and shape once, as far as what is stored suffices; with the end of the trial
+-- that they won or lost, if there was one (trial.settle).
 function replay.choices(s, kept, run)
   local list, has = {}, {}
   for _, job in ipairs(run.jobs) do
     local choice = not has[dispatch.key(job)] and search.decide(s, job)
     if choice then
       has[dispatch.key(job)] = true
-      add_share(kept, run, choice, search.timed(s, job))
       choice.tried, choice.failed, choice.left = search.tried(s, job)
       list[#list + 1] = choice
     end
   end
-  return list
+  local ended = trial.settle(kept, run, list)
+  for _, choice in ipairs(list) do add_share(kept, run, choice, search.timed(s, choice)) end
+  return list, ended
 end
 
--- A run's table, with these jobs.
-function replay.table(kept, run, jobs)
+-- A run's table, with these jobs, and what its trial said.
+function replay.table(kept, run, jobs, ended)
+  ended = ended or {}
   return { cpu = run.cpu, arch = run.arch, compiler = run.compiler, threads = run.threads,
     read_gbps = store.reading(kept, run, 0), pool_mib = math.floor(run.memory / 2 ^ 20), objective = run.objective,
-    date = kept.newest:match("^%d%d%d%d%-%d%d%-%d%d") or "an unknown day", jobs = jobs }
+    date = kept.newest:match("^%d%d%d%d%-%d%d%-%d%d") or "an unknown day", jobs = jobs,
+    decode = ended.decode, prompt = ended.prompt, huge = ended.huge, confirmed = ended.confirmed }
 end
 
 -- The table of the newest run, and of earlier ones what it left as it was; nil and why.
 function replay.decide(kept)
   local last = kept.runs[#kept.runs]
   if not last then return nil, "no tuning run is recorded there" end
-  local jobs, has = {}, {}
+  local jobs, has, ended = {}, {}, nil
   for i = #kept.runs, 1, -1 do
     local run = kept.runs[i]
     if run.cpu == last.cpu and run.compiler == last.compiler and run.threads == last.threads then
       local ok, s = pcall(replay.search, kept, run)
       if not ok then return nil, tostring(s) end
-      for _, choice in ipairs(replay.choices(s, kept, run)) do
+      local choices, trial_of_run = replay.choices(s, kept, run)
+      ended = ended or trial_of_run
+      for _, choice in ipairs(choices) do
         if not has[dispatch.key(choice)] then jobs[#jobs + 1] = choice end
         has[dispatch.key(choice)] = true
       end
     end
   end
   if #jobs == 0 then return nil, "no race in there was run to its end" end
-  return replay.table(kept, last, jobs)
+  return replay.table(kept, last, jobs, ended)
 end
 
 -- The table a file of measurements leads to, and its store; nil and one sentence.

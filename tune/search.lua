@@ -368,24 +368,63 @@ local function with_layout(final, layout)
   return out
 end
 
-local exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
+-- How decode and prompt count; balanced weighs decoding twice.
+search.exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
 
--- The layout whose decode and prompt kernels together serve the objective best; balanced weighs decoding twice.
+-- The plan that begins with the first of `singles`, with its score; nil if nobody knows what its batches cost.
+local function plan_with(s, job, singles, of)
+  local kernels, cost = plan_of(job, singles, of)
+  local weigh = search.exponents[s.objective]
+  return cost and { role = job.role, m = job.m, k = job.k, layout = singles[1].item.layout.name, kernels = kernels,
+    score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
+end
+
+-- The next best plan: of another layout; where there is none, of the same with its second kernel for one token.
+local function second_plan(s, job, plans, best, final, of)
+  local second, rest
+  for _, plan in ipairs(plans) do
+    if plan ~= best and (not second or plan.score < second.score) then second = plan end
+  end
+  if second then return second end
+  for _, e in ipairs(final) do
+    if e.item.layout.name == best.layout and e.item ~= best.kernels[1].candidate then
+      rest = rest or with_layout(final, best.layout)
+      if rest[1].item ~= e.item then return plan_with(s, job, { e, rest[1] }, of) end
+    end
+  end
+end
+
+-- What runs untuned, as far as it was measured.
+local function usual_plan(s, job, final, by_layout)
+  local kernels = {}
+  for _, c in ipairs(s.default) do
+    local of = by_layout[c.layout.name]
+    for _, e in ipairs(c.tokens == 1 and final or of and of[c.tokens] or {}) do
+      if e.item == c then kernels[#kernels + 1] = kernel_entry(job, { e }, c.tokens) end
+    end
+  end
+  if not kernels[1] or kernels[1].tokens > 1 then return nil end
+  local last = kernels[#kernels]
+  return { layout = kernels[1].candidate.layout.name, kernels = kernels, decode_ns = kernels[1].ns,
+    prompt_ns = last.ns / last.tokens }
+end
+
+-- The layout whose decode and prompt kernels together serve the objective best.
 local function choose(s, job, final, by_layout, usual_prompt)
-  local best, weigh = nil, exponents[s.objective]
-  local usual_decode
+  local best, plans, has, usual_decode = nil, {}, {}, nil
   for _, e in ipairs(final) do
     local layout = e.item.layout.name
     if e.item == s.default[1] then usual_decode = e.ns end
-    local of = by_layout[layout]
-    local kernels, cost = plan_of(job, with_layout(final, layout), of or {})
-    local score = cost and e.ns ^ weigh[1] * cost ^ weigh[2]
-    if score and (not best or score < best.score * (1 - race.noise)) then
-      best = { role = job.role, m = job.m, k = job.k, layout = layout, kernels = kernels, score = score,
-        decode_ns = kernels[1].ns, prompt_ns = cost }
+    local plan = not has[layout] and plan_with(s, job, with_layout(final, layout), by_layout[layout] or {})
+    has[layout] = true
+    if plan then
+      plans[#plans + 1] = plan
+      if not best or plan.score < best.score * (1 - race.noise) then best = plan end
     end
   end
   if best then
+    best.second = second_plan(s, job, plans, best, final, by_layout[best.layout] or {})
+    best.usual = usual_plan(s, job, final, by_layout)
     best.usual_ns, best.weights = usual_decode, job.weights
     best.gain = usual_decode and usual_decode / best.decode_ns
     best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns

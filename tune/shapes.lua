@@ -7,14 +7,16 @@ shapes.roles = { "qkv", "o", "gate_up", "down" }
 
 -- Public models, and "tiny", the one built into tritune.
 local models = {
-  ["2b4t"] = { hidden = 2560, layers = 30, heads = 20, kv = 5, head = 128, ffn = 6912 },
-  tiny     = { hidden = 256, layers = 6, heads = 4, kv = 2, head = 64, ffn = 1024 },
-  large    = { hidden = 1536, layers = 24, heads = 16, kv = 16, head = 96, ffn = 4096 },
-  ["3b"]   = { hidden = 3200, layers = 26, heads = 32, kv = 32, head = 100, ffn = 8640 },
-  ["8b"]   = { hidden = 4096, layers = 32, heads = 32, kv = 8, head = 128, ffn = 14336 },
+  ["2b4t"] = { hidden = 2560, layers = 30, heads = 20, kv = 5, head = 128, ffn = 6912, vocab = 128256 },
+  tiny     = { hidden = 256, layers = 6, heads = 4, kv = 2, head = 64, ffn = 1024, vocab = 4096 },
+  large    = { hidden = 1536, layers = 24, heads = 16, kv = 16, head = 96, ffn = 4096, vocab = 32002 },
+  ["3b"]   = { hidden = 3200, layers = 26, heads = 32, kv = 32, head = 100, ffn = 8640, vocab = 32002 },
+  ["8b"]   = { hidden = 4096, layers = 32, heads = 32, kv = 8, head = 128, ffn = 14336, vocab = 128256 },
 }
+models.large.arch, models["3b"].arch, models["8b"].arch = "bitnet", "bitnet", "llama" -- else bitnet-b1.58
 
--- A set: the jobs of one model, the largest first.
+-- A set: the jobs of one model, the largest first. set.model: its shape as above, for whoever builds one like it; nil
+-- where only matrices are known.
 local function set(name, layers, sizes)
   local jobs, weights = { name = name }, 0
   for _, role in ipairs(shapes.roles) do weights = weights + layers * sizes[role][1] * sizes[role][2] end
@@ -58,6 +60,7 @@ function shapes.named(text)
       seen[name] = true
       sets[#sets + 1] = set(name, m.layers, { qkv = { (m.heads + 2 * m.kv) * m.head, m.hidden },
         o = { m.hidden, m.heads * m.head }, gate_up = { 2 * m.ffn, m.hidden }, down = { m.hidden, m.ffn } })
+      sets[#sets].model = m
     end
   end
   if #sets == 0 then return nil, "no shapes named; there are " .. shapes.known() end
@@ -66,6 +69,7 @@ end
 
 -- -- GGUF: only as far as the shapes of its tensors ----------------------------------------------------------
 
+local UINT32 = 4
 local scalar_bytes = { [0] = 1, 1, 2, 2, 4, 4, 4, 1, [10] = 8, [11] = 8, [12] = 8 }
 local STRING, ARRAY, MOST_STRING = 8, 9, 65536
 
@@ -109,15 +113,17 @@ local function skip_value(r, kind)
   for _ = 1, count do r.skip(r.integer(8)) end
 end
 
--- { ["blk.0.attn_q.weight"] = { k, m }, ... }: the tensors of two dimensions.
-local function tensors(r)
+-- { ["blk.0.attn_q.weight"] = { k, m }, ... }: the tensors of two dimensions; and the keys that are numbers or words.
+local function contents(r)
   if r.bytes(4) ~= "GGUF" then r.fail("no magic") end
   local version = r.integer(4)
   if version ~= 2 and version ~= 3 then r.fail("version " .. version) end
-  local count, keys, found = r.integer(8), r.integer(8), {}
+  local count, keys, found, value = r.integer(8), r.integer(8), {}, {}
   for _ = 1, keys do
-    r.string()
-    skip_value(r, r.integer(4))
+    local key, kind = r.string(), r.integer(4)
+    if kind == UINT32 then value[key] = r.integer(4)
+    elseif key == "general.architecture" and kind == STRING then value[key] = r.string()
+    else skip_value(r, kind) end
   end
   for _ = 1, count do
     local name, n, dims = r.string(), r.integer(4), {}
@@ -126,7 +132,17 @@ local function tensors(r)
     r.skip(12)
     if n == 2 then found[name] = dims end
   end
-  return found
+  return found, value
+end
+
+-- A file's shape as in `models`, or nil if its keys do not say it.
+local function model_of(found, value, layers, sizes)
+  local arch, embedding = value["general.architecture"], found["token_embd.weight"]
+  local function key(name) return value[("%s.%s"):format(arch, name)] end
+  local hidden, heads = sizes.qkv[2], key "attention.head_count"
+  if not (arch and heads and embedding) then return nil end
+  return { hidden = hidden, layers = layers, heads = heads, kv = key "attention.head_count_kv" or heads,
+    head = key "attention.key_length" or hidden / heads, ffn = sizes.down[2], vocab = embedding[2], arch = arch }
 end
 
 local function rows_of(found, layer, names)
@@ -145,7 +161,7 @@ end
 function shapes.of_file(path)
   local ok, result = pcall(function()
     local r = reader(path)
-    local found = tensors(r)
+    local found, value = contents(r)
     r.close()
     local layers = 0
     while found[("blk.%d.attn_q.weight"):format(layers)] do layers = layers + 1 end
@@ -154,7 +170,9 @@ function shapes.of_file(path)
         gate_up = rows_of(found, 0, { "ffn_gate", "ffn_up" }), down = rows_of(found, 0, { "ffn_down" }) }
     end)
     if not fine then error(path .. ": " .. sizes .. "; expected a model of the bitnet family", 0) end
-    return { set(path:match("[^/]*$"), layers, sizes) }
+    local one = set(path:match("[^/]*$"), layers, sizes)
+    one.model = model_of(found, value, layers, sizes)
+    return { one }
   end)
   if ok then return result end
   return nil, tostring(result)

@@ -4,6 +4,7 @@
 --   race             whom a stage of a job compared: hashes, and how many were left
 --   check            a candidate was proven right, or why not
 --   run              what a tuning run was to do, and where; read, machine: what memory and cores reach
+--   trial            tables and settings on the forward pass: who took part, and nanoseconds per token (trial.lua)
 --   export           the head of an exported file: CPU and machine.txt
 
 local json = require("cjson").new()
@@ -84,6 +85,32 @@ end
 
 function kinds.machine() return true end
 
+local function is_timed(v)
+  return type(v) == "table" and each(v.decode, positive) and each(v.prompt, positive) and #v.decode > 0
+    and #v.decode == #v.prompt
+end
+
+local function is_contestant(v)
+  return is_timed(v) and text(v.label) and text(v.id) and type(v.bits) == "table" and text(v.bits.decode)
+    and text(v.bits.prompt)
+end
+
+local function is_setting(v)
+  return is_timed(v) and count(v.threads) and type(v.pinned) == "boolean" and type(v.huge) == "boolean"
+end
+
+function kinds.trial(s, record)
+  if not (text(record.model) and text(record.compiler) and objectives[record.objective]) then return false end
+  for _, field in ipairs { "threads", "layers", "of", "vocab", "prompt" } do
+    if not count(record[field]) then return false end
+  end
+  if not each(record.contestants, is_contestant) or #record.contestants == 0 then return false end
+  local settings = record.settings
+  if settings ~= nil and not (each(settings, is_setting) and settings[1] and settings[1].huge) then return false end
+  s.trials[#s.trials + 1] = record
+  return true
+end
+
 function kinds.export(s, record)
   if not text(record.cpu) then return false end
   s.export = record
@@ -114,7 +141,7 @@ end
 -- A store of records that nothing is added to, and how many of them made no sense; valid: those that did.
 function store.of(records)
   local s, bad = { samples = {}, checks = {}, races = {}, runs = {}, reads = {}, names = {}, newest = "" }, 0
-  s.valid = {}
+  s.valid, s.trials = {}, {}
   for _, record in ipairs(records) do
     if take(s, record) then s.valid[#s.valid + 1] = record else bad = bad + 1 end
   end

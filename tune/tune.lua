@@ -28,6 +28,7 @@ local store = require "store"
 local dispatch = require "dispatch"
 local screen = require "screen"
 local replay = require "replay"
+local trial = require "trial"
 local machine_of = require "machine"
 
 local commands = { explain = require "explain", export = require "export", import = require "import",
@@ -275,6 +276,86 @@ local function passes(run, list)
   return replay.choices(run.search, run.store, run.record), not whole
 end
 
+-- -- end to end --------------------------------------------------------------------------------------------------
+
+-- Seconds of the budget that belong to the trial.
+local function reserved(budget) return math.min(15, 0.15 * budget) end
+
+-- The first model whose shape is known.
+local function tried_model(run)
+  for _, set in ipairs(run.sets) do if set.model then return set end end
+end
+
+local function forget(run) measure.ask(run.measure, { op = "forget" }) end
+
+-- What trial.measure asks for of this run.
+local function trial_of(run, set, contestants)
+  local part = trial.part(set.model, set[1].weights, math.max(64, math.min(128, run.machine.cache / 2 ^ 20)) * 2 ^ 20)
+  local settings = trial.settings(run.cores, run.hardware_threads, run.options.threads)
+  local most, seconds = 1, reserved(run.options.budget) / (32 * trial.least)
+  for _, s in ipairs(settings) do most = math.max(most, s.threads) end
+  local function make(label, plans, huge)
+    local kernels = {}
+    for role, plan in pairs(plans) do
+      kernels[role] = {}
+      for i, k in ipairs(plan.kernels) do kernels[role][i] = k.candidate end
+      candidates.ready(run.pool, kernels[role], math.huge, #kernels[role])
+    end
+    return measure.trial(run.measure, label, kernels, { model = part, prompt = trial.prompt_tokens, threads = most,
+      huge = huge })
+  end
+  local function sample(label, phase, setting)
+    local answer, why = measure.ask(run.measure, { op = "run", name = label, phase = phase, threads = setting.threads,
+      pinned = setting.pinned, seconds = seconds })
+    if not answer then return nil, why end
+    screen.status(run.screen, { ("%s on %d of %d layers of %s"):format(phase, part.layers, set.model.layers, set.name),
+      ("%.1f tokens/s"):format(1e9 / answer.ns) })
+    return answer.ns, answer.bits
+  end
+  return { contestants = contestants, run = run.record, store = run.store, model = part, of = set.model.layers,
+    name = set.name, settings = settings, build = make, sample = sample, now = linux.now, deadline = run.ends }
+end
+
+-- The best tables and the settings against each other on the forward pass, unless that is stored: the choices by
+-- what came out, and what the trial said; these choices and nil if there was none.
+local function try(run, results)
+  local function skip(...) screen.line(run.screen, "not confirmed end to end: " .. ...) end
+  local known = select(2, replay.choices(run.search, run.store, run.record))
+  if known then return results, known end
+  local set = tried_model(run)
+  if not set then return results, skip "these shapes are no whole model" end
+  local contestants = trial.contestants(results, run.record.jobs, set.name)
+  if not contestants then return results, skip "not all jobs of a model are decided; give it more time (--budget)" end
+  local ok, done, why = pcall(trial.measure, trial_of(run, set, contestants))
+  if not ok then error(done, 0) end
+  forget(run)
+  if not done then return results, skip(why .. "; the budget may be too short, or memory") end
+  return replay.choices(run.search, run.store, run.record)
+end
+
+local function setting_text(ended)
+  local function team(t)
+    return ("%d thread%s%s"):format(t.threads, t.threads > 1 and "s" or "", t.pinned and ", pinned" or "")
+  end
+  return ("decoding with %s, prompts with %s, %s pages"):format(team(ended.decode), team(ended.prompt),
+    ended.huge and "huge" or "small")
+end
+
+local function tell(run, ended)
+  local c = ended.confirmed
+  local function say(...) screen.line(run.screen, ...) end
+  local function rival(name, text)
+    if c[name .. "_ratio"] then say("  %s: %.2f and %.1f tokens/s, %.3f times the time", text, c[name .. "_decode"],
+      c[name .. "_prompt"], c[name .. "_ratio"]) end
+  end
+  for _, text in ipairs(ended.refused) do screen.notice(run.screen, "%s", text) end
+  say("end to end, %d of %d layers of %s and as much of its vocabulary, %d rounds in turns: decodes %.2f tokens/s, "
+    .. "takes prompts at %.1f", c.layers, c.of, c.shape, c.rounds, c.decode, c.prompt)
+  rival("runner_up", "the next best table")
+  rival("default", "untuned")
+  if ended.decode then say("it runs best %s", setting_text(ended)) end
+end
+
 -- -- confirmation ----------------------------------------------------------------------------------------------
 
 local bench_options = { "--benchmark_min_time=0.05", "--benchmark_repetitions=5",
@@ -307,7 +388,7 @@ end
 -- -- the end ---------------------------------------------------------------------------------------------------
 
 -- This run's choices, and those of the earlier table that it did not touch and that still hold.
-local function merged(run, results, earlier)
+local function merged(run, results, earlier, ended)
   local jobs, has = {}, {}
   for i, job in ipairs(results) do jobs[i], has[dispatch.key(job)] = job, true end
   local same = earlier and earlier.cpu == run.cpu and earlier.compiler == run.compiler
@@ -315,13 +396,13 @@ local function merged(run, results, earlier)
   for _, job in ipairs(same and earlier.jobs or {}) do
     if type(job) == "table" and not has[dispatch.key(job)] and dispatch.current(job) then jobs[#jobs + 1] = job end
   end
-  return replay.table(run.store, run.record, jobs)
+  return replay.table(run.store, run.record, jobs, ended)
 end
 
 -- Under the lock of the measurements: what another tuner has written meanwhile is taken up, not lost.
-local function write_table(run, results)
+local function write_table(run, results, ended)
   local ok, why = linux.locked(run.store.fd, function()
-    return dispatch.write(run.path, merged(run, results, (dispatch.read(run.path))))
+    return dispatch.write(run.path, merged(run, results, (dispatch.read(run.path)), ended))
   end)
   if not ok then die(FAILED, "the table cannot be written: %s; the measurements are safe", why) end
 end
@@ -378,6 +459,7 @@ local function start(run)
   local hello, why = measure.ask(run.measure, { op = "hello" })
   if not hello then die(FAILED, "%s cannot be used: %s", run.library, why) end
   run.arch, run.threads = hello.arch, o.threads or hello.cores
+  run.cores, run.hardware_threads = hello.cores, hello.hardware_threads
   if run.measure.threads ~= run.threads then measure.close(run.measure) end
   run.measure.threads = run.threads
   run.store, why = store.open(run.folder)
@@ -413,11 +495,14 @@ local function tune(run, hint)
     hinted = hints_of(run.pool, run.pool.present, { hint or earlier, hint and earlier }),
     progress = function(state) status(run, state) end }
   local results, interrupted = passes(run, list)
+  local ended
+  if not interrupted and #results > 0 then results, ended = try(run, results) end
   if run.libbench and not interrupted and #results > 0 then confirm(run, results) end
-  if #results > 0 then write_table(run, results) end
+  if #results > 0 then write_table(run, results, ended) end
   run.after = interrupted and run.machine or probe(run)
   measure.close(run.measure)
   report(run, results, count_of(jobs_by_key(list)), interrupted)
+  if ended then tell(run, ended) end
   return interrupted and INTERRUPTED or 0
 end
 
@@ -436,7 +521,8 @@ local function main()
     return say(t and dispatch.text(t), why)
   end
   local run = set_up(o)
-  run.deadline = begin + o.budget
+  run.ends = begin + o.budget
+  run.deadline = run.ends - reserved(o.budget)
   if o.unless_tuned and tuned_already(run) then
     screen.line(run.screen, "this machine is tuned already: %s", run.path)
     return 0

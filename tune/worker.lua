@@ -39,7 +39,7 @@ function answer.hello()
     i = i + 1
   end
   return { cpu = ffi.string(tri.tri_cpu_name()), arch = ffi.string(tri.tri_arch()), cores = tri.tri_cores(),
-    isas = isas }
+    hardware_threads = tri.tri_hardware_threads(), isas = isas }
 end
 
 -- The state of the machine: what rotates, and what reading and computing reach, alone and together.
@@ -74,11 +74,15 @@ function answer.verify(q)
   return {}
 end
 
+local function fill_plan(plan, hashes)
+  plan.layout, plan.count = loaded[hashes[1]].layout, #hashes
+  for i, hash in ipairs(hashes) do plan.kernels[i - 1] = loaded[hash].kernel end
+end
+
 local function job_of(q)
   local job = ffi.new("struct tri_timing_job")
   job.m, job.k, job.tokens, job.span = q.m, q.k, q.tokens, q.span
-  job.plan.layout, job.plan.count = loaded[q.hashes[1]].layout, #q.hashes
-  for i, hash in ipairs(q.hashes) do job.plan.kernels[i - 1] = loaded[hash].kernel end
+  fill_plan(job.plan, q.hashes)
   return job
 end
 
@@ -113,6 +117,49 @@ function answer.bench(q)
   bench.tri_bench_clear()
   assert(next(keep))
   return { ns = best }
+end
+
+-- -- the forward pass ---------------------------------------------------------------------------------------
+
+local trials, team_pool, roles = {}, nil, {}
+for i = 0, tonumber(tri.TRI_ROLES) - 1 do roles[ffi.string(tri.tri_role_names[i])] = i end
+local phases = { decode = tri.TRI_DECODE, prompt = tri.TRI_PROMPT }
+
+local function pool_of(n)
+  team_pool = team_pool or tri.tri_pool_new(n, problem)
+  if team_pool == nil then check(problem.status) end
+  return team_pool
+end
+
+-- model: as in shapes.lua; plans: hashes by role; prompt: tokens; threads: of the pool, the first time.
+function answer.trial(q)
+  local synth, m = ffi.new("struct tri_synth"), q.model
+  local c = synth.config
+  c.family = tri.tri_family_find(m.arch or "bitnet-b1.58")
+  c.layers, c.hidden, c.ffn, c.heads, c.kv_heads = m.layers, m.hidden, m.ffn, m.heads, m.kv
+  c.head_dim, c.rope_dims, c.vocab, c.context = m.head, m.head, m.vocab, 2 * q.prompt
+  c.rope_theta, c.norm_eps, synth.seed = 10000, 1e-5, 1
+  for role, hashes in pairs(q.plans) do fill_plan(synth.plan[roles[role]], hashes) end
+  tri.tri_huge_pages(q.huge)
+  local trial = tri.tri_trial_new(synth, q.prompt, pool_of(q.threads), problem)
+  tri.tri_huge_pages(true)
+  if trial == nil then check(problem.status) end
+  trials[q.name] = trial
+  return {}
+end
+
+-- One sample: nanoseconds per token, and a hash of the logits.
+function answer.run(q)
+  local ns, team = ffi.new("double[1]"), ffi.new("struct tri_team", { q.threads, q.pinned })
+  check(tri.tri_trial_run(trials[q.name], phases[q.phase], team, q.seconds, ns, problem))
+  return { ns = ns[0], bits = ("%s"):format(tri.tri_trial_bits(trials[q.name], phases[q.phase])) }
+end
+
+function answer.forget()
+  for _, trial in pairs(trials) do tri.tri_trial_free(trial) end
+  tri.tri_pool_free(team_pool)
+  trials, team_pool = {}, nil
+  return {}
 end
 
 io.stdout:setvbuf("no")
