@@ -246,8 +246,8 @@ static enum tri_status check_plans(const struct tri_model *m, struct tri_error *
             return tri_fail(e, TRI_USAGE, "plan of %s: expected a kernel for one token in front", tri_role_names[r]);
         for (int i = 0; i < plan->count; i++) {
             const struct tri_kernel *k = plan->kernels[i];
-            if (strcmp(k->layout, plan->layout->name) || matrix->kp > k->kmax)
-                return tri_fail(e, TRI_USAGE, "plan of %s: %s does not compute %d columns of layout %s",
+            if (k->kind != TRI_KIND_matmul || strcmp(k->layout, plan->layout->name) || matrix->kp > k->kmax)
+                return tri_fail(e, TRI_USAGE, "plan of %s: %s does not compute products of %d columns in layout %s",
                                 tri_role_names[r], k->name, matrix->kp, plan->layout->name);
         }
     }
