@@ -82,7 +82,7 @@ jobs() { # of the table that the generator would link
     mkdir -p "$tmp/gen"
     said=$(luajit "$root/gen/gen.lua" --build "$tmp/gen" --arch "$(uname -m)" --dispatch "$(table)" 2>&1) || echo "$said"
     [ -z "$said" ] || echo "$said"
-    grep -c -E '^ *\{"(qkv|o|gate_up|down)", [0-9]+, [0-9]+, \{"' "$tmp/gen/dispatch_table.c"
+    grep -c -E '^ *\{"(qkv|o|gate_up|down)", [0-9]+, [0-9]+, [0-9]+, \{"' "$tmp/gen/dispatch_table.c"
 }
 
 tune --list $isa || fail "--list"
