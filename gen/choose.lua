@@ -40,10 +40,12 @@ local function c_string(text)
   return '"' .. tostring(text):gsub('[%c\\"]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
 end
 
-local function line(role, m, k, group, names)
+-- costs: of a call of each kernel, or nil where nobody measured them all.
+local function line(role, m, k, group, names, costs)
   local quoted = {}
   for i, n in ipairs(names) do quoted[i] = c_string(n) end
-  return ("    {%s, %d, %d, %d, {%s}},"):format(c_string(role), m, k, group, table.concat(quoted, ", "))
+  return ("    {%s, %d, %d, %d, {%s}, {%s}},"):format(c_string(role), m, k, group, table.concat(quoted, ", "),
+    table.concat(costs or { "0" }, ", "))
 end
 
 local function count(v, most) return type(v) == "number" and v % 1 == 0 and v >= 1 and v <= most end
@@ -94,6 +96,16 @@ local function read(path)
   return nil, path .. ": " .. (message or "expected cpu and jobs") .. "; tune again to replace it"
 end
 
+-- What a call of each of a job's kernels costs, in ns; nil unless all were measured.
+local function costs_of(job)
+  local costs = {}
+  for i, entry in ipairs(job.kernels) do
+    if not count(entry.call_ns, 2 ^ 40) then return nil end
+    costs[i] = ("%.0f"):format(entry.call_ns)
+  end
+  return costs
+end
+
 -- Appends the table's winners to `plan` and returns its lines, notes on what was left out, and the table.
 local function tuned(arch, plan, path)
   local lines, notes = {}, {}
@@ -105,7 +117,7 @@ local function tuned(arch, plan, path)
     if points then
       local names = {}
       for i, p in ipairs(points) do names[i], plan[#plan + 1] = name.of(p), p end
-      lines[#lines + 1] = line(job.role, job.m, job.k, job.group or 0, names)
+      lines[#lines + 1] = line(job.role, job.m, job.k, job.group or 0, names, costs_of(job))
     else
       notes[#notes + 1] = ("%s: left out (%s); its default runs until you tune again"):format(path, label)
     end

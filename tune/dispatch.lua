@@ -16,10 +16,10 @@ local spelled = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\
 
 local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .. '"' end
 
-local formats = { ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f", prompt_gain = "%.3f",
-  margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", decode = "%.2f", prompt = "%.1f", runner_up_decode = "%.2f",
-  runner_up_prompt = "%.1f", runner_up_ratio = "%.3f", default_decode = "%.2f", default_prompt = "%.1f",
-  default_ratio = "%.3f" }
+local formats = { ns = "%.0f", call_ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f",
+  prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", decode = "%.2f", prompt = "%.1f",
+  runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f", default_decode = "%.2f",
+  default_prompt = "%.1f", default_ratio = "%.3f" }
 
 -- "key = value" of those of `keys` that `t` has.
 local function fields(t, keys)
@@ -34,8 +34,8 @@ local function fields(t, keys)
   return list
 end
 
-local kernel_keys = { "tokens", "name", "hash", "ns", "gbps", "share", "bytes", "runner_up", "margin", "bench_ns",
-  "unconfirmed" }
+local kernel_keys = { "tokens", "name", "hash", "ns", "call_ns", "gbps", "share", "bytes", "runner_up", "margin",
+  "bench_ns", "unconfirmed" }
 local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain" }
 local team_keys = { "threads", "pinned" }
 local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rounds", "winner", "decode", "prompt",
@@ -78,10 +78,11 @@ function dispatch.text(t)
   for i, job in ipairs(jobs) do lines[i] = job_text(job) end
   return ([[
 -- What runs where on %s, as tune/tune.lua measured it on %s.
--- Data, read and never executed. ns: of one product of the matrix with that many tokens; gbps: packed bytes
--- over ns; share: of the GB/s that reading alone reached over as much memory; gain: over the default kernel;
--- margin: by how much the runner-up is slower. decode, prompt: who runs single tokens and batches; huge: weights
--- in huge pages. confirmed: tokens/s of so many layers of a model under this table; ratio: others' time over its.
+-- Data, read and never executed. ns: of one product of the matrix with that many tokens; call_ns: the same in a
+-- batch, where the weights are in cache: what tokens are cut by; gbps: packed bytes over ns; share: of the GB/s that
+-- reading alone reached over as much memory; gain: over the default kernel; margin: how much slower the runner-up is.
+-- decode, prompt: who runs single tokens and batches; huge: weights in huge pages. confirmed: tokens/s of so many
+-- layers of a model under this table; ratio: others' time over its.
 return {
   %s,
   jobs = {

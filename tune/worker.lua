@@ -74,15 +74,18 @@ function answer.verify(q)
   return {}
 end
 
-local function fill_plan(plan, hashes)
+local function fill_plan(plan, hashes, costs)
   plan.layout, plan.count = loaded[hashes[1]].layout, #hashes
-  for i, hash in ipairs(hashes) do plan.kernels[i - 1] = loaded[hash].kernel end
+  for i, hash in ipairs(hashes) do
+    plan.kernels[i - 1], plan.cost[i - 1] = loaded[hash].kernel, costs and costs[i] or 0
+  end
+  tri.tri_plan_cut(plan)
 end
 
 local function job_of(q)
   local job = ffi.new("struct tri_timing_job")
   job.m, job.k, job.tokens, job.span = q.m, q.k, q.tokens, q.span
-  fill_plan(job.plan, q.hashes)
+  fill_plan(job.plan, q.hashes, q.costs)
   return job
 end
 

@@ -22,7 +22,7 @@ mad.space = {
   c = { "q2", "f5", "r2" },
   r = { 1, 8, 16, 32, 64 },
   m = { 1, 2, 4, 8, 16, 32, 64 },
-  n = { 1, 2, 3, 4, 8, 12 },
+  n = { 1, 2, 3, 4, 5, 6, 8, 12 },
   a = { 1, 2, 4 },
   u = { 1, 2, 4 },
   p = { 0, 16, 32, 64, 128, 256 },
@@ -93,7 +93,7 @@ function mad.refuse(p, isa)
   local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
   if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
-  if p.n > 4 and p.p ~= 0 and p.p ~= 32 then return "large batches reuse what they load" end
+  if p.n > 4 and p.p ~= 0 and p.p ~= 64 then return "large batches hide what they wait for" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m > 128 or p.r == 1 and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
   if p.g > 0 and p.u > 2 then return "groups are short" end
@@ -111,17 +111,22 @@ function mad.bind(p, isa)
   return env
 end
 
+-- Accumulators from which a batch of more than four tokens gains by its size. With the 12 that 16 registers hold, a
+-- broadcast serves one or two vectors of rows only: 5 and 8 tokens cost 7 and 15 % more each than 4 do.
+local gainful = 16
+
 -- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold, then
--- the most accumulators, or, where groups of g columns end soon, one.
+-- the most accumulators, or, where groups of g columns end soon, one. Batches of any size fetch ahead: their first
+-- call has its weights from memory.
 function mad.defaults(isa, g)
   local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 4 * lanes)
   local points = {}
-  local function add(n, p, scales)
+  local function add(n, scales)
     for m = r, lanes, -lanes do
       for _, a in ipairs(scales) do
-        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = p, h = p > 0 and 2 or 1, g = g }
-        if not mad.refuse(point, isa) then
+        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = 64, h = 2, g = g }
+        if not mad.refuse(point, isa) and (n <= 4 or n * m >= gainful * lanes) then
           points[#points + 1] = point
           return
         end
@@ -129,12 +134,12 @@ function mad.defaults(isa, g)
     end
   end
   if g > 0 then
-    for _, n in ipairs { 1, 2, 4 } do add(n, 64, { 1 }) end
+    for _, n in ipairs { 1, 2, 4 } do add(n, { 1 }) end
     return points
   end
-  add(1, 64, { 4, 2, 1 })
-  for _, n in ipairs { 2, 3, 4 } do add(n, 64, { 2, 1 }) end     -- weights still come from memory
-  for _, n in ipairs { 8, 12 } do add(n, 0, { 1 }) end
+  add(1, { 4, 2, 1 })
+  for _, n in ipairs { 2, 3, 4 } do add(n, { 2, 1 }) end
+  for _, n in ipairs { 5, 6, 8, 12 } do add(n, { 1 }) end
   return points
 end
 

@@ -16,7 +16,7 @@ struct tri_session {
     const struct tri_vec *vec;
     int context, ubatch, position;
     struct tri_cache keys, values;
-    struct tri_input input; /* [max(ubatch, threads)] tokens */
+    struct tri_input input; /* [max(ubatch + what kernels read behind, threads)] tokens */
 
     double *frequency;    /* [rope_dims / 2] */
     float *cosine, *sine; /* [ubatch][rope_dims / 2] */

@@ -27,7 +27,7 @@ static size_t lines(size_t n, size_t line)
 
 /* What the matrices of a model ask of the buffers, at most. */
 struct needs {
-    size_t kp, table, sums, wide;
+    size_t kp, table, sums, wide, spare;
 };
 
 static struct needs needs_of(const struct tri_model *m)
@@ -40,6 +40,7 @@ static struct needs needs_of(const struct tri_model *m)
             n.table = most(n.table, tri_table_bytes(&matrix->plan, matrix->kp));
             n.sums = most(n.sums, tri_product_sums(&matrix->plan));
             n.wide = most(n.wide, (size_t)matrix->m);
+            n.spare = most(n.spare, (size_t)tri_product_spare(&matrix->plan));
         }
     return n;
 }
@@ -66,8 +67,8 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
     const struct tri_config *c = &s->model->config;
     struct needs need = needs_of(s->model);
     size_t threads = (size_t)tri_pool_threads(s->pool), n = (size_t)s->ubatch;
-    size_t each = most(n, threads), half = (size_t)c->rope_dims / 2, f = sizeof(float);
-    size_t marks = most(n, threads * LINE_FLOATS);
+    size_t tokens = n + need.spare, each = most(tokens, threads), half = (size_t)c->rope_dims / 2, f = sizeof(float);
+    size_t marks = most(tokens, threads * LINE_FLOATS);
     s->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
     s->input.x.ldt = lines(need.table, 64) + 64;
     s->ldw = lines(need.wide, LINE_FLOATS);
@@ -75,7 +76,7 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
     s->sums_each = lines(need.sums, LINE_FLOATS);
     const struct buffer buffers[] = {
         {&s->input.x.q, each, s->input.x.ldq, "activations"},
-        {&s->input.x.table, need.table ? n : 1, s->input.x.ldt, "activation tables"},
+        {&s->input.x.table, need.table ? tokens : 1, s->input.x.ldt, "activation tables"},
         {&s->input.s, marks, f, "activations"},
         {&s->input.x.sum, marks, sizeof(int32_t), "activations"},
         {&s->frequency, half, sizeof(double), "rotary embedding"},

@@ -60,6 +60,7 @@ static bool accept(const struct tri_choice *c, int k, int group, struct tri_plan
         if (!plan->layout || tri_round_up(k, plan->layout->kstep) > kernel->kmax)
             return false;
         plan->kernels[plan->count] = kernel;
+        plan->cost[plan->count] = c->cost[plan->count];
     }
     return plan->count > 0;
 }
@@ -90,10 +91,8 @@ static bool tuned(enum tri_role role, int m, int k, int group, struct tri_plan *
     return nearest > 0;
 }
 
-void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
+static void usual(int k, int group, struct tri_plan *plan)
 {
-    if (tuned(role, m, k, group, plan))
-        return;
     struct tri_plan candidate;
     *plan = (struct tri_plan){0};
     for (const struct tri_choice *c = tri_defaults; c->role; c++)
@@ -101,6 +100,13 @@ void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_p
             *plan = candidate;
             plan->why = "default";
         }
+}
+
+void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
+{
+    if (!tuned(role, m, k, group, plan))
+        usual(k, group, plan);
+    tri_plan_cut(plan);
 }
 
 struct tri_setting tri_dispatch_setting(void)

@@ -9,22 +9,25 @@
 enum tri_role { TRI_ROLE_QKV, TRI_ROLE_O, TRI_ROLE_GATE_UP, TRI_ROLE_DOWN, TRI_ROLES };
 extern const char *const tri_role_names[TRI_ROLES]; /* "qkv", "o", "gate_up", "down" */
 
-enum { TRI_PLAN_KERNELS = 8 };
+enum { TRI_PLAN_KERNELS = 8, TRI_CUT_TOKENS = 512 };
 
 /* How one job is computed: one layout, one form, kernels by ascending `tokens`, the first with 1.
- * Any number of tokens is cut greedily into the largest kernels that fit. */
+ * Tokens are cut into kernel calls by what these cost, one after the other. */
 struct tri_plan {
     const struct tri_layout *layout;
     const struct tri_kernel *kernels[TRI_PLAN_KERNELS];
+    int64_t cost[TRI_PLAN_KERNELS]; /* of one call on rows in cache, in ns or any other unit; 0: nobody knows */
     int count;
+    uint8_t first[TRI_CUT_TOKENS + 1]; /* the kernel that begins so many tokens */
     const char *why; /* one phrase: "tuned for this shape", "tuned for the nearest shape ...", "default" */
 };
 
-/* One line of the generated dispatch table; `kernels` are names, ascending tokens, NULL at the end. */
+/* One line of the generated dispatch table; `kernels` are names, ascending tokens, NULL at the end; costs as above. */
 struct tri_choice {
     const char *role;
     int m, k, group; /* group: columns that share a scale, 0 where whole rows do */
     const char *kernels[TRI_PLAN_KERNELS + 1];
+    int64_t cost[TRI_PLAN_KERNELS];
 };
 
 /* Generated: the table this binary was built with. `tri_tuned_cpu` is "" when there is none. */
@@ -56,6 +59,13 @@ void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_p
 /* The tuned setting, with the number of its threads, if the table linked is this CPU's; else all cores, not pinned,
  * and huge pages. */
 struct tri_setting tri_dispatch_setting(void);
+
+/* Fills in `first`, and `cost` where one is missing: the last step of making a plan. */
+void tri_plan_cut(struct tri_plan *plan);
+
+/* The kernel to call next with n >= 1 tokens left. It may take more than there are, if that is cheapest (never for
+ * a single token); what it computes of the others is nobody's. */
+const struct tri_kernel *tri_plan_next(const struct tri_plan *plan, int n);
 
 /* One line for stderr when the table linked is not for this CPU, or its ISAs are missing; else NULL. */
 const char *tri_dispatch_notice(void);

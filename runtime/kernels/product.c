@@ -6,6 +6,7 @@
 enum {
     BLOCK_BYTES = 64 << 10, /* packed rows that several calls read again, from L2 */
     BLOCK_ROWS = 512,
+    BLOCK_SUMS = 32 << 10, /* sums of a call, which are read at once behind it */
 };
 
 size_t tri_table_bytes(const struct tri_plan *plan, int kp)
@@ -22,22 +23,35 @@ void tri_prepare(const struct tri_plan *plan, int kp, const struct tri_operand *
         plan->kernels[0]->prepare(x->q + (size_t)t * x->ldq, from * step, to * step, x->table + (size_t)t * x->ldt);
 }
 
-static int block_limit(const struct tri_layout *layout)
+static int largest(const struct tri_plan *plan)
 {
-    return layout->rows < BLOCK_ROWS ? BLOCK_ROWS / layout->rows * layout->rows : layout->rows;
+    return plan->kernels[plan->count - 1]->tokens;
+}
+
+int tri_product_spare(const struct tri_plan *plan)
+{
+    return largest(plan) - 1;
+}
+
+static int block_limit(const struct tri_plan *plan)
+{
+    const int rows = plan->layout->rows, sums = BLOCK_SUMS / largest(plan);
+    const int most = sums < BLOCK_ROWS ? sums : BLOCK_ROWS;
+    return rows < most ? most / rows * rows : rows;
 }
 
 size_t tri_product_sums(const struct tri_plan *plan)
 {
-    return (size_t)block_limit(plan->layout) * (size_t)plan->kernels[plan->count - 1]->tokens;
+    return (size_t)block_limit(plan) * (size_t)largest(plan);
 }
 
-/* Rows of a block: what stays in L2 where tokens read it again, else as many as the scratch holds. */
-static int block_rows(const struct tri_layout *layout, int kp, int n)
+/* Rows of a block: what stays in L2 where several calls read it, else as many as the scratch holds. */
+static int block_rows(const struct tri_plan *plan, int kp, int n)
 {
+    const struct tri_layout *layout = plan->layout;
     const size_t tile = (size_t)(kp / layout->kstep) * (size_t)layout->bytes;
-    const int limit = block_limit(layout);
-    if (n == 1 || tile * (size_t)(limit / layout->rows) <= BLOCK_BYTES)
+    const int limit = block_limit(plan);
+    if (tri_plan_next(plan, n)->tokens >= n || tile * (size_t)(limit / layout->rows) <= BLOCK_BYTES)
         return limit;
     return tile < BLOCK_BYTES ? (int)(BLOCK_BYTES / tile) * layout->rows : layout->rows;
 }
@@ -61,16 +75,16 @@ void tri_product(const struct tri_plan *plan, const uint8_t *packed, const float
                  const struct tri_operand *x, int n, int thread, int threads, void *y, tri_sums_fn *then,
                  const void *arg)
 {
-    const int rows = plan->layout->rows, step = block_rows(plan->layout, kp, n);
+    const int rows = plan->layout->rows, step = block_rows(plan, kp, n);
     int from, to;
     tri_share((m + rows - 1) / rows, thread, threads, &from, &to);
     for (int m0 = from * rows, end = to * rows, m1; m0 < end; m0 = m1) {
         m1 = end - m0 < step ? end : m0 + step;
-        for (int t = 0, k = plan->count - 1; t < n; t += plan->kernels[k]->tokens) {
-            while (plan->kernels[k]->tokens > n - t)
-                k--;
-            call(plan->kernels[k], packed, scales, m0, m1, kp, x, t, y);
-            then(arg, t, plan->kernels[k]->tokens, m0, m1, y);
+        for (int t = 0, tokens; t < n; t += tokens) {
+            const struct tri_kernel *kernel = tri_plan_next(plan, n - t);
+            tokens = kernel->tokens < n - t ? kernel->tokens : n - t;
+            call(kernel, packed, scales, m0, m1, kp, x, t, y);
+            then(arg, t, tokens, m0, m1, y);
         }
     }
 }

@@ -4,7 +4,8 @@
 
 #include "kernels/dispatch.h"
 
-/* Activations of some tokens as a plan's kernels read them: q8 rows, or the tables made of them. */
+/* Activations of some tokens as a plan's kernels read them: q8 rows, or the tables made of them. Behind the last
+ * token there is memory for tri_product_spare(plan) more, whatever it holds. */
 struct tri_operand {
     int8_t *q; /* [tokens][ldq], zero from K to the padded K */
     size_t ldq;
@@ -13,6 +14,9 @@ struct tri_operand {
     size_t ldt;
     float *scale; /* [tokens][groups] where columns share scales: 1 if only a token has one, to be applied later */
 };
+
+/* Tokens that kernels of the plan may read behind the last of several; a single one is read alone. */
+int tri_product_spare(const struct tri_plan *plan);
 
 /* Bytes of one token's table for padded length kp; 0 for q8. */
 size_t tri_table_bytes(const struct tri_plan *plan, int kp);

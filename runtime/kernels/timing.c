@@ -314,7 +314,8 @@ static enum tri_status ones(float **buffer, size_t *have, size_t count, struct t
 static enum tri_status activations(struct work *w, struct tri_error *e)
 {
     struct tri_timing *t = w->t;
-    const size_t n = (size_t)w->job->tokens, threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
+    const size_t threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
+    const size_t n = (size_t)w->job->tokens + (size_t)tri_product_spare(&w->job->plan);
     w->outs = tri_product_sums(&w->job->plan) + LINE;
     if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n * w->groups, sizeof *t->sum, e) ||
         grow(&t->table, &t->table_bytes, n * w->ldt, 1, e) ||

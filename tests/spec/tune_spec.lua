@@ -367,6 +367,21 @@ describe("the dispatch table", function()
     assert.matches('A \\042quoted\\042 CPU', made, 1, true)
   end)
 
+  it("tells what a call costs, if that is known of all kernels", function()
+    local t = sample "avx2"
+    for i, k in ipairs(t.jobs[1].kernels) do k.call_ns = 1000 * i + 0.4 end
+    local _, _, made = build_with(dispatch.text(t))
+    assert.matches('{"o", 256, 256, {[^}]*}, {1000, 2000, 3000[%d, ]*}},', made) -- its first kernel is qkv's, too
+    t.jobs[1].kernels[2].call_ns = nil
+    _, _, made = build_with(dispatch.text(t))
+    assert.matches('{"o", 256, 256, {[^}]*}, {0}},', made)
+    for _, wrong in ipairs { '"1"', "-5", "0.5", "1e300", "{}" } do
+      local text = dispatch.text(sample "avx2"):gsub("ns = 1234", "ns = 1, call_ns = " .. wrong)
+      _, _, made = build_with(text)
+      assert.matches('{"o", 256, 256, {[^}]*}, {0}},', made)
+    end
+  end)
+
   it("is refused with one sentence when it is nonsense, and the defaults remain", function()
     local good = dispatch.text(sample "avx2")
     for what, text in pairs {
