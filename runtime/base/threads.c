@@ -1,7 +1,8 @@
-/* Owns: the worker threads, the barriers that start, separate and end their work, where they run, and
- * the count of cores. Leaves out NUMA. Unless asked, the operating system places the threads. */
+/* Owns: the worker threads, the barriers that start, separate and end their work, what part of it is whose, and
+ * where they run. Unless asked, or weighed, the operating system places them. */
 #define _GNU_SOURCE
 #include "base/threads.h"
+#include "base/cores.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,7 +41,8 @@ static inline void relax(void)
 struct worker {
     struct tri_pool *pool;
     pthread_t id;
-    int thread;
+    int thread, cpu; /* cpu: where it runs if it is pinned */
+    long long until; /* the weights of the threads up to this one, added up */
 };
 
 /* A barrier is passed when `phase` changes; the last to arrive changes it. Each word that several
@@ -60,7 +60,7 @@ struct tri_pool {
     struct barrier gate;   /* of all threads: a region begins and ends */
     struct barrier region; /* of those that take part in it */
     int looks;
-    bool stop, pinned;
+    bool stop, pinned, weighed;
     cpu_mask usable; /* by this process when the pool was made */
     tri_task_fn *task;
     void *arg;
@@ -114,6 +114,25 @@ void tri_pool_sync(struct tri_pool *p)
     pass(&p->region, p->looks);
 }
 
+/* -- where threads run -------------------------------------------------- */
+
+static void place(pthread_t id, const cpu_mask mask)
+{
+    pthread_setaffinity_np(id, sizeof(cpu_mask), (const cpu_set_t *)mask); /* a wish: refusal changes nothing */
+}
+
+static void pin(struct tri_pool *p, bool pinned)
+{
+    if (pinned == p->pinned)
+        return;
+    p->pinned = pinned;
+    for (int i = 0; i < tri_pool_threads(p); i++) {
+        cpu_mask one = {0};
+        CPU_SET_S((size_t)p->worker[i].cpu, sizeof one, (cpu_set_t *)one);
+        place(p->worker[i].id, pinned ? one : p->usable);
+    }
+}
+
 /* -- pool
  * ------------------------------------------------------------------------------------------- */
 
@@ -148,6 +167,15 @@ static int usable_cpus(cpu_mask mask)
     return CPU_COUNT_S(sizeof(cpu_mask), (cpu_set_t *)mask);
 }
 
+static void introduce(struct tri_pool *p, int threads)
+{
+    struct tri_core list[TRI_MAX_CORES];
+    const int cpus = tri_cpu_list(list);
+    for (int i = 0; i < threads; i++)
+        p->worker[i] = (struct worker){.pool = p, .thread = i, .cpu = list[i % cpus].cpu, .until = i + 1};
+    p->worker[0].id = pthread_self();
+}
+
 struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
 {
     if (threads < 1 || threads > TRI_MAX_THREADS) {
@@ -162,9 +190,8 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
     p->looks = threads <= usable_cpus(p->usable) ? SPINS + OFFERS : 0;
     atomic_init(&p->gate.threads, threads);
     atomic_init(&p->region.threads, threads);
-    p->worker[0].id = pthread_self();
+    introduce(p, threads);
     for (int i = 1; i < threads; i++) {
-        p->worker[i] = (struct worker){.pool = p, .thread = i};
         int failed = pthread_create(&p->worker[i].id, NULL, work, &p->worker[i]);
         if (failed) {
             atomic_store(&p->gate.threads, i); /* so that those which run can be told to stop */
@@ -183,7 +210,7 @@ void tri_pool_free(struct tri_pool *p)
     if (!p)
         return;
     p->stop = true;
-    tri_pool_use(p, (struct tri_team){0}); /* the caller goes on living */
+    pin(p, false); /* the caller goes on living */
     pass(&p->gate, p->looks);
     for (int i = 1; i < tri_pool_threads(p); i++)
         pthread_join(p->worker[i].id, NULL);
@@ -195,101 +222,28 @@ int tri_pool_threads(const struct tri_pool *p)
     return members(&p->gate);
 }
 
-void tri_share(int items, int thread, int threads, int *from, int *to)
+/* -- shares ------------------------------------------------------------ */
+
+void tri_pool_share(const struct tri_pool *p, int items, int thread, int *from, int *to)
 {
-    *from = (int)((long long)items * thread / threads);
-    *to = (int)((long long)items * (thread + 1) / threads);
-}
-
-/* -- cores
- * ------------------------------------------------------------------------------------------ */
-
-/* Whether `cpu` is the first of its core's hardware threads that this process may use. A list reads
- * "0-1,64". */
-static bool first_of_core(int cpu, const cpu_set_t *mask, size_t size)
-{
-    char path[80], list[256];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return true;
-    size_t n = fread(list, 1, sizeof list - 1, f);
-    fclose(f);
-    list[n] = 0;
-    for (char *at = list; *at >= '0' && *at <= '9'; at += *at == ',') {
-        long from = strtol(at, &at, 10), to = *at == '-' ? strtol(at + 1, &at, 10) : from;
-        for (long i = from; i <= to && i < cpu; i++)
-            if (CPU_ISSET_S((size_t)i, size, mask))
-                return false;
-    }
-    return true;
-}
-
-/* The usable CPUs [returned], in cpus, the first of every core in front: *cores of them. */
-static int order_cpus(const cpu_mask mask, int cpus[MAX_CPUS], int *cores)
-{
-    const cpu_set_t *set = (const cpu_set_t *)mask;
-    int n = 0;
-    for (int first = 1; first >= 0; first--) {
-        for (int cpu = 0; cpu < MAX_CPUS; cpu++)
-            if (CPU_ISSET_S((size_t)cpu, sizeof(cpu_mask), set) &&
-                first_of_core(cpu, set, sizeof(cpu_mask)) == first)
-                cpus[n++] = cpu;
-        if (first)
-            *cores = n;
-    }
-    return n;
-}
-
-static int within(int n)
-{
-    return n < 1 ? 1 : n < TRI_MAX_THREADS ? n : TRI_MAX_THREADS;
-}
-
-int tri_cores(void)
-{
-    cpu_mask mask;
-    int cpus[MAX_CPUS], cores = 0;
-    usable_cpus(mask);
-    order_cpus(mask, cpus, &cores);
-    return within(cores);
-}
-
-int tri_hardware_threads(void)
-{
-    cpu_mask mask;
-    return within(usable_cpus(mask));
-}
-
-/* -- where threads run -------------------------------------------------- */
-
-static void place(pthread_t id, const cpu_mask mask)
-{
-    pthread_setaffinity_np(id, sizeof(cpu_mask), (const cpu_set_t *)mask); /* a wish: refusal changes nothing */
-}
-
-static void pin(struct tri_pool *p)
-{
-    int cpus[MAX_CPUS], cores = 0, n = order_cpus(p->usable, cpus, &cores);
-    for (int i = 0; i < tri_pool_threads(p) && n; i++) {
-        cpu_mask one = {0};
-        CPU_SET_S((size_t)cpus[i % n], sizeof one, (cpu_set_t *)one);
-        place(p->worker[i].id, one);
-    }
-}
-
-static void unpin(struct tri_pool *p)
-{
-    for (int i = 0; i < tri_pool_threads(p); i++)
-        place(p->worker[i].id, p->usable);
+    const struct worker *w = p->worker;
+    const long long all = w[members(&p->region) - 1].until;
+    *from = thread ? (int)(items * w[thread - 1].until / all) : 0;
+    *to = (int)(items * w[thread].until / all);
 }
 
 void tri_pool_use(struct tri_pool *p, struct tri_team team)
 {
     int all = tri_pool_threads(p), threads = team.threads > 0 && team.threads < all ? team.threads : all;
     atomic_store_explicit(&p->region.threads, threads, memory_order_relaxed);
-    if (team.pinned == p->pinned)
-        return;
-    p->pinned = team.pinned;
-    (team.pinned ? pin : unpin)(p);
+    pin(p, team.pinned || p->weighed);
+}
+
+void tri_pool_weigh(struct tri_pool *p, const int *weights)
+{
+    long long until = 0;
+    for (int i = 0; i < tri_pool_threads(p); i++)
+        p->worker[i].until = until += weights[i];
+    p->weighed = true;
+    pin(p, true);
 }

@@ -37,13 +37,12 @@ void tri_pool_use(struct tri_pool *pool, struct tri_team team);
 void tri_pool_run(struct tri_pool *pool, tri_task_fn *task, void *arg);
 void tri_pool_sync(struct tri_pool *pool);
 
-/* The part [*from, *to) of `items` things that is this thread's; parts differ by at most one. */
-void tri_share(int items, int thread, int threads, int *from, int *to);
+/* Gives threads shares in proportion to weights[thread], from 1 to 2^20; at first all are equal. A weight is a
+ * core's, so threads that have one stay pinned from here on, whatever team is at work. Between regions only. */
+void tri_pool_weigh(struct tri_pool *pool, const int *weights);
 
-/* Physical cores this process may run on (affinity respected), at least 1. */
-int tri_cores(void);
-
-/* CPUs, as the system counts them, that it may run on: more than cores where these have several hardware threads. */
-int tri_hardware_threads(void);
+/* The part [*from, *to) of `items` things that is this thread's: its weight's share of those of the team at work, to
+ * less than one. */
+void tri_pool_share(const struct tri_pool *pool, int items, int thread, int *from, int *to);
 
 #endif

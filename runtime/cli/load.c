@@ -1,6 +1,7 @@
 /* Owns: opening a model with all that running it takes, and closing it again, whole or in part. */
 #include "cli/load.h"
 #include "base/memory.h"
+#include "kernels/balance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,12 +87,36 @@ static enum tri_status check_vocabulary(const struct tri_load *l, struct tri_err
                     tri_gguf_name(l->gguf), tokens, rows);
 }
 
-static enum tri_status open_weights(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
+/* "2,1" for two threads, the first of which is twice as fast. */
+static enum tri_status read_weights(const char *text, struct tri_pool *pool, struct tri_error *e)
+{
+    int weights[TRI_MAX_THREADS], threads = tri_pool_threads(pool), n = 0;
+    for (char *end = NULL; n < threads; n++, text = end + 1) {
+        const long weight = strtol(text, &end, 10);
+        if (end == text || weight < 1 || weight > 1000 || *end != (n + 1 < threads ? ',' : '\0'))
+            return tri_fail(e, TRI_USAGE,
+                            "option --core-weights: expected %d numbers from 1 to 1000 with commas, one for each "
+                            "thread, found \"%s\" as number %d",
+                            threads, text, n + 1);
+        weights[n] = (int)weight;
+    }
+    tri_pool_weigh(pool, weights);
+    return TRI_OK;
+}
+
+static enum tri_status open_pool(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
 {
     int decode = s->team[TRI_DECODE].threads, prompt = s->team[TRI_PROMPT].threads;
     tri_huge_pages(s->huge);
     l->pool = tri_pool_new(decode > prompt ? decode : prompt, e);
     if (!l->pool)
+        return e->status;
+    return l->core_weights ? read_weights(l->core_weights, l->pool, e) : tri_balance(l->pool, e);
+}
+
+static enum tri_status open_weights(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
+{
+    if (open_pool(l, s, e) != TRI_OK)
         return e->status;
     l->weights = tri_model_load(l->gguf, l->pool, e);
     return l->weights ? check_vocabulary(l, e) : e->status;

@@ -1,4 +1,5 @@
-/* What commands that run a model share: the options -m, -t, -tb, -c, -ub, --isa, -ctk, -ctv, placement, and opening it all. */
+/* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv, and opening
+ * it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -8,7 +9,7 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *isa, *cache_k, *cache_v;
+    const char *model, *isa, *cache_k, *cache_v, *core_weights;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -32,6 +33,8 @@ struct tri_load {
      &(l).strict[TRI_PROMPT], 0, 0},                                                                           \
     {NULL, "--huge-pages", TRI_TEXT, "0|1", "weights in huge pages (default: as tuned, else 1)", &(l).huge, 0,  \
      0},                                                                                                       \
+    {NULL, "--core-weights", TRI_TEXT, "N,N...", "how fast each thread is (default: measured where cores differ)", \
+     &(l).core_weights, 0, 0},                                                                                 \
     {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
     {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
     {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32 or f16", &(l).cache_k, 0, 0},          \

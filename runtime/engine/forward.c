@@ -42,6 +42,11 @@ static void sync(const struct pass *p)
     tri_pool_sync(p->s->pool);
 }
 
+static void share(const struct pass *p, int items, int *from, int *to)
+{
+    tri_pool_share(p->s->pool, items, p->thread, from, to);
+}
+
 static float *row(float *rows, int t, size_t ld)
 {
     return rows + (size_t)t * ld;
@@ -84,7 +89,7 @@ static void ready(const struct pass *p, const struct tri_matrix *m)
     if (!p->solo)
         sync(p);
     if (m->plan.kernels[0]->prepare) {
-        tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->thread, p->threads);
+        tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->s->pool, p->thread);
         sync(p);
     }
 }
@@ -94,7 +99,7 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
 {
     const struct tri_output to = {.at = out, .ld = ld, .add = add};
     ready(p, m);
-    tri_linear(p->v, m, &p->input, p->n, p->thread, p->threads, p->sums, &to);
+    tri_linear(p->v, m, &p->input, p->n, p->s->pool, p->thread, p->sums, &to);
     sync(p);
 }
 
@@ -112,7 +117,7 @@ static void rotate_and_store(const struct pass *p, int layer)
     const struct tri_matrix *qkv = &p->model->layer[layer].matrix[TRI_ROLE_QKV];
     const struct tri_session *s = p->s;
     int heads = p->c->heads, each = heads + p->c->kv_heads, dim = p->c->head_dim, from, to;
-    tri_share(p->n * each, p->thread, p->threads, &from, &to);
+    share(p, p->n * each, &from, &to);
     for (int i = from; i < to; i++) {
         int t = i / each, head = i % each, column = (head - heads) * dim;
         float *wide = row(s->wide, t, s->ldw);
@@ -211,7 +216,7 @@ static void project(const struct pass *p, const float *h, int n)
     size_t hidden = (size_t)p->c->hidden, size = (size_t)head->encoding->block_bytes;
     bool half = size == sizeof(uint16_t);
     int from, to;
-    tri_share(p->c->vocab, p->thread, p->threads, &from, &to);
+    share(p, p->c->vocab, &from, &to);
     for (int i = from; i < to; i += 4) {
         const void *w = head->data + (size_t)i * hidden * size;
         for (int t = 0; t < n; t++) {
@@ -238,7 +243,7 @@ static void head(const struct pass *p, int first, int n)
     float *h = n == 1 ? p->scratch : p->s->last;
     int from = 0, to = 1;
     if (n > 1)
-        tri_share(n, p->thread, p->threads, &from, &to);
+        share(p, n, &from, &to);
     for (int t = from; t < to; t++)
         rms_norm(p, row(p->s->x, first + t, hidden), p->model->output_norm, p->c->hidden,
                  row(h, t, hidden));
@@ -276,7 +281,7 @@ static struct pass begin(const struct job *job, int thread, int threads)
         p.input.s += (size_t)thread * SOLO_STRIDE;
         p.input.x.sum += (size_t)thread * SOLO_STRIDE;
     } else {
-        tri_share(p.n, thread, threads, &p.from, &p.to);
+        share(&p, p.n, &p.from, &p.to);
     }
     return p;
 }

@@ -49,9 +49,9 @@ static void scale_back(const void *arg, int t, int tokens, int m0, int m1, const
         scale_token(arg, t + i, m0, m1, (const int32_t *)sums + (size_t)i * (size_t)(m1 - m0));
 }
 
-void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n, int thread,
-                int threads, int32_t *sums, const struct tri_output *out)
+void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
+                const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out)
 {
     const struct scaling c = {v, m, in->s, out};
-    tri_product(&m->plan, m->packed, NULL, m->m, m->kp, &in->x, n, thread, threads, sums, scale_back, &c);
+    tri_product(&m->plan, m->packed, NULL, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
 }

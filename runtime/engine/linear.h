@@ -2,7 +2,7 @@
  *
  *     tri_quantize(vec, m, in, t, x);                    each token once: int8 values, sum, scale
  *     tri_prepare(&m->plan, m->kp, &in->x, n, ...);      behind a barrier, where the kernels want tables
- *     tri_linear(vec, m, in, n, thread, threads, ...);   behind a barrier
+ *     tri_linear(vec, m, in, n, pool, thread, ...);    behind a barrier
  *
  * Row r of a part with scale w is (float)(exact integer product) * (w / s), s the token's scale. */
 #ifndef TRI_LINEAR_H
@@ -27,7 +27,7 @@ bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const str
                   const float *x);
 
 /* sums: scratch of tri_product_sums(&m->plan) int32. */
-void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n, int thread,
-                int threads, int32_t *sums, const struct tri_output *out);
+void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
+                const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out);
 
 #endif

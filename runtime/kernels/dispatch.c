@@ -1,6 +1,7 @@
 /* Owns: the choice of kernels for a job from the linked table and what this CPU has. */
 #include "kernels/dispatch.h"
 
+#include "base/cores.h"
 #include "base/cpu.h"
 
 #include <stdio.h>

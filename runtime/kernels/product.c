@@ -1,8 +1,6 @@
 /* Owns: the cutting of products. Leaves out barriers, and what becomes of the sums. */
 #include "kernels/product.h"
 
-#include "base/threads.h"
-
 enum {
     BLOCK_BYTES = 64 << 10, /* packed rows that several calls read again, from L2 */
     BLOCK_ROWS = 512,
@@ -14,11 +12,12 @@ size_t tri_table_bytes(const struct tri_plan *plan, int kp)
     return (size_t)(kp / plan->layout->kstep) * (size_t)plan->kernels[0]->table_bytes;
 }
 
-void tri_prepare(const struct tri_plan *plan, int kp, const struct tri_operand *x, int n, int thread, int threads)
+void tri_prepare(const struct tri_plan *plan, int kp, const struct tri_operand *x, int n, const struct tri_pool *pool,
+                 int thread)
 {
     const int step = plan->layout->kstep;
     int from, to;
-    tri_share(kp / step, thread, threads, &from, &to);
+    tri_pool_share(pool, kp / step, thread, &from, &to);
     for (int t = 0; t < n; t++)
         plan->kernels[0]->prepare(x->q + (size_t)t * x->ldq, from * step, to * step, x->table + (size_t)t * x->ldt);
 }
@@ -71,13 +70,19 @@ static void call(const struct tri_kernel *kernel, const uint8_t *packed, const f
     }
 }
 
+void tri_product_share(const struct tri_layout *layout, int m, const struct tri_pool *pool, int thread, int *from,
+                       int *to)
+{
+    tri_pool_share(pool, (m + layout->rows - 1) / layout->rows, thread, from, to);
+}
+
 void tri_product(const struct tri_plan *plan, const uint8_t *packed, const float *scales, int m, int kp,
-                 const struct tri_operand *x, int n, int thread, int threads, void *y, tri_sums_fn *then,
-                 const void *arg)
+                 const struct tri_operand *x, int n, const struct tri_pool *pool, int thread, void *y,
+                 tri_sums_fn *then, const void *arg)
 {
     const int rows = plan->layout->rows, step = block_rows(plan, kp, n);
     int from, to;
-    tri_share((m + rows - 1) / rows, thread, threads, &from, &to);
+    tri_product_share(plan->layout, m, pool, thread, &from, &to);
     for (int m0 = from * rows, end = to * rows, m1; m0 < end; m0 = m1) {
         m1 = end - m0 < step ? end : m0 + step;
         for (int t = 0, tokens; t < n; t += tokens) {

@@ -3,7 +3,7 @@
 #include "kernels/timing.h"
 
 #include "base/memory.h"
-#include "base/threads.h"
+#include "kernels/balance.h"
 #include "kernels/product.h"
 #include "kernels/verify.h"
 
@@ -127,11 +127,14 @@ struct filling {
     size_t from, to;        /* multiples of MIB */
 };
 
+/* A page is first touched by whoever will read it if matrices are large; where jobs of all sizes rotate through one
+ * memory, that is as near as it gets to the engine, which packs each matrix by the shares it computes with. */
 static void fill_share(void *arg, int thread, int threads)
 {
     const struct filling *f = arg;
     int from, to;
-    tri_share((int)((f->to - f->from) / MIB), thread, threads, &from, &to);
+    (void)threads;
+    tri_pool_share(f->t->pool, (int)((f->to - f->from) / MIB), thread, &from, &to);
     for (int i = from; i < to; i++)
         memcpy(f->t->memory + f->from + (size_t)i * MIB, f->pattern, MIB);
 }
@@ -202,7 +205,7 @@ static size_t most_memory(void)
 static enum tri_status start(struct tri_timing *t, int threads, struct tri_error *e)
 {
     t->pool = tri_pool_new(threads, e);
-    if (!t->pool)
+    if (!t->pool || tri_balance(t->pool, e) != TRI_OK)
         return e->status;
     const size_t most = most_memory();
     void *memory = mmap(NULL, most + MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -357,28 +360,29 @@ static void ignore(const void *arg, int t, int tokens, int m0, int m1, const voi
     (void)arg, (void)t, (void)tokens, (void)m0, (void)m1, (void)y;
 }
 
-static void matrix(const struct work *w, int i, int thread, int threads)
+static void matrix(const struct work *w, int i, int thread)
 {
     const struct tri_plan *plan = &w->job->plan;
     const size_t at = (w->first + (size_t)i) % w->matrices;
     const uint8_t *packed = w->t->memory + at * w->stride;
     const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt, w->t->scale};
     if (plan->kernels[0]->prepare) {
-        tri_prepare(plan, w->kp, &x, w->job->tokens, thread, threads);
+        tri_prepare(plan, w->kp, &x, w->job->tokens, w->t->pool, thread);
         tri_pool_sync(w->t->pool);
     }
-    tri_product(plan, packed, w->scales ? w->t->scales + at * w->scales : NULL, w->job->m, w->kp, &x, w->job->tokens, thread, threads,
-                w->t->out + (size_t)thread * w->outs, ignore, NULL);
+    tri_product(plan, packed, w->scales ? w->t->scales + at * w->scales : NULL, w->job->m, w->kp, &x, w->job->tokens,
+                w->t->pool, thread, w->t->out + (size_t)thread * w->outs, ignore, NULL);
 }
 
 static void stream(void *arg, int thread, int threads)
 {
     struct work *w = arg;
+    (void)threads;
     tri_pool_sync(w->t->pool); /* all are awake */
     if (thread == 0)
         w->began = now();
     for (int i = 0;; i++) {
-        matrix(w, i, thread, threads);
+        matrix(w, i, thread);
         if (thread == 0 && (i + 1 == w->most || now() - w->began > w->seconds))
             atomic_store_explicit(&w->last, i, memory_order_relaxed);
         tri_pool_sync(w->t->pool);

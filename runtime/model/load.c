@@ -1,6 +1,7 @@
 /* Owns: finding a model's tensors, checking them against the configuration, and packing the ternary
  * ones for the kernels that will run them. Leaves out how files encode trits (file/tensor.h). */
 #include "base/memory.h"
+#include "kernels/product.h"
 #include "model/build.h"
 
 #include <math.h>
@@ -233,6 +234,7 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
 struct packing {
     const struct tri_matrix *m;
     const struct tri_tensor *const *source;
+    const struct tri_pool *pool;
     int8_t *trits; /* [threads][rows][ld] */
     size_t ld;
     atomic_flag reported; /* the first error counts */
@@ -252,6 +254,9 @@ static enum tri_status pack_tile(const struct packing *p, int tile, int8_t *trit
     return TRI_OK;
 }
 
+/* The tiles a thread packs are those it will multiply by, so that it touches their pages first and a system with
+ * several memories puts them beside it. That lasts as long as threads stay where they are: the system keeps busy
+ * ones on their node as a rule, but promises it of pinned ones only. */
 static void pack_share(void *arg, int thread, int threads)
 {
     struct packing *p = arg;
@@ -259,7 +264,8 @@ static void pack_share(void *arg, int thread, int threads)
     int8_t *trits = p->trits + (size_t)thread * (size_t)layout->rows * p->ld;
     struct tri_error e;
     int from, to;
-    tri_share(tri_matrix_tiles(p->m), thread, threads, &from, &to);
+    (void)threads;
+    tri_product_share(layout, p->m->m, p->pool, thread, &from, &to);
     for (int tile = from; tile < to; tile++)
         if (pack_tile(p, tile, trits, &e) != TRI_OK) {
             if (!atomic_flag_test_and_set(&p->reported))
@@ -271,7 +277,7 @@ static void pack_share(void *arg, int thread, int threads)
 static enum tri_status pack(struct tri_matrix *m, const struct tri_tensor *const *source,
                             struct tri_pool *pool, struct tri_error *e)
 {
-    struct packing p = {.m = m, .source = source, .ld = (size_t)tri_round_up(m->kp, 64)};
+    struct packing p = {.m = m, .source = source, .pool = pool, .ld = (size_t)tri_round_up(m->kp, 64)};
     size_t tile = (size_t)m->plan.layout->rows * p.ld;
     p.trits = tri_alloc((size_t)tri_pool_threads(pool), tile, "packing of weights", e);
     if (!p.trits)

@@ -2,6 +2,7 @@
  * few packed tiles of each matrix are made and the rest are copies: as fast as memory is written. */
 #include "model/synth.h"
 #include "base/memory.h"
+#include "kernels/product.h"
 #include "model/build.h"
 
 #include <math.h>
@@ -64,6 +65,7 @@ static enum tri_status make_norms(struct tri_model *m, uint64_t seed, struct tri
 }
 
 struct rows {
+    const struct tri_pool *pool;
     uint16_t *to;
     const uint16_t *halves; /* [HALVES + hidden] */
     size_t hidden;
@@ -76,7 +78,8 @@ static void copy_rows(void *arg, int thread, int threads)
 {
     const struct rows *r = arg;
     int from, to;
-    tri_share(r->count, thread, threads, &from, &to);
+    (void)threads;
+    tri_pool_share(r->pool, r->count, thread, &from, &to);
     for (int i = from; i < to; i++)
         memcpy(r->to + (size_t)i * r->hidden, r->halves + at(r->seed, (uint64_t)i) % HALVES,
                r->hidden * sizeof *r->to);
@@ -102,7 +105,7 @@ static enum tri_status make_embedding(struct tri_model *m, uint64_t seed, struct
     uint16_t *halves = rows ? tri_alloc(count, sizeof *halves, "embedding", e) : NULL;
     if (!halves)
         return e->status;
-    struct rows r = {rows, halves, hidden, c->vocab, seed_of(seed, EMBEDDING, 0)};
+    struct rows r = {pool, rows, halves, hidden, c->vocab, seed_of(seed, EMBEDDING, 0)};
     for (size_t i = 0; i < count; i++)
         halves[i] = half(at(r.seed, i));
     tri_pool_run(pool, copy_rows, &r);
@@ -119,6 +122,7 @@ static enum tri_status make_embedding(struct tri_model *m, uint64_t seed, struct
 /* The tiles that the matrices of a role are made of: of each part one for every `step` rows of the period. */
 struct images {
     const struct tri_model *m;
+    const struct tri_pool *pool;
     enum tri_role role;
     uint64_t seed;
     int step, count;
@@ -163,7 +167,8 @@ static void make_images(void *arg, int thread, int threads)
     const struct images *im = arg;
     const struct tri_matrix *m = first(im);
     int from, to;
-    tri_share(m->parts * im->count, thread, threads, &from, &to);
+    (void)threads;
+    tri_pool_share(im->pool, m->parts * im->count, thread, &from, &to);
     for (int i = from; i < to; i++) {
         int part = i / im->count, start = i % im->count * im->step;
         make_tile(im, thread, part, start, m->plan.layout->rows, image(im, part, start));
@@ -182,7 +187,8 @@ static void fill_matrices(void *arg, int thread, int threads)
     const struct images *im = arg;
     size_t bytes = tri_tile_bytes(first(im));
     int from, to;
-    tri_share(tri_matrix_tiles(first(im)), thread, threads, &from, &to);
+    (void)threads;
+    tri_product_share(first(im)->plan.layout, first(im)->m, im->pool, thread, &from, &to);
     for (int layer = 0; layer < im->m->config.layers; layer++) {
         const struct tri_matrix *m = &im->m->layer[layer].matrix[im->role];
         for (int i = from, row, rows; i < to; i++) {
@@ -204,7 +210,7 @@ static int common_divisor(int a, int b)
 static enum tri_status make_matrices(struct tri_model *m, enum tri_role role, uint64_t seed, struct tri_pool *pool,
                                      struct tri_error *e)
 {
-    struct images im = {.m = m, .role = role, .seed = seed};
+    struct images im = {.m = m, .pool = pool, .role = role, .seed = seed};
     const struct tri_matrix *one = first(&im);
     int rows = one->plan.layout->rows;
     im.step = common_divisor(rows, SHIFT);

@@ -52,5 +52,7 @@ while read -r isa absent; do
 done <<<"$isas"
 compare -t 1
 compare -t 2 -ub 5
+compare -t 2 --core-weights 3,1
+compare -t 3 --core-weights 1,1000,9 -ub 6
 compare_loss -t 1 -ub 9
 exit $failed

@@ -28,6 +28,10 @@ expect 2 'did you mean --temp\?' run --tmep 0.5 -p x
 expect 2 'option --temp: expected F behind it, found nothing' run -p x --temp
 expect 2 'option --temp: expected a number, found "abc"' run -p x --temp abc
 expect 2 'option -t: expected 1 to 512, found 0' run -p x -t 0
+expect 2 'expected 2 numbers from 1 to 1000.*found "0" as number 2' run -p x -t 2 --core-weights 1,0
+expect 2 'found "2,1" as number 2' run -p x -t 2 --core-weights 3,2,1
+expect 2 'found "3" as number 1' run -p x -t 2 --core-weights 3
+expect 2 'found "" as number 1' run -p x -t 1 --core-weights ''
 expect 2 'option -ctk: expected f32 or f16, found "q9"' run -p x -ctk q9
 expect 2 'nonsense' run -p x --isa nonsense
 expect 2 'expected' run

@@ -101,7 +101,9 @@ static void test_linear(void **state)
     const struct tri_input in = {{.q = q, .ldq = MOST, .sum = &sum}, &s};
     const struct tri_output out = {y, MOST, false};
     assert_true(tri_product_sums(&matrix.plan) <= MOST);
-    tri_linear(v, &matrix, &in, 1, 0, 1, sums, &out);
+    struct tri_pool *pool = tri_pool_new(1, &e);
+    tri_linear(v, &matrix, &in, 1, pool, 0, sums, &out);
+    tri_pool_free(pool);
     assert_int_equal(floats(json_object_get(c, "y"), want), m);
     for (int r = 0; r < m; r++)
         assert_float_equal(want[r], y[r], 1e-6 * fabs((double)want[r]) + 1e-9);

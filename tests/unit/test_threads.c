@@ -1,6 +1,7 @@
 /* The pool: every thread runs once a region, barriers order what they separate, and far more
  * threads than cores still end. */
 #define _GNU_SOURCE
+#include "base/cores.h"
 #include "base/threads.h"
 
 #include <sched.h>
@@ -141,19 +142,65 @@ static void counts_are_checked(void **unused)
     assert_true(tri_cores() >= 1);
 }
 
-static void shares_cover(void **unused)
+/* Shares lie one behind the other, and each is its weight's part of the items to less than one. */
+static void check_shares(const struct tri_pool *pool, const int *weights, int all)
 {
-    (void)unused;
-    for (int items = 0; items < 40; items++)
-        for (int threads = 1, from, to, end; threads < 9; threads++) {
-            end = 0;
-            for (int t = 0; t < threads; t++, end = to) {
-                tri_share(items, t, threads, &from, &to);
-                assert_int_equal(from, end);
-                assert_in_range(to - from, items / threads, (items + threads - 1) / threads);
-            }
-            assert_int_equal(end, items);
+    const int threads = tri_pool_threads(pool);
+    for (int items = 0; items < 40; items++) {
+        int from, to, end = 0;
+        for (int t = 0; t < threads; t++, end = to) {
+            tri_pool_share(pool, items, t, &from, &to);
+            assert_int_equal(from, end);
+            assert_in_range(to - from, items * weights[t] / all, (items * weights[t] + all - 1) / all);
         }
+        assert_int_equal(end, items);
+    }
+}
+
+static void equal_shares_cover(void **unused)
+{
+    static const int weights[] = {1, 1, 1, 1, 1, 1, 1, 1};
+    struct tri_error e;
+    (void)unused;
+    for (int threads = 1; threads <= 8; threads++) {
+        struct tri_pool *pool = tri_pool_new(threads, &e);
+        check_shares(pool, weights, threads);
+        tri_pool_free(pool);
+    }
+}
+
+static void weighted_shares_cover(void **unused)
+{
+    static const int weights[][3] = {{1, 3, 1}, {3, 1, 1}, {1000, 999, 1}, {1 << 20, 1 << 19, 1 << 20}, {1, 1, 1}};
+    struct tri_error e;
+    int from, to;
+    (void)unused;
+    struct tri_pool *pool = tri_pool_new(3, &e);
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
+        tri_pool_weigh(pool, weights[i]);
+        if (weights[i][0] < 1 << 20)
+            check_shares(pool, weights[i], weights[i][0] + weights[i][1] + weights[i][2]);
+    }
+    tri_pool_weigh(pool, weights[3]);
+    tri_pool_share(pool, 1 << 30, 1, &from, &to);
+    assert_int_equal(from, (1ll << 30) * 2 / 5);
+    assert_int_equal(to, (1ll << 30) * 3 / 5);
+    tri_pool_free(pool);
+}
+
+static void cores_are_told_apart(void **unused)
+{
+    static const struct tri_core hybrid[] = {{4, 5300}, {0, 5100}, {8, 3900}}, unknown[] = {{0, 0}, {1, 0}};
+    static struct tri_core list[TRI_MAX_CORES];
+    (void)unused;
+    assert_false(tri_cores_differ(hybrid, 1));
+    assert_false(tri_cores_differ(hybrid, 2)); /* of one kind, if not alike */
+    assert_true(tri_cores_differ(hybrid, 3));
+    assert_false(tri_cores_differ(unknown, 2));
+    const int count = tri_core_list(list);
+    assert_int_equal(count, tri_cores());
+    for (int i = 1; i < count; i++)
+        assert_true(list[i - 1].speed >= list[i].speed && list[i - 1].cpu != list[i].cpu);
 }
 
 int main(void)
@@ -161,7 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_order), cmocka_unit_test(many_threads_end),
         cmocka_unit_test(idle_pools_end), cmocka_unit_test(counts_are_checked),
-        cmocka_unit_test(shares_cover),   cmocka_unit_test(teams_change),
+        cmocka_unit_test(equal_shares_cover), cmocka_unit_test(weighted_shares_cover),
+        cmocka_unit_test(cores_are_told_apart), cmocka_unit_test(teams_change),
         cmocka_unit_test(threads_are_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
