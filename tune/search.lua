@@ -7,11 +7,13 @@ local measure = require "measure"
 local store = require "store"
 local name = require "name"
 local linux = require "linux"
+local cuts = require "cuts"
 
 local search = {}
 
-local few_tokens = 4
-local batch_tokens = 48   -- tokens of a prompt batch: a multiple of what any kernel takes at once
+local few_tokens = 6
+local batch_tokens = 48   -- tokens of a prompt batch: about as many, whole calls of what is timed
+local call_tokens = 60    -- the same where all kernels of a plan are timed, each calling itself again and again
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
@@ -50,9 +52,10 @@ local function note_best(s, job, tokens, c, ns)
   end
 end
 
--- Kernels for a few tokens run alone, on weights from memory (short prompts, drafts to verify), not in large batches.
+-- Kernels for a few tokens race alone, on weights from memory (short prompts, drafts to verify), not in large batches.
 local function tokens_for(c, tokens)
-  return tokens > 1 and c.tokens > 1 and c.tokens <= few_tokens and c.tokens or tokens
+  if tokens == batch_tokens and c.tokens <= few_tokens and c.tokens > 1 then return c.tokens end
+  return math.max(1, math.floor(tokens / c.tokens)) * c.tokens
 end
 
 local function take_sample(s, job, c, tokens)
@@ -333,28 +336,45 @@ local function batch_kernels(s, entries, fine)
   return by_layout
 end
 
+-- What a call of each kernel that may be chosen costs in a batch, all of them in turns: nobody leaves.
+local function calls(s, job, final, by_layout)
+  local list, seen = {}, {}
+  for _, e in ipairs(final) do
+    local layout = e.item.layout.name
+    local of = not seen[layout] and by_layout[layout]
+    seen[layout] = true
+    if of then list[#list + 1] = e.item end
+    for tokens, group in pairs(of or {}) do if tokens > 1 then list[#list + 1] = group[1].item end end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  run_race(s, job, "calls", list, { tokens = call_tokens, reference = final[1].item, deadline = math.huge,
+    group = function(c) return c.name end, rounds = 8 })
+end
+
 -- -- the choice -----------------------------------------------------------------------------------------------
 
-local function kernel_entry(job, group, tokens)
+-- per_token: of kernels in a batch, as far as calls() timed them (noise apart, no slower than on weights from memory).
+-- Where it did not, the cost to cut by is a guess.
+local function kernel_entry(job, group, tokens, per_token)
   local c, ns, other = group[1].item, group[1].ns, group[2]
-  local bytes = measure.bytes(job, c.layout)
+  local bytes, again = measure.bytes(job, c.layout), per_token[c] and math.min(per_token[c], ns)
   return { candidate = c, tokens = c.tokens, name = c.name, hash = c.hash, ns = ns * (tokens > 1 and c.tokens or 1),
     bytes = bytes, gbps = tokens == 1 and bytes / ns or nil,
+    call_ns = again and again * c.tokens, cost = (again or ns) * c.tokens,
     runner_up = other and other.item.name, margin = other and other.ns / ns - 1,
     runner = other and other.item, samples = group[1].samples, runner_samples = other and other.samples }
 end
 
--- Kernels by ascending tokens, each faster per token than those before; and what a token of a prompt costs,
+-- Kernels by ascending tokens, as far as they make any number of tokens cheaper; and what a token of a prompt costs,
 -- nil if nobody knows.
-local function plan_of(job, single, of)
-  local list, cost = { kernel_entry(job, single, 1) }, nil
-  for tokens = 2, 16 do
-    local group = of[tokens]
-    if group and group[1].ns < (1 - race.noise) * (cost or single[1].ns) then
-      cost = group[1].ns
-      list[#list + 1] = kernel_entry(job, group, tokens)
-    end
+local function plan_of(job, single, of, per_token)
+  local list, cost = { kernel_entry(job, single, 1, per_token) }, per_token[single[1].item]
+  for tokens, group in pairs(of) do
+    if tokens > 1 then list[#list + 1] = kernel_entry(job, group, tokens, per_token) end
   end
+  table.sort(list, function(a, b) return a.tokens < b.tokens end)
+  list = cuts.keep(list)
+  for i = 2, #list do cost = math.min(cost or math.huge, list[i].cost / list[i].tokens) end
   return list, cost or of[1] and of[1][1].ns or next(of) and single[1].ns
 end
 
@@ -372,15 +392,15 @@ end
 search.exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
 
 -- The plan that begins with the first of `singles`, with its score; nil if nobody knows what its batches cost.
-local function plan_with(s, job, singles, of)
-  local kernels, cost = plan_of(job, singles, of)
+local function plan_with(s, job, singles, of, per_token)
+  local kernels, cost = plan_of(job, singles, of, per_token)
   local weigh = search.exponents[s.objective]
   return cost and { role = job.role, m = job.m, k = job.k, layout = singles[1].item.layout.name, kernels = kernels,
     score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
 end
 
 -- The next best plan: of another layout; where there is none, of the same with its second kernel for one token.
-local function second_plan(s, job, plans, best, final, of)
+local function second_plan(s, job, plans, best, final, of, per_token)
   local second, rest
   for _, plan in ipairs(plans) do
     if plan ~= best and (not second or plan.score < second.score) then second = plan end
@@ -389,18 +409,18 @@ local function second_plan(s, job, plans, best, final, of)
   for _, e in ipairs(final) do
     if e.item.layout.name == best.layout and e.item ~= best.kernels[1].candidate then
       rest = rest or with_layout(final, best.layout)
-      if rest[1].item ~= e.item then return plan_with(s, job, { e, rest[1] }, of) end
+      if rest[1].item ~= e.item then return plan_with(s, job, { e, rest[1] }, of, per_token) end
     end
   end
 end
 
 -- What runs untuned, as far as it was measured.
-local function usual_plan(s, job, final, by_layout)
+local function usual_plan(s, job, final, by_layout, per_token)
   local kernels = {}
   for _, c in ipairs(s.default) do
     local of = by_layout[c.layout.name]
     for _, e in ipairs(c.tokens == 1 and final or of and of[c.tokens] or {}) do
-      if e.item == c then kernels[#kernels + 1] = kernel_entry(job, { e }, c.tokens) end
+      if e.item == c then kernels[#kernels + 1] = kernel_entry(job, { e }, c.tokens, per_token) end
     end
   end
   if not kernels[1] or kernels[1].tokens > 1 then return nil end
@@ -410,12 +430,12 @@ local function usual_plan(s, job, final, by_layout)
 end
 
 -- The layout whose decode and prompt kernels together serve the objective best.
-local function choose(s, job, final, by_layout, usual_prompt)
+local function choose(s, job, final, by_layout, per_token, usual_prompt)
   local best, plans, has, usual_decode = nil, {}, {}, nil
   for _, e in ipairs(final) do
     local layout = e.item.layout.name
     if e.item == s.default[1] then usual_decode = e.ns end
-    local plan = not has[layout] and plan_with(s, job, with_layout(final, layout), by_layout[layout] or {})
+    local plan = not has[layout] and plan_with(s, job, with_layout(final, layout), by_layout[layout] or {}, per_token)
     has[layout] = true
     if plan then
       plans[#plans + 1] = plan
@@ -423,8 +443,8 @@ local function choose(s, job, final, by_layout, usual_prompt)
     end
   end
   if best then
-    best.second = second_plan(s, job, plans, best, final, by_layout[best.layout] or {})
-    best.usual = usual_plan(s, job, final, by_layout)
+    best.second = second_plan(s, job, plans, best, final, by_layout[best.layout] or {}, per_token)
+    best.usual = usual_plan(s, job, final, by_layout, per_token)
     best.usual_ns, best.weights = usual_decode, job.weights
     best.gain = usual_decode and usual_decode / best.decode_ns
     best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns
@@ -454,17 +474,25 @@ local function recorded(s, job, stage, tokens)
   return entries
 end
 
-local function ns_of(entries, c)
-  for _, e in ipairs(entries) do if e.item == c then return e.ns end end
+local function ns_of(entries)
+  local ns = {}
+  for _, e in ipairs(entries) do ns[e.item] = e.ns end
+  return ns
+end
+
+-- The batch kernels of each layout by tokens, as far as they are stored; and their times.
+local function stored_batches(s, job)
+  local entries, fine = recorded(s, job, "batches", batch_tokens), recorded(s, job, "batches-fine", batch_tokens)
+  return batch_kernels(s, entries, fine), ns_of(entries)
 end
 
 -- A job's entry for the table by what is stored, without measuring anything; nil if that does not suffice.
 function search.decide(s, job)
   local final = ranked(s, recorded(s, job, "final", 1))
   if #final == 0 then return nil end
-  local entries, fine = recorded(s, job, "batches", batch_tokens), recorded(s, job, "batches-fine", batch_tokens)
   local _, reference = usual_batches(s)
-  return choose(s, job, final, batch_kernels(s, entries, fine), ns_of(entries, reference))
+  local by_layout, ns = stored_batches(s, job)
+  return choose(s, job, final, by_layout, ns_of(recorded(s, job, "calls", call_tokens)), ns[reference])
 end
 
 -- How many candidates a job's races timed, how many were wrong or crashed, in them or in others, and how many
@@ -496,6 +524,7 @@ function search.job(s, job, set, deadline)
   local final = decode(s, job, set, part(deadline, 0.65))
   if #final == 0 then return nil end
   batches(s, job, set, final, deadline)
+  calls(s, job, final, (stored_batches(s, job)))
   local choice = search.decide(s, job)
   if choice then s.machine.read_of(search.timed(s, job), choice.kernels[1].candidate.layout, true) end
   return choice

@@ -13,6 +13,7 @@ local build = require "build"
 local measure = require "measure"
 local candidates = require "candidates"
 local search = require "search"
+local cuts = require "cuts"
 local space = require "space"
 local emit = require "emit"
 local name = require "name"
@@ -199,6 +200,7 @@ describe("search", function()
     assert.equal(1, tokens[1])
     assert.is_true(#tokens > 1 and #tokens <= 8)
     for i = 2, #tokens do assert.is_true(tokens[i] > tokens[i - 1]) end
+    for _, k in ipairs(choice.kernels) do assert.is_true(k.call_ns > 0) end
     assert.is_string(choice.kernels[1].runner_up)
     assert.is_not.equal(choice.kernels[1].name, choice.kernels[1].runner_up)
   end)
@@ -300,6 +302,41 @@ describe("search", function()
     end
     assert.is_true(#names > 40)
     assert.matches("__c$", candidates.tiles(candidates.new { present = { "c" } }, false)[1].name)
+  end)
+end)
+
+describe("cuts", function()
+  local function kernels(list)
+    local out = {}
+    for i, pair in ipairs(list) do out[i] = { tokens = pair[1], cost = pair[2] } end
+    return out
+  end
+  local function tokens_of(list)
+    local tokens = {}
+    for i, k in ipairs(list) do tokens[i] = k.tokens end
+    return tokens
+  end
+
+  it("cost the least that calls add up to, with room for more tokens than there are", function()
+    local best = cuts.table(kernels { { 1, 100 }, { 4, 250 }, { 6, 500 } }, 12)
+    assert.equal("100 200 250 250 350 450 500 500 600 700 750 750", table.concat(best, " "))
+  end)
+
+  it("keep the kernels that save something", function()
+    local all = kernels { { 1, 100 }, { 2, 190 }, { 3, 300 }, { 4, 340 }, { 8, 700 }, { 12, 1000 } }
+    -- three cost as much as one by one, eight more than four and four
+    assert.same({ 1, 2, 4, 12 }, tokens_of(cuts.keep(all)))
+  end)
+
+  it("keep the eight that save most, up to hundreds of tokens", function()
+    local all = {}
+    for i = 1, 12 do all[i] = { tokens = i, cost = 100 * i + 20 } end
+    all[13], all[14] = { tokens = 16, cost = 1600 }, { tokens = 256, cost = 25000 }
+    local kept = tokens_of(cuts.keep(all))
+    assert.equal(8, #kept)
+    assert.equal(1, kept[1])
+    assert.same({ 16, 256 }, { kept[7], kept[8] })
+    assert.same({ 1 }, tokens_of(cuts.keep { all[1] }))
   end)
 end)
 
