@@ -6,6 +6,7 @@ local emit = require "emit"
 local race = require "race"
 local candidates = require "candidates"
 local measure = require "measure"
+local cuts = require "cuts"
 
 local ceiling = {}
 
@@ -14,6 +15,7 @@ local job = shapes[2]             -- what kernels race on, and what batches are 
 local some, many = 48, 528        -- tokens of a batch when racing and when measured: all kernels divide them
 local most_rounds, best_of = 9, 4 -- best_of: samples in a round, as many as the baseline takes
 local finalists = 6
+local steps = 64                  -- tokens up to which a plan should have no cliff
 
 -- -- units: who multiplies ---------------------------------------------------------------------------------
 
@@ -53,6 +55,7 @@ function ceiling.rows()
     { name = "prompt-vnni", kind = "prompt", unit = "words" },
     { name = "prompt-" .. pairs_isa, kind = "prompt", unit = "pairs" },
     { name = "batch4-over-1", kind = "batch", unit = "words" },
+    { name = "batch-cliff", kind = "cliff", unit = "words" },
   }
 end
 
@@ -127,15 +130,15 @@ local function least(b, c, shape, tokens, seconds)
   return best
 end
 
--- Calls every sampler once a round, in order: the least that each of them returned.
-local function rounds(b, samplers, deadline, progress)
+-- Calls every sampler once a round, in order, for `fewest` rounds at least: the least that each of them returned.
+local function rounds(b, samplers, deadline, progress, fewest)
   local best = {}
   for round = 1, most_rounds do
     for i, sample in ipairs(samplers) do
       best[i] = math.min(best[i] or math.huge, sample())
       progress(round, i, #samplers)
     end
-    if b.now() > deadline then break end
+    if b.now() > deadline and round >= (fewest or 1) then break end
   end
   return best
 end
@@ -227,6 +230,42 @@ local function batch(b, t, row, unit, singles, at)
   add(t, row, job, 1, four.name, best[1] / (4 * best[2]), best[1] / 1000, "us for one token")
 end
 
+-- A plan on the layout that decodes best: the fastest kernel for each number of tokens in a batch, as far as they
+-- earn their place; and what a call of each costs.
+local function plan_of(b, unit, single, deadline)
+  local list = tiles(unit, true, function(c) return c.layout == single.layout end)
+  local right = b.prove({ single, unpack(list) }, b.now() + 0.7 * (deadline - b.now()))
+  local entries = race.run(right, { rounds = 5, least = 1, reference = single,
+    group = function(c) return c.tokens end, late = function() return b.now() > deadline end,
+    sample = function(c) return b.time(c, job, math.floor(some / c.tokens) * c.tokens, 0.003) end })
+  local best, kernels, costs = {}, {}, {}
+  for _, e in ipairs(by_time(entries)) do best[e.item.tokens] = best[e.item.tokens] or e end
+  for tokens = 1, some do
+    local e = best[tokens]
+    if e then kernels[#kernels + 1] = { tokens = tokens, cost = e.ns * tokens, item = e.item } end
+  end
+  kernels = cuts.keep(kernels)
+  for i, k in ipairs(kernels) do kernels[i], costs[i] = k.item, k.cost end
+  return kernels, costs
+end
+
+-- How much longer one token more takes at most, weights from memory as in a short prompt: with which kernel, and beside
+-- the growth of the number of tokens, which is what the multipliers need more.
+local function cliff(b, t, row, unit, single, at)
+  local kernels, costs = plan_of(b, unit, single, at(0.64))
+  local samplers, worst, last = {}, 0, 1
+  for n = 1, steps do
+    samplers[n] = function() return n * (b.plan(kernels, costs, job, n, 0.005) or math.huge) end
+  end
+  local best = rounds(b, samplers, at(0.68), progress_of(b, row.name), 4)
+  for n = 1, steps - 1 do
+    if best[n + 1] / best[n] > worst then worst, last = best[n + 1] / best[n], n end
+  end
+  local kernel = kernels[1]
+  for _, c in ipairs(kernels) do if c.tokens <= last + 1 then kernel = c end end
+  add(t, row, job, 1, kernel.name, worst, (last + 1) / last, ("tokens, from %d to %d"):format(last, last + 1))
+end
+
 -- -- all ---------------------------------------------------------------------------------------------------------
 
 -- What is absent, and why: { row name, sentence }.
@@ -267,6 +306,10 @@ local function batches(b, t, found, singles, at)
     local list = singles[row.unit]
     if list and list[1] then batch(b, t, row, found[row.unit], list, at) end
   end
+  for _, row in ipairs(rows_of("cliff")) do
+    local list = singles[row.unit]
+    if list and list[1] then cliff(b, t, row, found[row.unit], list[1].item, at) end
+  end
 end
 
 -- All rows into t (rows, absent), as they come: a caller who is interrupted has those that are done. b:
@@ -276,6 +319,7 @@ end
 --   read()                         GB/s of reading alone, best of `best_of` passes over the memory
 --   prove(list, deadline)          those of the list that compile and are right; the first whatever it takes
 --   time(c, job, tokens, seconds)  nanoseconds per matrix and token, or nil and why
+--   plan(kernels, costs, job, tokens, seconds)   the same for kernels together, cut by what calls of them cost
 --   peak(record, layout)           emit.peak's record as something to time
 --   progress(text)
 function ceiling.measure(b, t)

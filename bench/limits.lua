@@ -109,6 +109,9 @@ local function clock(o)
   function b.time(c, job, tokens, seconds)
     return measure.time(b.measure, { c }, { m = job.m, k = job.k }, tokens, seconds)
   end
+  function b.plan(kernels, costs, job, tokens, seconds)
+    return measure.time(b.measure, kernels, { m = job.m, k = job.k }, tokens, seconds, costs)
+  end
   function b.progress(text) screen.status(b.screen, { "limits", text }) end
   return b
 end

@@ -87,12 +87,13 @@ function measure.verify(m, c)
 end
 
 -- Nanoseconds per matrix and token of `kernels` (one layout, ascending tokens) on job.m x job.k, or nil and why.
-function measure.time(m, kernels, job, tokens, seconds)
+-- costs: of a call of each, to cut tokens by (default: those of a plan that was not measured).
+function measure.time(m, kernels, job, tokens, seconds, costs)
   local hashes, why = load_all(m, kernels)
   if not hashes then return nil, why end
   local answer
   answer, why = measure.ask(m, { op = "time", hashes = hashes, m = job.m, k = job.k, tokens = tokens,
-    span = measure.span(job, kernels[1].layout), seconds = seconds or 0.002 })
+    span = measure.span(job, kernels[1].layout), seconds = seconds or 0.002, costs = costs })
   return answer and answer.ns, why
 end
 
@@ -106,14 +107,14 @@ function measure.bytes(job, layout)
   return math.ceil(job.m / layout.rows) * math.ceil(job.k / layout.kstep) * layout.bytes
 end
 
--- A model under plans (kernels by role) in the child, to be run by its name: true, or nil and why not. o: model,
+-- A model under plans (by role kernels, and costs of their calls or nil) in the child, to be run by its name: true, or nil and why not. o: model,
 -- prompt, threads, huge (worker.lua says what).
 function measure.trial(m, label, plans, o)
   local said = {}
-  for role, kernels in pairs(plans) do
-    local hashes, why = load_all(m, kernels)
+  for role, plan in pairs(plans) do
+    local hashes, why = load_all(m, plan.kernels)
     if not hashes then return nil, why end
-    said[role] = hashes
+    said[role] = { hashes = hashes, costs = plan.costs }
   end
   return measure.ask(m, { op = "trial", name = label, model = o.model, plans = said, prompt = o.prompt,
     threads = o.threads, huge = o.huge }, 60)

@@ -295,13 +295,14 @@ local function trial_of(run, set, contestants)
   local most, seconds = 1, reserved(run.options.budget) / (32 * trial.least)
   for _, s in ipairs(settings) do most = math.max(most, s.threads) end
   local function make(label, plans, huge)
-    local kernels = {}
+    local said = {}
     for role, plan in pairs(plans) do
-      kernels[role] = {}
-      for i, k in ipairs(plan.kernels) do kernels[role][i] = k.candidate end
-      candidates.ready(run.pool, kernels[role], math.huge, #kernels[role])
+      local kernels, costs = {}, {}
+      for i, k in ipairs(plan.kernels) do kernels[i], costs[i] = k.candidate, k.call_ns end
+      candidates.ready(run.pool, kernels, math.huge, #kernels)
+      said[role] = { kernels = kernels, costs = #costs == #kernels and costs or nil }
     end
-    return measure.trial(run.measure, label, kernels, { model = part, prompt = trial.prompt_tokens, threads = most,
+    return measure.trial(run.measure, label, said, { model = part, prompt = trial.prompt_tokens, threads = most,
       huge = huge })
   end
   local function sample(label, phase, setting)

@@ -77,7 +77,7 @@ end
 local function fill_plan(plan, hashes, costs)
   plan.layout, plan.count = loaded[hashes[1]].layout, #hashes
   for i, hash in ipairs(hashes) do
-    plan.kernels[i - 1], plan.cost[i - 1] = loaded[hash].kernel, costs and costs[i] or 0
+    plan.kernels[i - 1], plan.cost[i - 1] = loaded[hash].kernel, math.ceil(costs and costs[i] or 0)
   end
   tri.tri_plan_cut(plan)
 end
@@ -142,7 +142,7 @@ function answer.trial(q)
   c.layers, c.hidden, c.ffn, c.heads, c.kv_heads = m.layers, m.hidden, m.ffn, m.heads, m.kv
   c.head_dim, c.rope_dims, c.vocab, c.context = m.head, m.head, m.vocab, 2 * q.prompt
   c.rope_theta, c.norm_eps, synth.seed = 10000, 1e-5, 1
-  for role, hashes in pairs(q.plans) do fill_plan(synth.plan[roles[role]], hashes) end
+  for role, p in pairs(q.plans) do fill_plan(synth.plan[roles[role]], p.hashes, p.costs) end
   tri.tri_huge_pages(q.huge)
   local trial = tri.tri_trial_new(synth, q.prompt, pool_of(q.threads), problem)
   tri.tri_huge_pages(true)

@@ -54,7 +54,7 @@ limits --json --budget 3 || fail "a short run"
 rows >/dev/null || fail "its JSON is not as expected"
 absent=$(grep -c ' is absent: ' "$tmp/err")
 named=$(grep -o '"row":"[^"]*"' "$tmp/out" | sort -u | wc -l)
-[ $((named + absent)) = 8 ] || fail "of eight rows, $named are there and $absent are absent"
+[ $((named + absent)) = 9 ] || fail "of nine rows, $named are there and $absent are absent"
 grep -q 'the machine: 1 thread read' "$tmp/err" || fail "what the machine reads is not said"
 
 # Ctrl-C: what is done by then, as JSON still, and 130

@@ -53,6 +53,11 @@ local function machine(o)
     b.asked[#b.asked + 1] = c.name
     return invented(c, job, tokens) * (o.noise and o.noise() or 1) / threads
   end
+  function b.plan(kernels, costs, _, tokens) -- a cliff behind nine tokens
+    assert(#kernels == #costs and kernels[1].tokens == 1)
+    for _, c in ipairs(kernels) do assert(c.proven and c.layout == kernels[1].layout) end
+    return (1000 + 10 * tokens + (tokens > 9 and 400 or 0)) * (o.noise and o.noise() or 1) / tokens
+  end
   function b.peak(record, layout) return { name = record.name, layout = layout } end
   function b.progress() end
   return b
@@ -103,6 +108,7 @@ describe("limits", function()
     assert.same({ "6912x2560 1 0.900" }, values(t, "prompt-vnni"))
     assert.same({ "6912x2560 1 0.700" }, values(t, "prompt-avx2"))
     assert.same({ "6912x2560 1 0.950" }, values(t, "batch4-over-1"))
+    assert.same({ "6912x2560 1 1.376" }, values(t, "batch-cliff"))
     assert.equal("prompt-amx", absent(t))
     for _, r in ipairs(t.rows) do
       assert.truthy(r.kernel:match(r.row:match("^decode") and "r32_m32" or "r32_m"), r.row .. " " .. r.kernel)
@@ -131,7 +137,8 @@ describe("limits", function()
 
   it("leave out what the CPU lacks, and say so", function()
     local t = measured { present = { "c", "ssse3", "avx2" } }
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 prompt-amx", absent(t))
+    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 batch-cliff prompt-amx",
+      absent(t))
     assert.same(everywhere(0.7), values(t, "decode-avx2"))
     assert.truthy(t.absent[1][2]:match("^this CPU has no "))
     t = measured { present = { "c", "avx512bw", "avx512vnni" } }
@@ -144,7 +151,8 @@ describe("limits", function()
   it("leave out what is wrong", function()
     local isas = { "c", "avx2", "avx512vnni" }
     local t = measured { present = isas, prove = function(c) return c.isa ~= "avx512vnni" end }
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 prompt-amx", absent(t))
+    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 batch-cliff prompt-amx",
+      absent(t))
     assert.truthy(t.absent[1][2]:match("no kernel"))
     assert.same(everywhere(0.7), values(t, "decode-avx2"))
   end)
