@@ -160,7 +160,7 @@ function emit.vec(isa_name)
   local isa = space.isa(isa_name)
   local body = spell("vec.c.lt", { isa = isa })
   return ("/* Float work on %s - generated from templates/vec.c.lt, do not edit. */\n"):format(isa_name)
-    .. "#include \"kernels/kernel.h\"\n#include <string.h>\n" .. prelude(isa, body) .. body
+    .. "#include \"kernels/kernel.h\"\n#include <math.h>\n#include <string.h>\n" .. prelude(isa, body) .. body
 end
 
 -- Everything a build needs, as { file name = text }, and the list of { file =, cflags = } to compile.

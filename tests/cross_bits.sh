@@ -19,5 +19,6 @@ for threads in 1 2; do
     compare logits -p "$prompt" --greedy 16 --json -t $threads --isa c
 done
 compare logits -p "$prompt" --json -ctk f16 -ctv f16 -ub 5
+compare logits -p "$prompt" --json -ctk q8_0 -ctv q8_0 -ub 5
 compare run -p "Once upon a time" -n 40 -s 7 --temp 0.7 --top-k 40
 exit $failed

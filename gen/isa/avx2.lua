@@ -81,12 +81,24 @@ static inline void spill(int32_t *s, __m256i lo, __m256i hi)
   fabs   = "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), $1)",
   half   = "_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)($1)))",
   halve  = "_mm_storeu_si128((__m128i *)($1), _mm256_cvtps_ph($2, _MM_FROUND_TO_NEAREST_INT))",
+  half_all = "_mm256_cvtph_ps(_mm_set1_epi16(half_at($1)))",
+  bf16   = "_mm256_castsi256_ps(_mm256_slli_epi32("
+    .. "_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)($1))), 16))",
+  int8   = "_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)($1))))",
+  swap   = "_mm256_permute_ps($1, 0xb1)",
   fint   = "_mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)($1)))",
   pow2   = "_mm256_castsi256_ps(_mm256_slli_epi32("
     .. "_mm256_add_epi32(_mm256_castps_si256($1), _mm256_set1_epi32(127)), 23))",
   low_bytes = "low_bytes($1, _mm256_castps_si256($2))",
   ftree  = "tree($1)",
   floats = [[
+static inline short half_at(const void *p)
+{
+    short h;
+    __builtin_memcpy(&h, p, 2);
+    return h;
+}
+
 static inline void low_bytes(int8_t *p, __m256i v)
 {
     const __m256i first = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,

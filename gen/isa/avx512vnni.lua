@@ -76,12 +76,24 @@ static inline void word_spill(int32_t *s, __m512i v)
   fabs   = "_mm512_abs_ps($1)",
   half   = "_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)($1)))",
   halve  = "_mm256_storeu_si256((__m256i *)($1), _mm512_cvtps_ph($2, _MM_FROUND_TO_NEAREST_INT))",
+  half_all = "_mm512_cvtph_ps(_mm256_set1_epi16(half_at($1)))",
+  bf16   = "_mm512_castsi512_ps(_mm512_slli_epi32("
+    .. "_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)($1))), 16))",
+  int8   = "_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)($1))))",
+  swap   = "_mm512_permute_ps($1, 0xb1)",
   fint   = "_mm512_cvtepi32_ps(_mm512_loadu_si512($1))",
   pow2   = "_mm512_castsi512_ps(_mm512_slli_epi32("
     .. "_mm512_add_epi32(_mm512_castps_si512($1), _mm512_set1_epi32(127)), 23))",
   low_bytes = "_mm_storeu_si128((__m128i *)($1), _mm512_cvtepi32_epi8(_mm512_castps_si512($2)))",
   ftree  = "tree($1)",
   floats = [[
+static inline short half_at(const void *p)
+{
+    short h;
+    __builtin_memcpy(&h, p, 2);
+    return h;
+}
+
 /* lanes +8, +4, +2, +1 */
 static inline float tree(__m512 v)
 {

@@ -111,6 +111,10 @@ static inline i32x4 less_i32x4(i32x4 a, int32_t x)
   fabs   = "abs_f32x16($1)",
   half   = "half_f32x16($1)",
   halve  = "halve_f32x16($1, $2)",
+  half_all = "set_f32x16(half_at($1))",
+  bf16   = "bf16_f32x16($1)",
+  int8   = "int8_f32x16($1)",
+  swap   = "swap_f32x16($1)",
   fint   = "int_f32x16($1)",
   pow2   = "pow2_f32x16($1)",
   low_bytes = "low_bytes_f32x16($1, $2)",
@@ -226,6 +230,37 @@ static inline f32x16 half_f32x16(const uint16_t *p)
     f32x16 r;
     for (int i = 0; i < 16; i++)
         r.l[i] = widen_half(p[i]);
+    return r;
+}
+
+static inline float half_at(const void *p)
+{
+    uint16_t h;
+    memcpy(&h, p, 2);
+    return widen_half(h);
+}
+
+static inline f32x16 bf16_f32x16(const uint16_t *p)
+{
+    f32x16 r;
+    for (int i = 0; i < 16; i++)
+        r.l[i] = float_of((uint32_t)p[i] << 16);
+    return r;
+}
+
+static inline f32x16 int8_f32x16(const int8_t *p)
+{
+    f32x16 r;
+    for (int i = 0; i < 16; i++)
+        r.l[i] = (float)p[i];
+    return r;
+}
+
+static inline f32x16 swap_f32x16(f32x16 a)
+{
+    f32x16 r;
+    for (int i = 0; i < 16; i++)
+        r.l[i] = a.l[i ^ 1];
     return r;
 }
 

@@ -81,11 +81,29 @@ static inline void spill(int32_t *s, int16x8_t lo, int16x8_t hi)
   fabs   = "vabsq_f32($1)",
   half   = "vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16($1)))",
   halve  = "vst1_u16($1, vreinterpret_u16_f16(vcvt_f16_f32($2)))",
+  half_all = "vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half_at($1))))",
+  bf16   = "vreinterpretq_f32_u32(vshll_n_u16(vld1_u16($1), 16))",
+  int8   = "int8_lanes($1)",
+  swap   = "vrev64q_f32($1)",
   fint   = "vcvtq_f32_s32(vld1q_s32($1))",
   pow2   = "vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vreinterpretq_s32_f32($1), vdupq_n_s32(127)), 23))",
   low_bytes = "low_bytes($1, vreinterpretq_s32_f32($2))",
   ftree  = "tree($1)",
   floats = [[
+static inline uint16_t half_at(const void *p)
+{
+    uint16_t h;
+    __builtin_memcpy(&h, p, 2);
+    return h;
+}
+
+static inline float32x4_t int8_lanes(const int8_t *p)
+{
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+
 static inline void low_bytes(int8_t *p, int32x4_t v)
 {
     const int16x4_t h = vmovn_s32(v);

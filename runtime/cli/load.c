@@ -32,10 +32,15 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 static enum tri_status read_cache(const char *option, const char *name, enum tri_cache_type *type,
                                   struct tri_error *e)
 {
-    *type = name && strcmp(name, "f16") == 0 ? TRI_CACHE_F16 : TRI_CACHE_F32;
-    if (!name || *type == TRI_CACHE_F16 || strcmp(name, "f32") == 0)
+    static const char *const names[] = {
+        [TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
+    *type = TRI_CACHE_F32;
+    for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            *type = (enum tri_cache_type)i;
+    if (!name || strcmp(name, names[*type]) == 0)
         return TRI_OK;
-    return tri_fail(e, TRI_USAGE, "option %s: expected f32 or f16, found \"%s\"", option, name);
+    return tri_fail(e, TRI_USAGE, "option %s: expected f32, f16 or q8_0, found \"%s\"", option, name);
 }
 
 static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error *e)

@@ -37,8 +37,8 @@ struct tri_load {
      &(l).core_weights, 0, 0},                                                                                 \
     {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
     {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
-    {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32 or f16", &(l).cache_k, 0, 0},          \
-    {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32 or f16", &(l).cache_v, 0, 0},        \
+    {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32, f16 or q8_0", &(l).cache_k, 0, 0},          \
+    {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32, f16 or q8_0", &(l).cache_v, 0, 0},        \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 
 /* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */

@@ -8,28 +8,42 @@
 
 /* -- cache ------------------------------------------------------------- */
 
-enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type,
-                              int layers, int context, int width, struct tri_error *e)
+static const struct storage {
+    enum tri_rows_kind rows;
+    int block, bytes;
+} storage[] = {
+    [TRI_CACHE_F32] = {TRI_ROWS_F32, 1, 4},
+    [TRI_CACHE_F16] = {TRI_ROWS_F16, 1, 2},
+    [TRI_CACHE_Q8_0] = {TRI_ROWS_Q8_0, 32, 34},
+};
+
+enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type, int layers,
+                              int context, int heads, int head_dim, struct tri_error *e)
 {
-    size_t size = type == TRI_CACHE_F16 ? sizeof(uint16_t) : sizeof(float);
-    *c = (struct tri_cache){.type = type, .context = context, .width = (size_t)width};
-    c->data = tri_alloc((size_t)layers * (size_t)context, c->width * size, what, e);
+    const struct storage *s = &storage[type];
+    *c = (struct tri_cache){.rows = s->rows, .context = context};
+    c->head = (size_t)(tri_round_up(head_dim, s->block) / s->block) * (size_t)s->bytes;
+    c->position = (size_t)heads * c->head;
+    c->data = tri_alloc((size_t)layers * (size_t)context, c->position, what, e);
     return c->data ? TRI_OK : e->status;
 }
 
-static size_t cell(const struct tri_cache *c, int layer, int position, int column)
+static uint8_t *cell(const struct tri_cache *c, int layer, int position, int head)
 {
-    return ((size_t)layer * (size_t)c->context + (size_t)position) * c->width + (size_t)column;
+    const size_t row = (size_t)layer * (size_t)c->context + (size_t)position;
+    return c->data + row * c->position + (size_t)head * c->head;
 }
 
-void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position,
-                   int column, const float *x, int n)
+void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,
+                   const float *x, int n)
 {
-    size_t at = cell(c, layer, position, column);
-    if (c->type == TRI_CACHE_F16)
-        v->to_f16(x, (uint16_t *)c->data + at, n);
+    void *to = cell(c, layer, position, head);
+    if (c->rows == TRI_ROWS_Q8_0)
+        v->to_q8_0(x, to, n);
+    else if (c->rows == TRI_ROWS_F16)
+        v->to_f16(x, to, n);
     else
-        memcpy((float *)c->data + at, x, (size_t)n * sizeof *x);
+        memcpy(to, x, (size_t)n * sizeof *x);
 }
 
 /* -- rotary embedding -------------------------------------------------- */
@@ -40,24 +54,29 @@ void tri_rope_frequencies(float theta, int dims, double *frequency)
         frequency[i] = tri_pow(theta, -2.0 * i / dims);
 }
 
-void tri_rope_angles(const double *frequency, int dims, int position, float *cosine, float *sine)
+/* Pairs of neighbours: both cosines side by side, and the sines with the signs they are added with. */
+void tri_rope_angles(const struct tri_config *c, const double *frequency, int position, float *cosine, float *sine)
 {
-    for (int i = 0; i < dims / 2; i++) {
-        double s, c;
-        tri_sincos(position * frequency[i], &s, &c);
-        cosine[i] = (float)c;
-        sine[i] = (float)s;
+    for (int i = 0; i < c->rope_dims / 2; i++) {
+        double sin, cos;
+        tri_sincos(position * frequency[i], &sin, &cos);
+        if (c->family->neox) {
+            cosine[i] = (float)cos;
+            sine[i] = (float)sin;
+        } else {
+            cosine[2 * i] = cosine[2 * i + 1] = (float)cos;
+            sine[2 * i] = -(float)sin;
+            sine[2 * i + 1] = (float)sin;
+        }
     }
 }
 
-void tri_rope(const struct tri_config *c, const float *cosine, const float *sine, float *x)
+void tri_rope(const struct tri_vec *v, const struct tri_config *c, const float *cosine, const float *sine, float *x)
 {
-    int half = c->rope_dims / 2, step = c->family->neox ? 1 : 2, apart = c->family->neox ? half : 1;
-    for (int i = 0; i < half; i++, x += step) {
-        float a = x[0], b = x[apart];
-        x[0] = a * cosine[i] - b * sine[i];
-        x[apart] = a * sine[i] + b * cosine[i];
-    }
+    if (c->family->neox)
+        v->rope_halves(cosine, sine, x, c->rope_dims / 2);
+    else
+        v->rope_pairs(cosine, sine, x, c->rope_dims);
 }
 
 /* -- attention --------------------------------------------------------- */
@@ -73,34 +92,24 @@ struct softmax {
 static void dots(const struct tri_attention *a, const float *query, int i, int n, float *out)
 {
     const struct tri_cache *c = a->keys;
-    const size_t at = cell(c, a->layer, i, a->column);
-    const uint16_t *h = (const uint16_t *)c->data + at;
-    const float *f = (const float *)c->data + at;
-    const bool half = c->type == TRI_CACHE_F16;
-    if (n == 4 && half)
-        a->v->dots_f16(h, c->width, query, a->head_dim, out);
-    else if (n == 4)
-        a->v->dots_f32(f, c->width, query, a->head_dim, out);
+    const struct tri_rows *rows = &a->v->rows[c->rows];
+    const void *key = cell(c, a->layer, i, a->head);
+    if (n == 4)
+        rows->dots(key, c->position, query, a->head_dim, out);
     else
-        *out = half ? a->v->dot_f16(h, query, a->head_dim) : a->v->dot_f32(f, query, a->head_dim);
+        *out = rows->dot(key, query, a->head_dim);
 }
 
 /* out += p[0] * value of position i, then p[1] * that of i + 1, ...: n (4 or 1) of them. */
 static void axpys(const struct tri_attention *a, const float *p, int i, int n, float *out)
 {
     const struct tri_cache *c = a->values;
-    const size_t at = cell(c, a->layer, i, a->column);
-    const uint16_t *h = (const uint16_t *)c->data + at;
-    const float *f = (const float *)c->data + at;
-    const bool half = c->type == TRI_CACHE_F16;
-    if (n == 4 && half)
-        a->v->axpys_f16(p, h, c->width, out, a->head_dim);
-    else if (n == 4)
-        a->v->axpys_f32(p, f, c->width, out, a->head_dim);
-    else if (half)
-        a->v->axpy_f16(*p, h, out, a->head_dim);
+    const struct tri_rows *rows = &a->v->rows[c->rows];
+    const void *value = cell(c, a->layer, i, a->head);
+    if (n == 4)
+        rows->axpys(p, value, c->position, out, a->head_dim);
     else
-        a->v->axpy_f32(*p, f, out, a->head_dim);
+        rows->axpy(*p, value, out, a->head_dim);
 }
 
 static int together(int left)
@@ -114,13 +123,8 @@ static void score(const struct tri_attention *a, const float *query, int from, i
     const float scale = 1.0f / sqrtf((float)a->head_dim);
     for (int i = from, n; i < to; i += n)
         dots(a, query, i, n = together(to - i), p + (i - from));
-    s->most = -INFINITY;
-    s->finite = true;
-    for (int i = 0; i < to - from; i++) {
-        p[i] *= scale;
-        s->most = p[i] > s->most ? p[i] : s->most;
-        s->finite &= fabsf(p[i]) < INFINITY;
-    }
+    s->most = a->v->scale_max(scale, p, to - from);
+    s->finite = !isnan(s->most);
 }
 
 static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
@@ -146,7 +150,7 @@ static void join(const struct tri_attention *a, struct softmax *s, const struct 
     float old = (float)tri_exp((double)(s->most - most));
     float new = (float)tri_exp((double)(next->most - most));
     a->v->scale(old, s->out, a->head_dim);
-    a->v->axpy_f32(new, next->out, s->out, a->head_dim);
+    a->v->rows[TRI_ROWS_F32].axpy(new, next->out, s->out, a->head_dim);
     s->sum = s->sum * old + next->sum * new;
     s->most = most;
     s->finite &= next->finite;

@@ -34,7 +34,8 @@ static int widest(const struct tri_config *c)
 size_t tri_forward_floats(const struct tri_config *c)
 {
     size_t norms = 2 * (size_t)widest(c), attention = TRI_ATTENTION_BLOCK + (size_t)c->head_dim;
-    return norms > attention ? norms : attention;
+    size_t head = 4 * (size_t)c->hidden, most = norms > attention ? norms : attention;
+    return head > most ? head : most;
 }
 
 static void sync(const struct pass *p)
@@ -54,12 +55,10 @@ static float *row(float *rows, int t, size_t ld)
 
 /* -- norms and products ------------------------------------------------ */
 
-bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
-                  float *y)
+struct tri_measure tri_rms_norm(const struct tri_vec *v, const float *x, float squares, const float *weight, float eps,
+                                int n, float *y)
 {
-    float squares = v->dot_f32(x, x, n);
-    v->norm(x, 1.0f / sqrtf(squares / (float)n + eps), weight, y, n);
-    return squares < INFINITY;
+    return v->norm(x, 1.0f / sqrtf(squares / (float)n + eps), weight, y, n);
 }
 
 static void expect_finite(const struct pass *p, bool finite)
@@ -68,19 +67,30 @@ static void expect_finite(const struct pass *p, bool finite)
         atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
 }
 
-static void rms_norm(const struct pass *p, const float *x, const float *weight, int n, float *y)
+static struct tri_measure rms_norm(const struct pass *p, const float *x, struct tri_measure of, const float *weight,
+                                   int n, float *y)
 {
-    expect_finite(p, tri_rms_norm(p->v, x, weight, p->c->norm_eps, n, y));
+    expect_finite(p, of.squares < INFINITY);
+    return tri_rms_norm(p->v, x, of.squares, weight, p->c->norm_eps, n, y);
 }
 
-/* Token t's input to matrix m: normed where a weight is given. */
-static void quantise(const struct pass *p, const struct tri_matrix *m, int t, const float *x,
+/* Token t's input to matrix m, x of measure `of`: normed where a weight is given. Two passes over x, or one. */
+static void quantise(const struct pass *p, const struct tri_matrix *m, int t, const float *x, struct tri_measure of,
                      const float *weight)
 {
     float *y = p->scratch;
     if (weight)
-        rms_norm(p, x, weight, m->k, y);
-    expect_finite(p, tri_quantize(p->v, m, &p->input, t, weight ? y : x));
+        of = rms_norm(p, x, of, weight, m->k, y);
+    expect_finite(p, tri_quantize(p->v, m, &p->input, t, weight ? y : x, of));
+}
+
+/* The inputs of this thread's tokens, as they lie in rows. */
+static void quantise_rows(const struct pass *p, const struct tri_matrix *m, float *rows, const float *weight)
+{
+    for (int t = p->from; t < p->to; t++) {
+        const float *x = row(rows, t, (size_t)m->k);
+        quantise(p, m, t, x, p->v->measure(x, m->k), weight);
+    }
 }
 
 /* Behind the quantisation of all tokens: meet, and make the tables if the kernels want them. */
@@ -107,8 +117,8 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
 
 static void rotate(const struct pass *p, int t, float *head)
 {
-    size_t half = (size_t)p->c->rope_dims / 2;
-    tri_rope(p->c, row(p->s->cosine, t, half), row(p->s->sine, t, half), head);
+    size_t dims = (size_t)p->c->rope_dims;
+    tri_rope(p->v, p->c, row(p->s->cosine, t, dims), row(p->s->sine, t, dims), head);
 }
 
 /* Rotates queries in place; rotates keys and puts them and the values into the cache. */
@@ -119,16 +129,16 @@ static void rotate_and_store(const struct pass *p, int layer)
     int heads = p->c->heads, each = heads + p->c->kv_heads, dim = p->c->head_dim, from, to;
     share(p, p->n * each, &from, &to);
     for (int i = from; i < to; i++) {
-        int t = i / each, head = i % each, column = (head - heads) * dim;
+        int t = i / each, head = i % each, kv = head - heads;
         float *wide = row(s->wide, t, s->ldw);
         if (head < heads) {
             rotate(p, t, wide + head * dim);
             continue;
         }
-        float *key = wide + qkv->part[1].row + column, *value = wide + qkv->part[2].row + column;
+        float *key = wide + qkv->part[1].row + kv * dim, *value = wide + qkv->part[2].row + kv * dim;
         rotate(p, t, key);
-        tri_cache_put(&s->keys, p->v, layer, s->position + t, column, key, dim);
-        tri_cache_put(&s->values, p->v, layer, s->position + t, column, value, dim);
+        tri_cache_put(&s->keys, p->v, layer, s->position + t, kv, key, dim);
+        tri_cache_put(&s->values, p->v, layer, s->position + t, kv, value, dim);
     }
     sync(p);
 }
@@ -145,7 +155,7 @@ static void attend(const struct pass *p, int layer)
                                         .values = &s->values,
                                         .layer = layer,
                                         .position = s->position + t,
-                                        .column = head / shared * dim,
+                                        .head = head / shared,
                                         .head_dim = dim,
                                         .scratch = p->scratch};
         float *out = row(s->mixed, t, (size_t)heads * (size_t)dim) + head * dim;
@@ -159,25 +169,22 @@ static void attention(const struct pass *p, int layer)
     const struct tri_layer *w = &p->model->layer[layer];
     const struct tri_matrix *qkv = &w->matrix[TRI_ROLE_QKV], *o = &w->matrix[TRI_ROLE_O];
     size_t hidden = (size_t)p->c->hidden;
-    for (int t = p->from; t < p->to; t++)
-        quantise(p, qkv, t, row(p->s->x, t, hidden), w->attn_norm);
+    quantise_rows(p, qkv, p->s->x, w->attn_norm);
     linear(p, qkv, p->s->wide, p->s->ldw, false);
     rotate_and_store(p, layer);
     attend(p, layer);
-    for (int t = p->from; t < p->to; t++)
-        quantise(p, o, t, row(p->s->mixed, t, (size_t)o->k), w->attn_sub_norm);
+    quantise_rows(p, o, p->s->mixed, w->attn_sub_norm);
     linear(p, o, p->s->x, hidden, true);
 }
 
 /* -- feed forward ------------------------------------------------------ */
 
 /* f = act(gate) * up */
-static void activate(const struct pass *p, const float *gate, const float *up, float *f)
+static struct tri_measure activate(const struct pass *p, const float *gate, const float *up, float *f)
 {
     if (p->c->family->activation == TRI_RELU2)
-        p->v->relu2_mul(gate, up, f, p->c->ffn);
-    else
-        p->v->silu_mul(gate, up, f, p->c->ffn);
+        return p->v->relu2_mul(gate, up, f, p->c->ffn);
+    return p->v->silu_mul(gate, up, f, p->c->ffn);
 }
 
 static void feed_forward(const struct pass *p, int layer)
@@ -186,14 +193,12 @@ static void feed_forward(const struct pass *p, int layer)
     const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP];
     const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
     size_t hidden = (size_t)p->c->hidden;
-    for (int t = p->from; t < p->to; t++)
-        quantise(p, gate_up, t, row(p->s->x, t, hidden), w->ffn_norm);
+    quantise_rows(p, gate_up, p->s->x, w->ffn_norm);
     linear(p, gate_up, p->s->wide, p->s->ldw, false);
     for (int t = p->from; t < p->to; t++) {
         const float *wide = row(p->s->wide, t, p->s->ldw);
         float *f = p->scratch + widest(p->c);
-        activate(p, wide, wide + gate_up->part[1].row, f);
-        quantise(p, down, t, f, w->ffn_sub_norm);
+        quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f), w->ffn_sub_norm);
     }
     linear(p, down, p->s->x, hidden, true);
 }
@@ -203,37 +208,45 @@ static void feed_forward(const struct pass *p, int layer)
 static void embed(const struct pass *p, int t)
 {
     const struct tri_tensor *e = p->model->embedding;
-    size_t half = (size_t)p->c->rope_dims / 2;
+    size_t dims = (size_t)p->c->rope_dims;
     e->encoding->floats(e, p->ids[t], row(p->s->x, t, (size_t)p->c->hidden));
-    tri_rope_angles(p->s->frequency, p->c->rope_dims, p->s->position + t,
-                    row(p->s->cosine, t, half), row(p->s->sine, t, half));
+    tri_rope_angles(p->c, p->s->frequency, p->s->position + t, row(p->s->cosine, t, dims),
+                    row(p->s->sine, t, dims));
 }
 
-/* logits = head . h, for n tokens at once; four rows of the head at a time, since they come from memory. */
+/* Four rows of the head at w times n tokens: fetched together, since they come from memory; blocks are decoded once
+ * if there is more than one token. The bits are those of one row and one token at a time. */
+static void project_four(const struct pass *p, const uint8_t *w, size_t ld, const float *h, int n, float *out)
+{
+    const struct tri_encoding *e = p->model->head->encoding;
+    const struct tri_rows *rows = &p->v->rows[e->rows];
+    const int hidden = p->c->hidden;
+    const void *four = w;
+    if (n > 1 && e->block > 1) {
+        for (int r = 0; r < 4; r++)
+            rows->floats(w + (size_t)r * ld, row(p->scratch, r, (size_t)hidden), hidden);
+        rows = &p->v->rows[TRI_ROWS_F32];
+        four = p->scratch;
+        ld = (size_t)hidden * sizeof(float);
+    }
+    for (int t = 0; t < n; t++)
+        rows->dots(four, ld, h + (size_t)t * (size_t)hidden, hidden, out + (size_t)t * (size_t)p->c->vocab);
+}
+
+/* logits = head . h, for n tokens at once. */
 static void project(const struct pass *p, const float *h, int n)
 {
     const struct tri_tensor *head = p->model->head;
-    size_t hidden = (size_t)p->c->hidden, size = (size_t)head->encoding->block_bytes;
-    bool half = size == sizeof(uint16_t);
-    int from, to;
-    share(p, p->c->vocab, &from, &to);
-    for (int i = from; i < to; i += 4) {
-        const void *w = head->data + (size_t)i * hidden * size;
-        for (int t = 0; t < n; t++) {
-            float *out = p->s->logits + (size_t)t * (size_t)p->c->vocab + (size_t)i;
-            const float *x = h + (size_t)t * hidden;
-            if (i + 4 <= to) {
-                if (half)
-                    p->v->dots_f16(w, hidden, x, p->c->hidden, out);
-                else
-                    p->v->dots_f32(w, hidden, x, p->c->hidden, out);
-                continue;
-            }
-            for (int r = 0; r < to - i; r++)
-                out[r] = half ? p->v->dot_f16((const uint16_t *)w + (size_t)r * hidden, x, p->c->hidden)
-                              : p->v->dot_f32((const float *)w + (size_t)r * hidden, x, p->c->hidden);
-        }
-    }
+    const struct tri_rows *rows = &p->v->rows[head->encoding->rows];
+    const size_t hidden = (size_t)p->c->hidden, vocab = (size_t)p->c->vocab, ld = head->bytes / vocab;
+    int i, to;
+    share(p, p->c->vocab, &i, &to);
+    for (; i + 4 <= to; i += 4)
+        project_four(p, head->data + (size_t)i * ld, ld, h, n, p->s->logits + i);
+    for (; i < to; i++)
+        for (int t = 0; t < n; t++)
+            p->s->logits[(size_t)t * vocab + (size_t)i] =
+                rows->dot(head->data + (size_t)i * ld, h + (size_t)t * hidden, p->c->hidden);
 }
 
 /* Logits of tokens [first, first + n); a single one is normed by every thread for itself. */
@@ -244,9 +257,10 @@ static void head(const struct pass *p, int first, int n)
     int from = 0, to = 1;
     if (n > 1)
         share(p, n, &from, &to);
-    for (int t = from; t < to; t++)
-        rms_norm(p, row(p->s->x, first + t, hidden), p->model->output_norm, p->c->hidden,
-                 row(h, t, hidden));
+    for (int t = from; t < to; t++) {
+        const float *x = row(p->s->x, first + t, hidden);
+        rms_norm(p, x, p->v->measure(x, p->c->hidden), p->model->output_norm, p->c->hidden, row(h, t, hidden));
+    }
     if (n > 1)
         sync(p);
     project(p, h, n);

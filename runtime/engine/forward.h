@@ -19,7 +19,7 @@ struct tri_session {
     struct tri_input input; /* [max(ubatch + what kernels read behind, threads)] tokens */
 
     double *frequency;    /* [rope_dims / 2] */
-    float *cosine, *sine; /* [ubatch][rope_dims / 2] */
+    float *cosine, *sine; /* [ubatch][rope_dims] */
     float *x;             /* [ubatch][hidden] residual stream */
     float *wide;          /* [ubatch][ldw] q, k, v of a layer; then gate and up */
     size_t ldw;
@@ -35,9 +35,9 @@ struct tri_session {
 /* Floats of scratch that each thread needs. */
 size_t tri_forward_floats(const struct tri_config *c);
 
-/* y = x / sqrt(mean(x^2) + eps) * weight; false if the squares are beyond the range of floats. */
-bool tri_rms_norm(const struct tri_vec *v, const float *x, const float *weight, float eps, int n,
-                  float *y);
+/* y = x / sqrt(mean(x^2) + eps) * weight, measured for the quantiser; squares: those of x as tri_measure has them. */
+struct tri_measure tri_rms_norm(const struct tri_vec *v, const float *x, float squares, const float *weight, float eps,
+                                int n, float *y);
 
 /* `n` tokens at s->position through all layers; with `logits` also those of the last one,
  * s->logits. */

@@ -6,13 +6,12 @@
 #include <string.h>
 
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
-                  const float *x)
+                  const float *x, struct tri_measure of)
 {
     int8_t *q = in->x.q + (size_t)t * in->x.ldq;
-    float most = v->absmax(x, m->k);
-    bool finite = v->dot_f32(x, x, m->k) < INFINITY;
+    bool finite = of.squares < INFINITY;
     int k = finite ? m->k : 0;
-    in->s[t] = 127.0f / (most > 1e-5f ? most : 1e-5f);
+    in->s[t] = 127.0f / (of.most > 1e-5f ? of.most : 1e-5f);
     in->x.sum[t] = v->quantize(x, in->s[t], q, k);
     memset(q + k, 0, (size_t)(m->kp - k));
     return finite;

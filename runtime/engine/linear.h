@@ -1,6 +1,6 @@
 /* A ternary matrix times a batch of quantised tokens: one thread's share of the rows.
  *
- *     tri_quantize(vec, m, in, t, x);                    each token once: int8 values, sum, scale
+ *     tri_quantize(vec, m, in, t, x, measure);           each token once: int8 values, sum, scale
  *     tri_prepare(&m->plan, m->kp, &in->x, n, ...);      behind a barrier, where the kernels want tables
  *     tri_linear(vec, m, in, n, pool, thread, ...);    behind a barrier
  *
@@ -22,9 +22,9 @@ struct tri_output {
     bool add; /* to what is there */
 };
 
-/* False, and zeros, if the squares of x are beyond the range of floats. */
+/* x as int8, by its measure. False, and zeros, if its squares are beyond the range of floats. */
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
-                  const float *x);
+                  const float *x, struct tri_measure of);
 
 /* sums: scratch of tri_product_sums(&m->plan) int32. */
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,

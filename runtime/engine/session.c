@@ -67,7 +67,7 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
     const struct tri_config *c = &s->model->config;
     struct needs need = needs_of(s->model);
     size_t threads = (size_t)tri_pool_threads(s->pool), n = (size_t)s->ubatch;
-    size_t tokens = n + need.spare, each = most(tokens, threads), half = (size_t)c->rope_dims / 2, f = sizeof(float);
+    size_t tokens = n + need.spare, each = most(tokens, threads), dims = (size_t)c->rope_dims, f = sizeof(float);
     size_t marks = most(tokens, threads * LINE_FLOATS);
     s->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
     s->input.x.ldt = lines(need.table, 64) + 64;
@@ -79,9 +79,9 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
         {&s->input.x.table, need.table ? tokens : 1, s->input.x.ldt, "activation tables"},
         {&s->input.s, marks, f, "activations"},
         {&s->input.x.sum, marks, sizeof(int32_t), "activations"},
-        {&s->frequency, half, sizeof(double), "rotary embedding"},
-        {&s->cosine, n * half, f, "rotary embedding"},
-        {&s->sine, n * half, f, "rotary embedding"},
+        {&s->frequency, dims / 2, sizeof(double), "rotary embedding"},
+        {&s->cosine, n * dims, f, "rotary embedding"},
+        {&s->sine, n * dims, f, "rotary embedding"},
         {&s->x, n * (size_t)c->hidden, f, "activations"},
         {&s->wide, n * s->ldw, f, "activations"},
         {&s->mixed, n * (size_t)c->heads * (size_t)c->head_dim, f, "activations"},
@@ -97,12 +97,9 @@ static enum tri_status allocate_caches(struct tri_session *s, const struct tri_s
                                        struct tri_error *e)
 {
     const struct tri_config *c = &s->model->config;
-    int width = c->kv_heads * c->head_dim;
-    if (tri_cache_new(&s->keys, "cache of keys", o->cache_k, c->layers, s->context, width, e) !=
-        TRI_OK)
+    if (tri_cache_new(&s->keys, "cache of keys", o->cache_k, c->layers, s->context, c->kv_heads, c->head_dim, e))
         return e->status;
-    return tri_cache_new(&s->values, "cache of values", o->cache_v, c->layers, s->context, width,
-                         e);
+    return tri_cache_new(&s->values, "cache of values", o->cache_v, c->layers, s->context, c->kv_heads, c->head_dim, e);
 }
 
 struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *pool,

@@ -11,7 +11,7 @@
 
 #include "model/model.h"
 
-enum tri_cache_type { TRI_CACHE_F32, TRI_CACHE_F16 };
+enum tri_cache_type { TRI_CACHE_F32, TRI_CACHE_F16, TRI_CACHE_Q8_0 };
 
 struct tri_session_options {
     int context;  /* positions; 0: the model's own */

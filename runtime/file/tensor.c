@@ -91,6 +91,84 @@ static void bf16_floats(const struct tri_tensor *t, int64_t row, float *out)
         out[i] = tri_bf16_to_f32(half_at(in, i));
 }
 
+/* -- rows of blocks: what vec.c.lt multiplies, decoded by the definition --------- */
+
+/* Blocks of `size` elements in `bytes` bytes, from the row's first on. */
+static void blocks(const struct tri_tensor *t, int64_t row, void (*decode)(const uint8_t *, float *), float *out)
+{
+    const int64_t size = t->encoding->block, count = t->ne[0] / size, bytes = t->encoding->block_bytes;
+    const uint8_t *in = t->data + (uint64_t)row * (uint64_t)count * (uint64_t)bytes;
+    for (int64_t i = 0; i < count; i++)
+        decode(in + i * bytes, out + i * size);
+}
+
+static void q8_0_block(const uint8_t *in, float *out)
+{
+    const float d = tri_f16_to_f32(half_at(in, 0));
+    for (int i = 0; i < 32; i++)
+        out[i] = d * (float)(int8_t)in[2 + i];
+}
+
+static void q4_0_block(const uint8_t *in, float *out)
+{
+    const float d = tri_f16_to_f32(half_at(in, 0));
+    for (int i = 0; i < 16; i++) {
+        out[i] = d * (float)((in[2 + i] & 15) - 8);
+        out[i + 16] = d * (float)((in[2 + i] >> 4) - 8);
+    }
+}
+
+/* Scale and minimum of sub-block j, six bits each in twelve bytes. */
+static void q4_k_scale(const uint8_t *s, int j, int *scale, int *least)
+{
+    *scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4;
+    *least = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
+}
+
+static void q4_k_block(const uint8_t *in, float *out)
+{
+    const float d = tri_f16_to_f32(half_at(in, 0)), dmin = tri_f16_to_f32(half_at(in, 1));
+    for (int j = 0; j < 8; j++) {
+        int scale, least;
+        q4_k_scale(in + 4, j, &scale, &least);
+        for (int i = 0; i < 32; i++) {
+            int q = in[16 + j / 2 * 32 + i] >> j % 2 * 4 & 15;
+            out[32 * j + i] = d * (float)scale * (float)q - dmin * (float)least;
+        }
+    }
+}
+
+/* Element i of half h: low bits in nibbles of 64 bytes, two high bits in 32 more, then a scale per 16 elements. */
+static void q6_k_block(const uint8_t *in, float *out)
+{
+    const float d = tri_f16_to_f32(half_at(in + 208, 0));
+    for (int i = 0; i < 256; i++) {
+        int h = i / 128, quarter = i % 128 / 32;
+        int low = in[64 * h + i % 64] >> quarter / 2 * 4 & 15, high = in[128 + 32 * h + i % 32] >> 2 * quarter & 3;
+        out[i] = d * (float)(int8_t)in[192 + i / 16] * (float)((low | high << 4) - 32);
+    }
+}
+
+static void q8_0_floats(const struct tri_tensor *t, int64_t row, float *out)
+{
+    blocks(t, row, q8_0_block, out);
+}
+
+static void q4_0_floats(const struct tri_tensor *t, int64_t row, float *out)
+{
+    blocks(t, row, q4_0_block, out);
+}
+
+static void q4_k_floats(const struct tri_tensor *t, int64_t row, float *out)
+{
+    blocks(t, row, q4_k_block, out);
+}
+
+static void q6_k_floats(const struct tri_tensor *t, int64_t row, float *out)
+{
+    blocks(t, row, q6_k_block, out);
+}
+
 /* -- I2_S: a flat run of codes in groups of 128, each 32 bytes of four planes, then one f32 ---- */
 
 enum { GROUP = 128, PLANE = 32, I2S_TAIL = 32, I2S_ID = 36, TL1_ID = 38, TL2_ID = 39 };
@@ -183,16 +261,20 @@ static void i2s_floats(const struct tri_tensor *t, int64_t row, float *out)
 
 /* -- the table ----------------------------------------------------------- */
 
-#define FLOATS(id, name, bytes, floats) {id, name, 1, bytes, 0, false, NULL, NULL, floats}
-#define NOT_YET(id, name, block, bytes) {id, name, block, bytes, 0, false, NULL, NULL, NULL}
+#define FLOATS(id, name, block, bytes, floats, rows) {id, name, block, bytes, 0, false, NULL, NULL, floats, rows}
+#define NOT_YET(id, name, block, bytes) {id, name, block, bytes, 0, false, NULL, NULL, NULL, TRI_ROWS_NONE}
 #define TERNARY_NOT_YET(id, name, block, bytes, head)                                              \
-    {id, name, block, bytes, head, true, NULL, NULL, NULL}
+    {id, name, block, bytes, head, true, NULL, NULL, NULL, TRI_ROWS_NONE}
 
 static const struct tri_encoding encodings[] = {
-    FLOATS(0, "F32", 4, f32_floats),
-    FLOATS(1, "F16", 2, f16_floats),
-    FLOATS(30, "BF16", 2, bf16_floats),
-    {I2S_ID, "I2_S", 1, 0, 0, true, i2s_trits, i2s_scale, i2s_floats},
+    FLOATS(0, "F32", 1, 4, f32_floats, TRI_ROWS_F32),
+    FLOATS(1, "F16", 1, 2, f16_floats, TRI_ROWS_F16),
+    FLOATS(30, "BF16", 1, 2, bf16_floats, TRI_ROWS_BF16),
+    FLOATS(2, "Q4_0", 32, 18, q4_0_floats, TRI_ROWS_Q4_0),
+    FLOATS(8, "Q8_0", 32, 34, q8_0_floats, TRI_ROWS_Q8_0),
+    FLOATS(12, "Q4_K", 256, 144, q4_k_floats, TRI_ROWS_Q4_K),
+    FLOATS(14, "Q6_K", 256, 210, q6_k_floats, TRI_ROWS_Q6_K),
+    {I2S_ID, "I2_S", 1, 0, 0, true, i2s_trits, i2s_scale, i2s_floats, TRI_ROWS_NONE},
     TERNARY_NOT_YET(34, "TQ1_0", 256, 54, 0),
     TERNARY_NOT_YET(35, "TQ2_0", 256, 66, 0),
     TERNARY_NOT_YET(TL1_ID, "TL1", 1, 0, 0),
@@ -200,17 +282,13 @@ static const struct tri_encoding encodings[] = {
     TERNARY_NOT_YET(134, "IQ1_BN", 64, 13, 2),
     TERNARY_NOT_YET(135, "IQ2_BN", 64, 16, 4),
     TERNARY_NOT_YET(335, "IQ2_BN_R4", 64, 16, 4),
-    NOT_YET(2, "Q4_0", 32, 18),
     NOT_YET(3, "Q4_1", 32, 20),
     NOT_YET(6, "Q5_0", 32, 22),
     NOT_YET(7, "Q5_1", 32, 24),
-    NOT_YET(8, "Q8_0", 32, 34),
     NOT_YET(9, "Q8_1", 32, 36),
     NOT_YET(10, "Q2_K", 256, 84),
     NOT_YET(11, "Q3_K", 256, 110),
-    NOT_YET(12, "Q4_K", 256, 144),
     NOT_YET(13, "Q5_K", 256, 176),
-    NOT_YET(14, "Q6_K", 256, 210),
     NOT_YET(15, "Q8_K", 256, 292),
     NOT_YET(24, "I8", 1, 1),
     NOT_YET(25, "I16", 1, 2),

@@ -75,24 +75,47 @@ struct tri_kernel {
     tri_prepare_fn *prepare; /* NULL for q8 */
 };
 
+/* Rows of numbers as files and caches store them; what a value stands for is exact in a float. A row is whole blocks. */
+enum tri_rows_kind {
+    TRI_ROWS_NONE, /* not in the table below */
+    TRI_ROWS_F32,
+    TRI_ROWS_F16,  /* IEEE half */
+    TRI_ROWS_BF16, /* the upper half of a float */
+    TRI_ROWS_Q8_0, /* 32 in 34 bytes: half d, int8 q: d * q */
+    TRI_ROWS_Q4_0, /* 32 in 18 bytes: half d, nibbles q (first the low ones of all bytes): d * (q - 8) */
+    TRI_ROWS_Q4_K, /* 256 in 144 bytes, per 32 a scale and a minimum of six bits: (d * sc) * q - (dmin * mn) */
+    TRI_ROWS_Q6_K, /* 256 in 210 bytes, per 16 an int8 scale: (d * sc) * (q - 32) */
+    TRI_ROWS_KINDS
+};
+
+/* Work on stored rows. a: the row, aligned as its elements are (blocks: not at all); ld: bytes from one row to the next;
+ * n: elements, of Q4_0, Q4_K and Q6_K whole blocks; of a last block of Q8_0 only the first n % 32 count, but all
+ * is read, and the rest must be zeros. Four rows at a time give the bits of one at a time. */
+struct tri_rows {
+    float (*dot)(const void *a, const float *b, int n); /* lanes of fma(value, b, acc) */
+    void (*dots)(const void *a, size_t ld, const float *b, int n, float *out); /* four rows: out[4] */
+    void (*floats)(const void *a, float *y, int n);                           /* the values */
+    /* y = fma(s, value, y); four rows one after the other. NULL where no cache is stored so: BF16, Q4_0, *_K */
+    void (*axpy)(float s, const void *a, float *y, int n);
+    void (*axpys)(const float *s, const void *a, size_t ld, float *y, int n); /* s[4] */
+};
+
+/* What a quantiser or norm wants to know of a vector y. */
+struct tri_measure {
+    float most;    /* max |y|, 0 for n = 0; what is no number is passed over */
+    float squares; /* lanes of fma(y, y, acc): not below infinity if y holds what is no number, or too great ones */
+};
+
 /* Float work of one ISA. Every function gives the same bits on every ISA: reductions put element i in
  * lane i % 16, combine lanes as a tree (+8, +4, +2, +1), use fma exactly where the text says fma, and
  * round to nearest. n is any length >= 0; pointers need no alignment; f16 is IEEE half, as uint16_t. */
 struct tri_vec {
     const char *isa;
-    float (*dot_f32)(const float *a, const float *b, int n);        /* lanes of fma(a, b, acc) */
-    float (*dot_f16)(const uint16_t *a, const float *b, int n);     /* the same, a widened */
-    /* four rows, lda elements apart: out[r] has the bits of dot for row r */
-    void (*dots_f32)(const float *a, size_t lda, const float *b, int n, float *out);
-    void (*dots_f16)(const uint16_t *a, size_t lda, const float *b, int n, float *out);
-    void (*axpy_f32)(float s, const float *x, float *y, int n);     /* y = fma(s, x, y) */
-    void (*axpy_f16)(float s, const uint16_t *x, float *y, int n);  /* the same, x widened */
-    /* four rows, lda elements apart, one after the other: four calls of axpy with s[0] .. s[3] */
-    void (*axpys_f32)(const float *s, const float *x, size_t lda, float *y, int n);
-    void (*axpys_f16)(const float *s, const uint16_t *x, size_t lda, float *y, int n);
+    struct tri_rows rows[TRI_ROWS_KINDS];
     void (*scale)(float s, float *y, int n);                        /* y = y * s */
-    float (*absmax)(const float *x, int n);                         /* max |x|, 0 for n = 0 */
-    void (*norm)(const float *x, float r, const float *w, float *y, int n); /* y = (x * r) * w */
+    struct tri_measure (*measure)(const float *y, int n);
+    /* y = (x * r) * w, measured as it is made; y may be x */
+    struct tri_measure (*norm)(const float *x, float r, const float *w, float *y, int n);
     /* q = x * s rounded to nearest even, |x * s| <= 127 given; returns the sum of q */
     int32_t (*quantize)(const float *x, float s, int8_t *q, int n);
     void (*dequantize)(const int32_t *d, float s, float *y, int n);     /* y = (float)d * s */
@@ -100,10 +123,18 @@ struct tri_vec {
     /* the same with a scale for each row: y = (float)d * (w / s), so that equal w have the bits of one scale w / s */
     void (*dequantize_rows)(const int32_t *d, const float *w, float s, float *y, int n);
     void (*dequantize_rows_add)(const int32_t *d, const float *w, float s, float *y, int n);
-    void (*relu2_mul)(const float *g, const float *u, float *y, int n); /* y = (max(g,0) * max(g,0)) * u */
-    void (*silu_mul)(const float *g, const float *u, float *y, int n);  /* y = (g / (1 + exp(-g))) * u */
+    struct tri_measure (*relu2_mul)(const float *g, const float *u, float *y, int n); /* y = (max(g,0) * max(g,0)) * u */
+    struct tri_measure (*silu_mul)(const float *g, const float *u, float *y, int n);  /* y = (g / (1 + exp(-g))) * u */
+    /* softmax in two: x = x * s, returns max x, -inf for n = 0, NaN if some x * s is no number or infinite; then */
+    float (*scale_max)(float s, float *x, int n);
     float (*exp_sum)(float *x, float max, int n); /* x = exp(x - max), returns the lane sum of x */
     void (*to_f16)(const float *x, uint16_t *y, int n); /* nearest even, overflow to infinity */
+    /* Q8_0: d = max |x| / 127 as a half, q = x * (1 / d), half away from zero; the last block ends in zeros */
+    void (*to_q8_0)(const float *x, void *y, int n);
+    /* Rotary embedding, by what a value's partner is: its neighbour, x[i] = x[i] * c[i] + x[i ^ 1] * s[i], n even; or
+     * half a vector away, (x[i], y[i]) = (x[i] * c[i] - y[i] * s[i], x[i] * s[i] + y[i] * c[i]) with y = x + half */
+    void (*rope_pairs)(const float *c, const float *s, float *x, int n);
+    void (*rope_halves)(const float *c, const float *s, float *x, int half);
 };
 
 /* What the build linked. Lists end with a NULL name (isa for tri_vecs). */

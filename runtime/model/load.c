@@ -101,8 +101,8 @@ static enum tri_status read_embedding(struct loader *l, const char *name,
     const struct tri_tensor *t = find(l, name, width(l, TRI_HIDDEN), l->model->config.vocab, e);
     if (!t)
         return e->status;
-    if (!is(t, "F16") && !is(t, "F32"))
-        return wrong_type(l, t, "F16 or F32", e);
+    if (!t->encoding->rows)
+        return wrong_type(l, t, "F32, F16, BF16, Q8_0, Q6_K, Q4_K or Q4_0", e);
     if (!aligned(t))
         return tri_fail(e, TRI_UNSUPPORTED,
                         "%s: tensor %s at byte %llu: expected a multiple of 4; write the file with "

@@ -54,7 +54,7 @@ struct tri_owned;
 
 struct tri_model {
     struct tri_config config;
-    const struct tri_tensor *embedding, *head; /* the same when tied; F16 or F32 rows, read in place */
+    const struct tri_tensor *embedding, *head; /* the same when tied; rows are read in place */
     const float *output_norm;
     struct tri_layer *layer; /* [layers] */
     size_t packed_bytes;     /* of all matrices, in one memory, in the order they are read */

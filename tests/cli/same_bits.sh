@@ -19,6 +19,14 @@ compare() {
     fi
 }
 
+small=$(logits -t 1 -ctk q8_0 -ctv q8_0) || { echo "FAILED: logits -ctk q8_0 -ctv q8_0"; exit 1; }
+compare_small() {
+    if [ "$(logits -ctk q8_0 -ctv q8_0 "$@")" != "$small" ]; then
+        echo "FAILED: other logits from q8_0 caches with $*"
+        failed=1
+    fi
+}
+
 loss=
 if head -c 1200 "$root/tests/text/story.txt" >"$story"; then
     loss=$(perplexity --isa c -t 2) || { echo "FAILED: perplexity --isa c -t 2"; exit 1; }
@@ -49,6 +57,7 @@ while read -r isa absent; do
     compare --isa "$isa" -t 2 -ub 1
     compare --isa "$isa" -t 3 -ub 7
     compare_loss --isa "$isa" -t 2
+    compare_small --isa "$isa" -t 2 -ub 11
 done <<<"$isas"
 compare -t 1
 compare -t 2 -ub 5

@@ -17,7 +17,7 @@ struct synthetic {
     const char *arch;
     int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, vocab, context;
     bool sub_norms, own_head;
-    uint32_t embedding; /* 0: F32, 1: F16 */
+    uint32_t embedding; /* type of embedding and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K */
     /* what is wrong, by name of a key (without the architecture) or tensor */
     const char *drop;
     const char *key; /* with this value instead */
@@ -162,6 +162,21 @@ static inline void tensor_start(struct writer *w, const char *name, uint64_t k, 
     w->tensor_count++;
 }
 
+/* Blocks of random codes, with scales that make values of about -1 to 1. */
+static inline void random_blocks(struct writer *w, uint32_t type, int64_t count)
+{
+    const struct tri_encoding *e = tri_encoding_find(type);
+    const float least = 1.0f / 63, scale = type == 8 ? 1.0f / 127 : type == 2 ? 1.0f / 8 : type == 12 ? 1.0f / 500 : 1.0f / 4000;
+    for (int64_t i = 0; i < count / e->block; i++) {
+        uint8_t block[210];
+        const uint16_t halves[2] = {tri_f32_to_f16(scale), tri_f32_to_f16(least)};
+        for (int j = 0; j < e->block_bytes; j++)
+            block[j] = (uint8_t)any(&w->random);
+        memcpy(type == 14 ? block + 208 : block, halves, type == 12 ? 4 : 2);
+        put(&w->data, block, (size_t)e->block_bytes);
+    }
+}
+
 static inline void floats(struct writer *w, const char *name, int k, int rows, uint32_t type,
                           float from, float to)
 {
@@ -169,11 +184,15 @@ static inline void floats(struct writer *w, const char *name, int k, int rows, u
         return;
     rows *= is(w->m->taller, name) ? 2 : 1;
     tensor_start(w, name, (uint64_t)k, (uint64_t)rows, type);
+    if (tri_encoding_find(type)->block > 1) {
+        random_blocks(w, type, (int64_t)k * rows);
+        return;
+    }
     for (int i = 0; i < k * rows; i++) {
         bool last = is(w->m->spoilt, name) && i == k * rows - 1;
         float f = last ? INFINITY : any_float(&w->random, from, to);
-        uint16_t h = tri_f32_to_f16(f);
-        put(&w->data, type == 1 ? (void *)&h : (void *)&f, type == 1 ? sizeof h : sizeof f);
+        uint16_t h = type == 1 ? tri_f32_to_f16(f) : tri_f32_to_bf16(f);
+        put(&w->data, type ? (void *)&h : (void *)&f, type ? sizeof h : sizeof f);
     }
 }
 

@@ -79,7 +79,7 @@ static const float *feed(struct engine *n, const int32_t *ids, int count, int cu
 
 /* -- a plain forward pass in double, token by token -------------------- */
 
-enum { PLAIN_MOST = 600, PLAIN_WIDE = 200 };
+enum { PLAIN_MOST = 600, PLAIN_WIDE = 256 };
 
 struct plain {
     const struct tri_config *c;
@@ -358,6 +358,50 @@ static void bits_are_those_of_every_machine(void **unused)
     assert_int_equal(tri_dispatch_limit(NULL, &e), TRI_OK);
 }
 
+/* Logits of 40 tokens that are fed `cut` at a time, on one ISA (NULL: the best). */
+static void bits_on(const struct synthetic *m, const char *isa, int threads, struct tri_session_options o, int cut,
+                    float *out)
+{
+    struct tri_error e;
+    int32_t ids[40];
+    assert_int_equal(tri_dispatch_limit(isa, &e), TRI_OK);
+    struct engine n = engine_of(m, threads, o);
+    some_ids(ids, 40, m->vocab);
+    memcpy(out, feed(&n, ids, 40, cut), (size_t)m->vocab * sizeof *out);
+    stop(&n);
+    assert_int_equal(tri_dispatch_limit(NULL, &e), TRI_OK);
+}
+
+static double apart(const float *a, const float *b, int n)
+{
+    double off = 0;
+    for (int i = 0; i < n; i++)
+        off = fmax(off, fabs((double)a[i] - (double)b[i]));
+    return off;
+}
+
+static void q8_0_caches_are_near_and_the_same(void **unused)
+{
+    (void)unused;
+    static const int shapes[][3] = {{8, 4, 12}, {2, 2, 64}, {2, 1, 80}, {2, 1, 100}}; /* heads, kv heads, head dim */
+    const struct tri_session_options o = {.cache_k = TRI_CACHE_Q8_0, .cache_v = TRI_CACHE_Q8_0, .ubatch = 16};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct synthetic m = SYNTHETIC;
+        m.heads = shapes[i][0], m.kv_heads = shapes[i][1], m.head_dim = m.rope_dims = shapes[i][2];
+        m.arch = i % 2 ? "llama" : m.arch; /* the other pairing of rotary values */
+        m.sub_norms = i % 2 == 0;
+        float exact[70], expected[70], found[70];
+        bits_on(&m, NULL, 1, (struct tri_session_options){0}, 40, exact);
+        bits_on(&m, "c", 1, o, 40, expected);
+        assert_true(apart(expected, exact, 70) > 0 && apart(expected, exact, 70) < 2);
+        for (const struct tri_isa *isa = tri_isas; isa->name; isa++)
+            for (int threads = 1; isa->present() && threads <= 3; threads++) {
+                bits_on(&m, isa->name, threads, o, threads == 2 ? 40 : 7 - threads, found);
+                assert_memory_equal(found, expected, sizeof found);
+            }
+    }
+}
+
 /* -- sessions ---------------------------------------------------------- */
 
 static void f16_caches_are_near(void **unused)
@@ -427,6 +471,38 @@ static void scores_are_the_logits_of_feeds(void **unused)
         assert_memory_equal(feed(&n, ids + i, 1, 1), s->logits[i], sizeof s->logits[i]);
     free(s);
     stop(&n);
+}
+
+/* Embedding and head in every encoding: near the plain pass, the same bits everywhere, and for several tokens at once. */
+static void heads_of_every_encoding(void **unused)
+{
+    (void)unused;
+    static const uint32_t types[] = {0, 1, 30, 8, 2, 12, 14};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct tri_error e;
+        struct synthetic m = SYNTHETIC;
+        m.layers = 1;
+        m.hidden = 256;
+        m.embedding = types[i];
+        m.own_head = i % 2;
+        agrees_with_plain(&m);
+        float expected[70], found[70];
+        bits_on(&m, "c", 1, (struct tri_session_options){0}, 40, expected);
+        for (const struct tri_isa *isa = tri_isas; isa->name; isa++) {
+            if (!isa->present())
+                continue;
+            bits_on(&m, isa->name, 3, (struct tri_session_options){0}, 9, found);
+            assert_memory_equal(found, expected, sizeof found);
+        }
+        struct engine n = engine_of(&m, 2, (struct tri_session_options){0});
+        struct scores *s = calloc(1, sizeof *s);
+        int32_t ids[40];
+        some_ids(ids, 40, m.vocab);
+        assert_int_equal(tri_session_score(n.s, ids, 40, keep, s, &e), TRI_OK);
+        assert_memory_equal(s->logits[39], expected, sizeof expected);
+        free(s);
+        stop(&n);
+    }
 }
 
 static void wrong_feeds_are_refused(void **unused)
@@ -521,7 +597,7 @@ static void rope_vectors(void **unused)
     size_t i;
     json_array_foreach(json_object_get(all, "rope"), i, item)
     {
-        float x[64], expected[64], cosine[32], sine[32];
+        float x[64], expected[64], cosine[64], sine[64];
         double frequency[32];
         for (int neox = 0; neox < 2; neox++) {
             int n = numbers(json_object_get(item, "x"), x);
@@ -530,9 +606,9 @@ static void rope_vectors(void **unused)
             numbers(json_object_get(item, neox ? "neox" : "norm"), expected);
             tri_rope_frequencies((float)json_number_value(json_object_get(item, "theta")), n,
                                  frequency);
-            tri_rope_angles(frequency, n, (int)json_integer_value(json_object_get(item, "pos")),
+            tri_rope_angles(&c, frequency, (int)json_integer_value(json_object_get(item, "pos")),
                             cosine, sine);
-            tri_rope(&c, cosine, sine, x);
+            tri_rope(tri_dispatch_isa()->vec, &c, cosine, sine, x);
             check_near(x, expected, n);
         }
     }
@@ -548,7 +624,8 @@ static void norm_vectors(void **unused)
     numbers(json_object_get(v, "w"), w);
     numbers(json_object_get(v, "y"), expected);
     float eps = (float)json_number_value(json_object_get(v, "eps"));
-    assert_true(tri_rms_norm(tri_dispatch_isa()->vec, x, w, eps, n, y));
+    const struct tri_vec *vec = tri_dispatch_isa()->vec;
+    tri_rms_norm(vec, x, vec->measure(x, n).squares, w, eps, n, y);
     check_near(y, expected, n);
     json_decref(all);
 }
@@ -562,6 +639,8 @@ int main(void)
         cmocka_unit_test(long_contexts_neither),
         cmocka_unit_test(bits_are_those_of_every_machine),
         cmocka_unit_test(f16_caches_are_near),
+        cmocka_unit_test(q8_0_caches_are_near_and_the_same),
+        cmocka_unit_test(heads_of_every_encoding),
         cmocka_unit_test(rewinding_forgets),
         cmocka_unit_test(scores_are_the_logits_of_feeds),
         cmocka_unit_test(wrong_feeds_are_refused),

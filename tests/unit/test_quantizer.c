@@ -39,7 +39,7 @@ static void quantise(const struct tri_vec *v, const float *x, int n, int kp, int
 {
     const struct tri_matrix m = {.k = n, .kp = kp};
     const struct tri_input in = {{.q = q, .ldq = MOST, .sum = sum}, s};
-    assert_true(tri_quantize(v, &m, &in, 0, x));
+    assert_true(tri_quantize(v, &m, &in, 0, x, v->measure(x, n)));
 }
 
 static void test_activations(void **state)

@@ -284,6 +284,43 @@ static void float_rows(void **state)
     }
 }
 
+static void check_values(const json_t *want, uint32_t id, const char *hex)
+{
+    size_t size;
+    uint8_t *data = from_hex(hex, &size);
+    const int k = (int)json_array_size(want);
+    const struct tri_tensor t = tensor_of(id, k / 2, 2, data);
+    float *found = malloc((size_t)k * sizeof *found);
+    assert_int_equal(t.bytes, size);
+    for (int row = 0; row < 2; row++)
+        t.encoding->floats(&t, row, found + row * k / 2);
+    for (int i = 0; i < k; i++)
+        assert_true((double)found[i] == json_number_value(json_array_get(want, (size_t)i)));
+    free(found);
+    free(data);
+}
+
+static void blocks_match_the_vectors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"q8_0", "q4_0", "q4_K", "q6_K"};
+    json_t *root = load("tests/vectors/blocks.json");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *c = json_object_get(root, names[i]), *one = json_object_get(c, "random_block_dequant");
+        const uint32_t id = (uint32_t)json_integer_value(json_object_get(c, "type_id"));
+        check_values(json_object_get(c, "dequant"), id, text_of(c, "bytes_hex"));
+        size_t size;
+        float found[256];
+        uint8_t *data = from_hex(text_of(c, "random_block_hex"), &size);
+        const struct tri_tensor t = tensor_of(id, (int64_t)json_array_size(one), 1, data);
+        t.encoding->floats(&t, 0, found);
+        for (int k = 0; k < t.ne[0]; k++)
+            assert_true((double)found[k] == json_number_value(json_array_get(one, (size_t)k)));
+        free(data);
+    }
+    json_decref(root);
+}
+
 static void sizes_follow_the_formats(void **state)
 {
     (void)state;
@@ -371,6 +408,7 @@ int main(void)
         cmocka_unit_test(code_3_is_refused_wherever_it_stands),
         cmocka_unit_test(scales_that_are_no_scales_are_refused),
         cmocka_unit_test(float_rows),
+        cmocka_unit_test(blocks_match_the_vectors),
         cmocka_unit_test(sizes_follow_the_formats),
         cmocka_unit_test(tl2_sizes_follow_its_vectors),
         cmocka_unit_test(shapes_that_cannot_be_are_refused),

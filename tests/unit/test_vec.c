@@ -10,6 +10,7 @@
 #include "file/tensor.h"
 #include "kernels/verify.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,70 +48,109 @@ static void same(const void *a, const void *b, size_t bytes, const char *what, i
     assert_memory_equal(a, b, bytes);
 }
 
-static void test_dot_and_axpy(void **state)
-{
-    (void)state;
-    for (int kind = 0; kind < 3; kind++)
-        for (int n = 0; n <= MOST; n++) {
-            float a[MOST + 1], b[MOST + 1], y[MOST + 1], want[MOST + 1], lane[16] = {0}, half_lane[16] = {0};
-            uint16_t h[MOST + 1];
-            fill(a, n, kind), fill(b, n, kind), fill(y, n, kind);
-            for (int i = 0; i < n; i++) {
-                h[i] = (uint16_t)(tri_f32_to_f16(a[i]) & (kind == 1 ? 0xbfff : 0xffff)); /* no infinities */
-                lane[i % 16] = fmaf(a[i], b[i], lane[i % 16]);
-                half_lane[i % 16] = fmaf(tri_f16_to_f32(h[i]), b[i], half_lane[i % 16]);
-            }
-            float found = vec->dot_f32(a, b, n), expected = tree(lane);
-            same(&found, &expected, sizeof found, "dot_f32", n);
-            found = vec->dot_f16(h, b, n), expected = tree(half_lane);
-            same(&found, &expected, sizeof found, "dot_f16", n);
+/* -- stored rows: every encoding against its rows as tensor.c decodes them ------------- */
 
-            const float s = real(kind);
-            for (int i = 0; i < n; i++)
-                want[i] = fmaf(s, a[i], y[i]);
-            vec->axpy_f32(s, a, y, n);
-            same(y, want, (size_t)n * 4, "axpy_f32", n);
-            for (int i = 0; i < n; i++)
-                want[i] = fmaf(s, tri_f16_to_f32(h[i]), y[i]);
-            vec->axpy_f16(s, h, y, n);
-            same(y, want, (size_t)n * 4, "axpy_f16", n);
-        }
+static const struct {
+    const char *name;
+    enum tri_rows_kind kind;
+    uint32_t id; /* of the tensor type */
+    int step;    /* lengths that are tried */
+    bool cached; /* has axpy */
+} rows_kinds[] = {
+    {"F32", TRI_ROWS_F32, 0, 1, true},    {"F16", TRI_ROWS_F16, 1, 1, true},    {"BF16", TRI_ROWS_BF16, 30, 1, false},
+    {"Q8_0", TRI_ROWS_Q8_0, 8, 1, true},  {"Q4_0", TRI_ROWS_Q4_0, 2, 32, false}, {"Q4_K", TRI_ROWS_Q4_K, 12, 256, false},
+    {"Q6_K", TRI_ROWS_Q6_K, 14, 256, false},
+};
+
+enum { ROWS = 4, LONGEST = 512, ROW_BYTES = LONGEST * 4 + 64 };
+
+/* A half of kind 0 to 2, never infinite. */
+static uint16_t half(int kind)
+{
+    return (uint16_t)(tri_f32_to_f16(real(kind)) & (kind == 1 ? 0xbfff : 0xffff));
 }
 
-static void test_four_rows(void **state)
+/* A row of n random values; blocks of random bits with ordinary scales. What Q8_0 has behind n is zero. */
+static void store(int id, int kind, int n, uint8_t *row)
 {
-    enum { APART = MOST + 5 };
-    float a[4 * APART], b[MOST + 1], out[4];
-    uint16_t h[4 * APART];
-    (void)state;
-    fill(a, 4 * APART, 0), fill(b, MOST, 0);
-    for (int i = 0; i < 4 * APART; i++)
-        h[i] = tri_f32_to_f16(a[i]);
-    for (int n = 0; n <= MOST; n++) {
-        vec->dots_f32(a, APART, b, n, out);
-        for (int r = 0; r < 4; r++)
-            same(&out[r], &(float){vec->dot_f32(a + r * APART, b, n)}, 4, "dots_f32", n);
-        vec->dots_f16(h, APART, b, n, out);
-        for (int r = 0; r < 4; r++)
-            same(&out[r], &(float){vec->dot_f16(h + r * APART, b, n)}, 4, "dots_f16", n);
-
-        float y[MOST + 1], want[MOST + 1];
-        const float s[4] = {0.5f, -1.25f, 3e-3f, 7.0f};
-        for (int half = 0; half < 2; half++) {
-            fill(y, MOST, 0);
-            memcpy(want, y, sizeof want);
-            for (int r = 0; r < 4; r++)
-                if (half)
-                    vec->axpy_f16(s[r], h + r * APART, want, n);
-                else
-                    vec->axpy_f32(s[r], a + r * APART, want, n);
-            if (half)
-                vec->axpys_f16(s, h, APART, y, n);
-            else
-                vec->axpys_f32(s, a, APART, y, n);
-            same(y, want, (size_t)n * 4, half ? "axpys_f16" : "axpys_f32", n);
-        }
+    const struct tri_encoding *e = tri_encoding_find((uint32_t)id);
+    const int blocks = (n + e->block - 1) / e->block;
+    for (int i = 0; i < blocks * e->block_bytes; i++)
+        row[i] = (uint8_t)tri_random(&seed);
+    for (int i = 0; i < blocks; i++) {
+        uint8_t *at = row + i * e->block_bytes;
+        const float f = real(kind);
+        const uint16_t h[2] = {id == 30 ? tri_f32_to_bf16(f) : half(kind), half(kind)};
+        memcpy(id == 14 ? at + 208 : at, id == 0 ? (const void *)&f : h, id == 0 || id == 12 ? 4 : 2);
     }
+    if (id == 8 && n % 32)
+        memset(row + n / 32 * 34 + 2 + n % 32, 0, (size_t)(32 - n % 32));
+}
+
+/* dot, dots, floats, axpy, axpys of four rows of n values, ld bytes apart. */
+static void check_rows(size_t which, int kind, int n)
+{
+    static _Alignas(4) uint8_t a[ROWS * ROW_BYTES];
+    const struct tri_rows *rows = &vec->rows[rows_kinds[which].kind];
+    const char *name = rows_kinds[which].name;
+    const uint32_t id = rows_kinds[which].id;
+    const size_t ld = ROW_BYTES - (id == 0 ? 4 : 2);
+    const int block = tri_encoding_find(id)->block;
+    float b[LONGEST], value[LONGEST], out[4], y[LONGEST + 1], want[LONGEST], s[4];
+    fill(b, n, kind), fill(y, n, kind), fill(s, 4, kind);
+    memcpy(want, y, sizeof want);
+    for (int r = 0; r < ROWS; r++)
+        store((int)id, kind, n, a + (size_t)r * ld);
+    rows->dots(a, ld, b, n, out);
+    for (int r = 0; r < ROWS; r++) {
+        const uint8_t *at = a + (size_t)r * ld;
+        const struct tri_tensor t = {.encoding = tri_encoding_find(id), .ne = {tri_round_up(n, block), 1, 1, 1}, .data = at};
+        float lane[16] = {0}, found[LONGEST + 1];
+        t.encoding->floats(&t, 0, value);
+        for (int i = 0; i < n; i++) {
+            lane[i % 16] = fmaf(value[i], b[i], lane[i % 16]);
+            want[i] = fmaf(s[r], value[i], want[i]);
+        }
+        const float expected = tree(lane), dot = rows->dot(at, b, n);
+        same(&dot, &expected, 4, name, n);
+        same(&out[r], &expected, 4, name, n);
+        found[n] = 99;
+        rows->floats(at, found, n);
+        same(found, value, (size_t)n * 4, name, n);
+        assert_true(found[n] == 99);
+    }
+    assert_int_equal(rows_kinds[which].cached, rows->axpy && rows->axpys);
+    if (!rows->axpy)
+        return;
+    float z[LONGEST + 1];
+    memcpy(z, y, sizeof z);
+    y[n] = z[n] = 99;
+    rows->axpys(s, a, ld, y, n);
+    same(y, want, (size_t)n * 4, name, n);
+    for (int r = 0; r < ROWS; r++)
+        rows->axpy(s[r], a + (size_t)r * ld, z, n);
+    same(z, want, (size_t)n * 4, name, n);
+    assert_true(y[n] == 99 && z[n] == 99);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < sizeof rows_kinds / sizeof rows_kinds[0]; which++)
+        for (int kind = 0; kind < 3; kind++)
+            for (int n = 0; n <= (rows_kinds[which].step == 256 ? LONGEST : 131); n += rows_kinds[which].step)
+                check_rows(which, kind, n);
+}
+
+static void same_measure(struct tri_measure found, const float *y, int n, const char *what)
+{
+    float lane[16] = {0}, most = 0;
+    for (int i = 0; i < n; i++) {
+        lane[i % 16] = fmaf(y[i], y[i], lane[i % 16]);
+        most = fabsf(y[i]) > most ? fabsf(y[i]) : most;
+    }
+    const struct tri_measure want = {most, tree(lane)};
+    same(&found, &want, sizeof want, what, n);
 }
 
 static void test_lanewise(void **state)
@@ -126,13 +166,14 @@ static void test_lanewise(void **state)
                 d[i] = (int32_t)(tri_random(&seed) % 2000001) - 1000000;
                 most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
             }
-            const float found = vec->absmax(x, n);
-            same(&found, &most, 4, "absmax", n);
+            const float found = vec->measure(x, n).most;
+            same(&found, &most, 4, "measure", n);
 
             for (int i = 0; i < n; i++)
                 want[i] = x[i] * s * w[i];
-            vec->norm(x, s, w, y, n);
+            same_measure(vec->norm(x, s, w, y, n), want, n, "norm's measure");
             same(y, want, (size_t)n * 4, "norm", n);
+            same_measure(vec->measure(y, n), want, n, "measure");
             for (int i = 0; i < n; i++)
                 want[i] = y[i] * s;
             vec->scale(s, y, n);
@@ -162,7 +203,7 @@ static void test_lanewise(void **state)
                 const float r = x[i] > 0 ? x[i] : 0;
                 want[i] = r * r * w[i];
             }
-            vec->relu2_mul(x, w, y, n);
+            same_measure(vec->relu2_mul(x, w, y, n), want, n, "relu2_mul's measure");
             same(y, want, (size_t)n * 4, "relu2_mul", n);
         }
 }
@@ -212,6 +253,113 @@ static void test_to_f16(void **state)
         }
 }
 
+static void test_to_q8_0(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++)
+        for (int n = 0; n <= 131; n++) {
+            float x[132];
+            uint8_t found[5 * 34 + 1] = {0}, want[5 * 34 + 1] = {0};
+            fill(x, n, kind);
+            for (int i = 0; kind == 0 && i < n; i++)
+                x[i] = i % 32 == 0 ? 127 : i % 2 ? (float)(i - 60) + 0.5f : x[i] * 100; /* halves of a code */
+            found[(n + 31) / 32 * 34] = want[(n + 31) / 32 * 34] = 99;
+            for (int from = 0; from < n; from += 32) {
+                uint8_t *block = want + from / 32 * 34;
+                const int count = n - from < 32 ? n - from : 32;
+                float most = 0;
+                for (int i = 0; i < count; i++)
+                    most = fmaxf(most, fabsf(x[from + i]));
+                const float d = most / 127, r = d >= 0x1p-126f ? 1 / d : 0; /* else d is 0 as a half */
+                memcpy(block, &(uint16_t){tri_f32_to_f16(d)}, 2);
+                for (int i = 0; i < count; i++)
+                    block[2 + i] = (uint8_t)(int8_t)roundf(x[from + i] * r);
+            }
+            vec->to_q8_0(x, found, n);
+            same(found, want, sizeof want, "to_q8_0", n);
+        }
+    const float below[32] = {127, 0.49999997f, -0.49999997f, 0.5f, -0.5f, -127};
+    const int8_t codes[6] = {127, 0, 0, 1, -1, -127};
+    uint8_t block[34];
+    vec->to_q8_0(below, block, 32);
+    assert_memory_equal(block + 2, codes, sizeof codes);
+    const float least[2] = {0x1p-149f, 0}; /* 1 / d would be infinite */
+    vec->to_q8_0(least, block, 2);
+    for (int i = 0; i < 34; i++)
+        assert_int_equal(block[i], 0);
+}
+
+/* The bytes that llama.cpp's own quantiser makes. */
+static void test_q8_0_vectors(void **state)
+{
+    (void)state;
+    json_error_t problem;
+    json_t *all = json_load_file("tests/vectors/blocks.json", 0, &problem), *c = json_object_get(all, "q8_0");
+    const json_t *input = json_object_get(c, "input");
+    const char *hex = json_string_value(json_object_get(c, "bytes_hex"));
+    float x[LONGEST];
+    uint8_t found[LONGEST];
+    const int n = (int)json_array_size(input);
+    assert_in_range(n, 32, 256);
+    for (int i = 0; i < n; i++)
+        x[i] = (float)json_number_value(json_array_get(input, (size_t)i));
+    vec->to_q8_0(x, found, n);
+    for (int i = 0; i < n / 32 * 34; i++) {
+        unsigned byte;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        assert_int_equal(found[i], byte);
+    }
+    json_decref(all);
+}
+
+static void test_rope(void **state)
+{
+    (void)state;
+    for (int n = 0; n <= MOST; n++) {
+        float x[2 * MOST + 1], y[2 * MOST + 1], c[MOST + 1], s[MOST + 1];
+        fill(x, 2 * MOST, 0), fill(c, n, 0), fill(s, n, 0);
+        memcpy(y, x, sizeof y);
+        for (int i = 0; i < n; i++) {
+            const float a = y[i], b = y[n + i], ac = a * c[i], bs = b * s[i], as = a * s[i], bc = b * c[i];
+            y[i] = ac - bs;
+            y[n + i] = as + bc;
+        }
+        vec->rope_halves(c, s, x, n);
+        same(x, y, sizeof x - 4, "rope_halves", n);
+        for (int i = 0; n % 2 == 0 && i < n; i += 2) {
+            const float a = y[i], b = y[i + 1], ac = a * c[i], bs = b * s[i], bc = b * c[i + 1], as = a * s[i + 1];
+            y[i] = ac + bs;
+            y[i + 1] = bc + as;
+        }
+        if (n % 2)
+            continue;
+        vec->rope_pairs(c, s, x, n);
+        same(x, y, sizeof x - 4, "rope_pairs", n);
+    }
+}
+
+static void test_scale_max(void **state)
+{
+    (void)state;
+    for (int n = 0; n <= MOST; n++) {
+        float x[MOST + 1], want[MOST + 1], most = -INFINITY;
+        const float s = real(0);
+        fill(x, n, 0);
+        for (int i = 0; i < n; i++) {
+            want[i] = x[i] * s;
+            most = want[i] > most ? want[i] : most;
+        }
+        const float found = vec->scale_max(s, x, n);
+        same(&found, &most, 4, "scale_max", n);
+        same(x, want, (size_t)n * 4, "scale_max's values", n);
+        for (int i = 0; i < 3 * n; i++) { /* one value spoils the whole, wherever it stands */
+            fill(x, n, 0);
+            x[i / 3] = i % 3 ? NAN : i % 2 ? INFINITY : -INFINITY;
+            assert_true(isnan(vec->scale_max(1, x, n)));
+        }
+    }
+}
+
 /* exp has no outside reference for its bits: it must be right to an ulp or two, and the same as plain C. */
 static void test_exp(void **state)
 {
@@ -227,7 +375,8 @@ static void test_exp(void **state)
         const float sum = vec->exp_sum(x, max, n), want = c->exp_sum(y, max, n);
         same(&sum, &want, 4, "exp_sum", n);
         same(x, y, (size_t)n * 4, "exp_sum's values", n);
-        vec->silu_mul(g, u, a, n), c->silu_mul(g, u, b, n);
+        c->silu_mul(g, u, b, n);
+        same_measure(vec->silu_mul(g, u, a, n), b, n, "silu_mul's measure");
         same(a, b, (size_t)n * 4, "silu_mul", n);
         for (int i = 0; i < n; i++) {
             const double silu = (double)g[i] / (1 + exp(-(double)g[i])) * (double)u[i];
@@ -245,8 +394,9 @@ static void test_exp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dot_and_axpy), cmocka_unit_test(test_four_rows), cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize),
-        cmocka_unit_test(test_to_f16),       cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_rows),    cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_to_f16),  cmocka_unit_test(test_to_q8_0),  cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_scale_max), cmocka_unit_test(test_exp), cmocka_unit_test(test_q8_0_vectors),
     };
     int failed = 0;
     for (const struct tri_isa *isa = tri_isas; isa->name; isa++) {
