@@ -91,6 +91,7 @@ static inline void spill(int32_t *s, __m256i lo, __m256i hi)
     .. "_mm256_add_epi32(_mm256_castps_si256($1), _mm256_set1_epi32(127)), 23))",
   low_bytes = "low_bytes($1, _mm256_castps_si256($2))",
   ftree  = "tree($1)",
+  ftree4 = "tree4($1, $2, $3, $4, $5)",
   floats = [[
 static inline short half_at(const void *p)
 {
@@ -114,6 +115,17 @@ static inline float tree(__m256 v)
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+/* the trees of four vectors at once, stored in order */
+static inline void tree4(float *p, __m256 a, __m256 b, __m256 c, __m256 d)
+{
+    /* +4: the halves of a and c, of b and d; then a and b, c and d side by side for +2 and +1 */
+    const __m256 ac = _mm256_add_ps(_mm256_permute2f128_ps(a, c, 0x20), _mm256_permute2f128_ps(a, c, 0x31));
+    const __m256 bd = _mm256_add_ps(_mm256_permute2f128_ps(b, d, 0x20), _mm256_permute2f128_ps(b, d, 0x31));
+    __m256 s = _mm256_add_ps(_mm256_unpacklo_ps(ac, bd), _mm256_unpackhi_ps(ac, bd));
+    s = _mm256_add_ps(s, _mm256_permute_ps(s, 0x4e));
+    _mm_storeu_ps(p, _mm_movelh_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
 }
 ]],
 }

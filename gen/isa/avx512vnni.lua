@@ -86,6 +86,7 @@ static inline void word_spill(int32_t *s, __m512i v)
     .. "_mm512_add_epi32(_mm512_castps_si512($1), _mm512_set1_epi32(127)), 23))",
   low_bytes = "_mm_storeu_si128((__m128i *)($1), _mm512_cvtepi32_epi8(_mm512_castps_si512($2)))",
   ftree  = "tree($1)",
+  ftree4 = "tree4($1, $2, $3, $4, $5)",
   floats = [[
 static inline short half_at(const void *p)
 {
@@ -102,6 +103,19 @@ static inline float tree(__m512 v)
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+/* the trees of four vectors at once, stored in order */
+static inline void tree4(float *p, __m512 a, __m512 b, __m512 c, __m512 d)
+{
+    /* +8: the halves of a and b, of c and d; +4: quarters of a, b, c, d; then within quarters */
+    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    __m512 s = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
+    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    _mm_storeu_ps(p, _mm512_castps512_ps128(_mm512_permutexvar_ps(first, s)));
 }
 ]],
 }

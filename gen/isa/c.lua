@@ -119,6 +119,7 @@ static inline i32x4 less_i32x4(i32x4 a, int32_t x)
   pow2   = "pow2_f32x16($1)",
   low_bytes = "low_bytes_f32x16($1, $2)",
   ftree  = "tree_f32x16($1)",
+  ftree4 = "tree4($1, $2, $3, $4, $5)",
   floats = [[
 typedef struct { float l[16]; } f32x16;
 
@@ -297,6 +298,14 @@ static inline float tree_f32x16(f32x16 a)
         for (int i = 0; i < half; i++)
             a.l[i] += a.l[i + half];
     return a.l[0];
+}
+
+static inline void tree4(float *p, f32x16 a, f32x16 b, f32x16 c, f32x16 d)
+{
+    p[0] = tree_f32x16(a);
+    p[1] = tree_f32x16(b);
+    p[2] = tree_f32x16(c);
+    p[3] = tree_f32x16(d);
 }
 ]],
 }

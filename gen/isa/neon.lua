@@ -89,6 +89,7 @@ static inline void spill(int32_t *s, int16x8_t lo, int16x8_t hi)
   pow2   = "vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vreinterpretq_s32_f32($1), vdupq_n_s32(127)), 23))",
   low_bytes = "low_bytes($1, vreinterpretq_s32_f32($2))",
   ftree  = "tree($1)",
+  ftree4 = "tree4($1, $2, $3, $4, $5)",
   floats = [[
 static inline uint16_t half_at(const void *p)
 {
@@ -116,6 +117,15 @@ static inline float tree(float32x4_t v)
 {
     const float32x2_t s = vadd_f32(vget_low_f32(v), vget_high_f32(v));
     return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
+}
+
+/* the trees of four vectors at once, stored in order */
+static inline void tree4(float *p, float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d)
+{
+    const float32x4_t ab = vaddq_f32(vzip1q_f32(a, b), vzip2q_f32(a, b));
+    const float32x4_t cd = vaddq_f32(vzip1q_f32(c, d), vzip2q_f32(c, d));
+    vst1q_f32(p, vaddq_f32(vcombine_f32(vget_low_f32(ab), vget_low_f32(cd)),
+                           vcombine_f32(vget_high_f32(ab), vget_high_f32(cd))));
 }
 ]],
 }

@@ -88,50 +88,22 @@ struct softmax {
     bool finite; /* all scores are numbers */
 };
 
-/* out[0 .. n) = query . key for n (4 or 1) positions from i on. Four at a time have the bits of one at a time. */
-static void dots(const struct tri_attention *a, const float *query, int i, int n, float *out)
-{
-    const struct tri_cache *c = a->keys;
-    const struct tri_rows *rows = &a->v->rows[c->rows];
-    const void *key = cell(c, a->layer, i, a->head);
-    if (n == 4)
-        rows->dots(key, c->position, query, a->head_dim, out);
-    else
-        *out = rows->dot(key, query, a->head_dim);
-}
-
-/* out += p[0] * value of position i, then p[1] * that of i + 1, ...: n (4 or 1) of them. */
-static void axpys(const struct tri_attention *a, const float *p, int i, int n, float *out)
-{
-    const struct tri_cache *c = a->values;
-    const struct tri_rows *rows = &a->v->rows[c->rows];
-    const void *value = cell(c, a->layer, i, a->head);
-    if (n == 4)
-        rows->axpys(p, value, c->position, out, a->head_dim);
-    else
-        rows->axpy(*p, value, out, a->head_dim);
-}
-
-static int together(int left)
-{
-    return left >= 4 ? 4 : 1;
-}
-
 /* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim). */
 static void score(const struct tri_attention *a, const float *query, int from, int to, float *p, struct softmax *s)
 {
-    const float scale = 1.0f / sqrtf((float)a->head_dim);
-    for (int i = from, n; i < to; i += n)
-        dots(a, query, i, n = together(to - i), p + (i - from));
-    s->most = a->v->scale_max(scale, p, to - from);
+    const struct tri_cache *c = a->keys;
+    const void *keys = cell(c, a->layer, from, a->head);
+    a->v->rows[c->rows].dots(keys, c->position, to - from, query, a->head_dim, p);
+    s->most = a->v->scale_max(1.0f / sqrtf((float)a->head_dim), p, to - from);
     s->finite = !isnan(s->most);
 }
 
 static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
 {
+    const struct tri_cache *c = a->values;
+    const void *values = cell(c, a->layer, from, a->head);
     memset(out, 0, (size_t)a->head_dim * sizeof *out);
-    for (int i = from, n; i < to; i += n)
-        axpys(a, p + (i - from), i, n = together(to - i), out);
+    a->v->rows[c->rows].axpys(p, values, c->position, to - from, out, a->head_dim);
 }
 
 static void block(const struct tri_attention *a, const float *query, int from, int to,
@@ -150,7 +122,7 @@ static void join(const struct tri_attention *a, struct softmax *s, const struct 
     float old = (float)tri_exp((double)(s->most - most));
     float new = (float)tri_exp((double)(next->most - most));
     a->v->scale(old, s->out, a->head_dim);
-    a->v->rows[TRI_ROWS_F32].axpy(new, next->out, s->out, a->head_dim);
+    a->v->rows[TRI_ROWS_F32].axpys(&new, next->out, 0, 1, s->out, a->head_dim);
     s->sum = s->sum * old + next->sum * new;
     s->most = most;
     s->finite &= next->finite;

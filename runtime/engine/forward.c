@@ -22,8 +22,10 @@ struct pass {
     struct tri_input input;
 };
 
-/* Apart by a cache line, since every thread writes its own. */
-enum { SOLO_STRIDE = 64 / sizeof(float) };
+enum {
+    SOLO_STRIDE = 64 / sizeof(float), /* a cache line, since every thread writes its own */
+    HEAD_ROWS = 4,                    /* of the head that are multiplied with all tokens before the next */
+};
 
 static int widest(const struct tri_config *c)
 {
@@ -34,7 +36,7 @@ static int widest(const struct tri_config *c)
 size_t tri_forward_floats(const struct tri_config *c)
 {
     size_t norms = 2 * (size_t)widest(c), attention = TRI_ATTENTION_BLOCK + (size_t)c->head_dim;
-    size_t head = 4 * (size_t)c->hidden, most = norms > attention ? norms : attention;
+    size_t head = HEAD_ROWS * (size_t)c->hidden, most = norms > attention ? norms : attention;
     return head > most ? head : most;
 }
 
@@ -214,39 +216,30 @@ static void embed(const struct pass *p, int t)
                     row(p->s->sine, t, dims));
 }
 
-/* Four rows of the head at w times n tokens: fetched together, since they come from memory; blocks are decoded once
- * if there is more than one token. The bits are those of one row and one token at a time. */
-static void project_four(const struct pass *p, const uint8_t *w, size_t ld, const float *h, int n, float *out)
-{
-    const struct tri_encoding *e = p->model->head->encoding;
-    const struct tri_rows *rows = &p->v->rows[e->rows];
-    const int hidden = p->c->hidden;
-    const void *four = w;
-    if (n > 1 && e->block > 1) {
-        for (int r = 0; r < 4; r++)
-            rows->floats(w + (size_t)r * ld, row(p->scratch, r, (size_t)hidden), hidden);
-        rows = &p->v->rows[TRI_ROWS_F32];
-        four = p->scratch;
-        ld = (size_t)hidden * sizeof(float);
-    }
-    for (int t = 0; t < n; t++)
-        rows->dots(four, ld, h + (size_t)t * (size_t)hidden, hidden, out + (size_t)t * (size_t)p->c->vocab);
-}
-
-/* logits = head . h, for n tokens at once. */
+/* logits = head . h, for n tokens at once: few rows at a time, since the head comes from memory. With more than one
+ * token blocks are decoded once. The bits are those of one row and one token at a time. */
 static void project(const struct pass *p, const float *h, int n)
 {
     const struct tri_tensor *head = p->model->head;
-    const struct tri_rows *rows = &p->v->rows[head->encoding->rows];
+    const struct tri_rows *stored = &p->v->rows[head->encoding->rows], *floats = &p->v->rows[TRI_ROWS_F32];
     const size_t hidden = (size_t)p->c->hidden, vocab = (size_t)p->c->vocab, ld = head->bytes / vocab;
-    int i, to;
-    share(p, p->c->vocab, &i, &to);
-    for (; i + 4 <= to; i += 4)
-        project_four(p, head->data + (size_t)i * ld, ld, h, n, p->s->logits + i);
-    for (; i < to; i++)
-        for (int t = 0; t < n; t++)
-            p->s->logits[(size_t)t * vocab + (size_t)i] =
-                rows->dot(head->data + (size_t)i * ld, h + (size_t)t * hidden, p->c->hidden);
+    const bool decode = n > 1 && head->encoding->block > 1;
+    int from, to;
+    share(p, p->c->vocab, &from, &to);
+    for (int i = from, rows; i < to; i += rows) {
+        const uint8_t *w = head->data + (size_t)i * ld;
+        rows = to - i < HEAD_ROWS ? to - i : HEAD_ROWS;
+        for (int r = 0; decode && r < rows; r++)
+            stored->floats(w + (size_t)r * ld, row(p->scratch, r, hidden), p->c->hidden);
+        for (int t = 0; t < n; t++) {
+            float *out = row(p->s->logits, t, vocab) + i;
+            const float *x = h + (size_t)t * hidden;
+            if (decode)
+                floats->dots(p->scratch, hidden * sizeof(float), rows, x, p->c->hidden, out);
+            else
+                stored->dots(w, ld, rows, x, p->c->hidden, out);
+        }
+    }
 }
 
 /* Logits of tokens [first, first + n); a single one is normed by every thread for itself. */

@@ -88,16 +88,15 @@ enum tri_rows_kind {
     TRI_ROWS_KINDS
 };
 
-/* Work on stored rows. a: the row, aligned as its elements are (blocks: not at all); ld: bytes from one row to the next;
- * n: elements, of Q4_0, Q4_K and Q6_K whole blocks; of a last block of Q8_0 only the first n % 32 count, but all
- * is read, and the rest must be zeros. Four rows at a time give the bits of one at a time. */
+/* Work on stored rows. a: the first row, aligned as its elements are (blocks: not at all); ld: bytes from one row to the
+ * next; n: elements of a row, of Q4_0, Q4_K and Q6_K whole blocks; of a last block of Q8_0 only the first n % 32
+ * count, but all is read, and the rest must be zeros. Each row has the bits it has alone. */
 struct tri_rows {
-    float (*dot)(const void *a, const float *b, int n); /* lanes of fma(value, b, acc) */
-    void (*dots)(const void *a, size_t ld, const float *b, int n, float *out); /* four rows: out[4] */
-    void (*floats)(const void *a, float *y, int n);                           /* the values */
-    /* y = fma(s, value, y); four rows one after the other. NULL where no cache is stored so: BF16, Q4_0, *_K */
-    void (*axpy)(float s, const void *a, float *y, int n);
-    void (*axpys)(const float *s, const void *a, size_t ld, float *y, int n); /* s[4] */
+    /* out[rows]: lanes of fma(value, b, acc) */
+    void (*dots)(const void *a, size_t ld, int rows, const float *b, int n, float *out);
+    void (*floats)(const void *a, float *y, int n); /* the values of one row */
+    /* y = fma(s[r], value, y) for one row after the other. NULL where no cache is stored so: BF16, Q4_0, *_K */
+    void (*axpys)(const float *s, const void *a, size_t ld, int rows, float *y, int n);
 };
 
 /* What a quantiser or norm wants to know of a vector y. */
