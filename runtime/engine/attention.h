@@ -25,8 +25,8 @@ enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_ca
 void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,
                    const float *x, int n);
 
-/* Frequencies theta^(-2i / rope_dims); then what tri_rope multiplies at a position, [rope_dims] each: cosines and sines of
- * its angles, as the family pairs values; and the first rope_dims values of a head, rotated. */
+/* Frequencies theta^(-2i / rope_dims); then what tri_rope multiplies at a position, [rope_dims] each: cosines and
+ * sines of its angles, as the family pairs values; and the first rope_dims values of a head, rotated. */
 void tri_rope_frequencies(float theta, int dims, double *frequency);
 void tri_rope_angles(const struct tri_config *c, const double *frequency, int position, float *cosine, float *sine);
 void tri_rope(const struct tri_vec *v, const struct tri_config *c, const float *cosine, const float *sine, float *x);

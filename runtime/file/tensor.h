@@ -24,7 +24,7 @@ struct tri_encoding {
     enum tri_status (*scale)(const struct tri_tensor *t, float *out, struct tri_error *e);
     /* The same row as floats. An encoding with neither can be named and sized, not read yet. */
     void (*floats)(const struct tri_tensor *t, int64_t row, float *out);
-    enum tri_rows_kind rows; /* what multiplies such rows in place, if anything: an embedding or output matrix may be so */
+    enum tri_rows_kind rows; /* how they are multiplied in place; NONE: no embedding or output matrix may be so */
 };
 
 struct tri_tensor {

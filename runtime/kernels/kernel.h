@@ -75,7 +75,8 @@ struct tri_kernel {
     tri_prepare_fn *prepare; /* NULL for q8 */
 };
 
-/* Rows of numbers as files and caches store them; what a value stands for is exact in a float. A row is whole blocks. */
+/* Rows of numbers as files and caches store them, in whole blocks. Every value is exact in a float but those of Q4_K,
+ * whose difference is rounded once. */
 enum tri_rows_kind {
     TRI_ROWS_NONE, /* not in the table below */
     TRI_ROWS_F32,
@@ -88,8 +89,8 @@ enum tri_rows_kind {
     TRI_ROWS_KINDS
 };
 
-/* Work on stored rows. a: the first row, aligned as its elements are (blocks: not at all); ld: bytes from one row to the
- * next; n: elements of a row, of Q4_0, Q4_K and Q6_K whole blocks; of a last block of Q8_0 only the first n % 32
+/* Work on stored rows. a: the first row, aligned as its elements are (blocks: not at all); ld: bytes from one row to
+ * the next; n: elements of a row, of Q4_0, Q4_K and Q6_K whole blocks; of a last block of Q8_0 only the first n % 32
  * count, but all is read, and the rest must be zeros. Each row has the bits it has alone. */
 struct tri_rows {
     /* out[rows]: lanes of fma(value, b, acc) */
@@ -122,8 +123,9 @@ struct tri_vec {
     /* the same with a scale for each row: y = (float)d * (w / s), so that equal w have the bits of one scale w / s */
     void (*dequantize_rows)(const int32_t *d, const float *w, float s, float *y, int n);
     void (*dequantize_rows_add)(const int32_t *d, const float *w, float s, float *y, int n);
-    struct tri_measure (*relu2_mul)(const float *g, const float *u, float *y, int n); /* y = (max(g,0) * max(g,0)) * u */
-    struct tri_measure (*silu_mul)(const float *g, const float *u, float *y, int n);  /* y = (g / (1 + exp(-g))) * u */
+    /* y = (max(g,0) * max(g,0)) * u and y = (g / (1 + exp(-g))) * u, measured as they are made */
+    struct tri_measure (*relu2_mul)(const float *g, const float *u, float *y, int n);
+    struct tri_measure (*silu_mul)(const float *g, const float *u, float *y, int n);
     /* softmax in two: x = x * s, returns max x, -inf for n = 0, NaN if some x * s is no number or infinite; then */
     float (*scale_max)(float s, float *x, int n);
     float (*exp_sum)(float *x, float max, int n); /* x = exp(x - max), returns the lane sum of x */

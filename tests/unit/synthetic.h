@@ -17,7 +17,7 @@ struct synthetic {
     const char *arch;
     int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, vocab, context;
     bool sub_norms, own_head;
-    uint32_t embedding; /* type of embedding and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K */
+    uint32_t embedding; /* and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K */
     /* what is wrong, by name of a key (without the architecture) or tensor */
     const char *drop;
     const char *key; /* with this value instead */
@@ -166,7 +166,7 @@ static inline void tensor_start(struct writer *w, const char *name, uint64_t k, 
 static inline void random_blocks(struct writer *w, uint32_t type, int64_t count)
 {
     const struct tri_encoding *e = tri_encoding_find(type);
-    const float least = 1.0f / 63, scale = type == 8 ? 1.0f / 127 : type == 2 ? 1.0f / 8 : type == 12 ? 1.0f / 500 : 1.0f / 4000;
+    const float scale = 1.0f / (type == 8 ? 127 : type == 2 ? 8 : type == 12 ? 500 : 4000), least = 1.0f / 63;
     for (int64_t i = 0; i < count / e->block; i++) {
         uint8_t block[210];
         const uint16_t halves[2] = {tri_f32_to_f16(scale), tri_f32_to_f16(least)};

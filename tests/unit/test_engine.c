@@ -473,7 +473,7 @@ static void scores_are_the_logits_of_feeds(void **unused)
     stop(&n);
 }
 
-/* Embedding and head in every encoding: near the plain pass, the same bits everywhere, and for several tokens at once. */
+/* Embedding and head in every encoding: near the plain pass, the same bits everywhere and for several tokens. */
 static void heads_of_every_encoding(void **unused)
 {
     (void)unused;

@@ -57,8 +57,12 @@ static const struct {
     int step;    /* lengths that are tried */
     bool cached; /* has axpys */
 } rows_kinds[] = {
-    {"F32", TRI_ROWS_F32, 0, 1, true},    {"F16", TRI_ROWS_F16, 1, 1, true},    {"BF16", TRI_ROWS_BF16, 30, 1, false},
-    {"Q8_0", TRI_ROWS_Q8_0, 8, 1, true},  {"Q4_0", TRI_ROWS_Q4_0, 2, 32, false}, {"Q4_K", TRI_ROWS_Q4_K, 12, 256, false},
+    {"F32", TRI_ROWS_F32, 0, 1, true},
+    {"F16", TRI_ROWS_F16, 1, 1, true},
+    {"BF16", TRI_ROWS_BF16, 30, 1, false},
+    {"Q8_0", TRI_ROWS_Q8_0, 8, 1, true},
+    {"Q4_0", TRI_ROWS_Q4_0, 2, 32, false},
+    {"Q4_K", TRI_ROWS_Q4_K, 12, 256, false},
     {"Q6_K", TRI_ROWS_Q6_K, 14, 256, false},
 };
 
@@ -105,7 +109,8 @@ static void check_rows(size_t which, int kind, int n)
     rows->dots(a, ld, count, b, n, out);
     for (int r = 0; r < count; r++) {
         const uint8_t *at = a + (size_t)r * ld;
-        const struct tri_tensor t = {.encoding = tri_encoding_find(id), .ne = {tri_round_up(n, block), 1, 1, 1}, .data = at};
+        const int64_t whole = tri_round_up(n, block);
+        const struct tri_tensor t = {.encoding = tri_encoding_find(id), .ne = {whole, 1, 1, 1}, .data = at};
         float lane[16] = {0}, found[LONGEST + 1];
         t.encoding->floats(&t, 0, value);
         for (int i = 0; i < n; i++) {
