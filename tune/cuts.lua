@@ -3,7 +3,7 @@
 
 local cuts = {}
 
-local most_kernels = 8      -- TRI_PLAN_KERNELS
+local most_kernels = 16     -- TRI_PLAN_KERNELS
 local most_tokens = 512     -- of a pass of the engine, unless it is told otherwise
 local worthwhile = 0.001    -- of the mean cost: what a kernel must save
 

@@ -97,6 +97,9 @@ function measure.time(m, kernels, job, tokens, seconds, costs)
   return answer and answer.ns, why
 end
 
+-- So many tokens, or the next multiple of what the kernel takes at once.
+function measure.whole(c, tokens) return math.ceil(tokens / c.tokens) * c.tokens end
+
 -- Bytes of a whole model of job.weights weights in this layout; 0: more than could matter.
 function measure.span(job, layout)
   return job.weights and math.ceil(job.weights * layout.bytes / (layout.rows * layout.kstep)) or 0

@@ -12,7 +12,7 @@ local cuts = require "cuts"
 local search = {}
 
 local few_tokens = 6
-local batch_tokens = 48   -- tokens of a prompt batch: about as many, whole calls of what is timed
+local batch_tokens = 48   -- tokens of a prompt batch, or the next multiple of what a kernel takes at once
 local call_tokens = 60    -- the same where all kernels of a plan are timed, each calling itself again and again
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
@@ -52,10 +52,11 @@ local function note_best(s, job, tokens, c, ns)
   end
 end
 
--- Kernels for a few tokens race alone, on weights from memory (short prompts, drafts to verify), not in large batches.
+-- Kernels for a few tokens race alone, on weights from memory (short prompts, drafts to verify), not in large batches;
+-- those for many run whole.
 local function tokens_for(c, tokens)
   if tokens == batch_tokens and c.tokens <= few_tokens and c.tokens > 1 then return c.tokens end
-  return math.max(1, math.floor(tokens / c.tokens)) * c.tokens
+  return measure.whole(c, tokens)
 end
 
 local function take_sample(s, job, c, tokens)

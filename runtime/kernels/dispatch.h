@@ -9,7 +9,7 @@
 enum tri_role { TRI_ROLE_QKV, TRI_ROLE_O, TRI_ROLE_GATE_UP, TRI_ROLE_DOWN, TRI_ROLES };
 extern const char *const tri_role_names[TRI_ROLES]; /* "qkv", "o", "gate_up", "down" */
 
-enum { TRI_PLAN_KERNELS = 8, TRI_CUT_TOKENS = 512 };
+enum { TRI_PLAN_KERNELS = 16, TRI_CUT_TOKENS = 512 };
 
 /* How one job is computed: one layout, one form, kernels by ascending `tokens`, the first with 1.
  * Tokens are cut into kernel calls by what these cost, one after the other. */
