@@ -52,7 +52,10 @@ end
 
 function answer.read(q) return { gbps = tri.tri_timing_read(clock(), threads, q.span) } end
 
+-- A process may use some units only after it has asked the system, which `present` does.
 function answer.load(q)
+  local isa = tri.tri_isa_find(q.candidate.isa)
+  if isa == nil or not isa.present() then error("this CPU or its system lacks " .. q.candidate.isa, 0) end
   loaded[q.candidate.hash] = native.candidate(q.candidate)
   return {}
 end

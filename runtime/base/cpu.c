@@ -1,4 +1,5 @@
 /* Owns: raw questions to the CPU. What an ISA needs is asked by the generated registry. */
+#define _GNU_SOURCE
 #include "base/cpu.h"
 
 #include <stdio.h>
@@ -6,6 +7,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 bool tri_cpuid(uint32_t leaf, uint32_t subleaf, enum tri_reg reg, int bit)
 {
@@ -22,6 +25,14 @@ bool tri_xcr0(uint64_t mask)
         return false;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (((uint64_t)high << 32 | low) & mask) == mask;
+}
+
+/* Refused, too, where a thread has a signal stack too small for the state. Nothing here has one (a crash ends the
+ * tuner's child, and its parent tells); whoever adds one takes its size from sysconf(_SC_MINSIGSTKSZ). */
+bool tri_xcomp(int feature)
+{
+    const long request = 0x1023; /* ARCH_REQ_XCOMP_PERM, which older headers lack */
+    return syscall(SYS_arch_prctl, request, (long)feature) == 0;
 }
 
 bool tri_hwcap(int word, int bit)
@@ -47,6 +58,12 @@ bool tri_cpuid(uint32_t leaf, uint32_t subleaf, enum tri_reg reg, int bit)
 bool tri_xcr0(uint64_t mask)
 {
     (void)mask;
+    return false;
+}
+
+bool tri_xcomp(int feature)
+{
+    (void)feature;
     return false;
 }
 

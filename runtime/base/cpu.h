@@ -11,6 +11,10 @@ enum tri_reg { TRI_EAX, TRI_EBX, TRI_ECX, TRI_EDX };
 bool tri_cpuid(uint32_t leaf, uint32_t subleaf, enum tri_reg reg, int bit);
 /* x86: the operating system saves all register states in `mask` (XCR0): 6 = ymm, 0xe6 = zmm. */
 bool tri_xcr0(uint64_t mask);
+/* x86 Linux: the operating system lets this process use the large register state `feature` (18: matrix tiles). Asks for
+ * it, on behalf of the whole process and its forks, but not of what it executes: each program asks anew. Ask only where
+ * CPUID and XCR0 have the state. */
+bool tri_xcomp(int feature);
 /* aarch64 Linux: bits of AT_HWCAP (word 0) and AT_HWCAP2 (word 1); false elsewhere. */
 bool tri_hwcap(int word, int bit);
 
