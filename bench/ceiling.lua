@@ -12,7 +12,7 @@ local ceiling = {}
 
 local shapes = { { m = 2560, k = 2560 }, { m = 6912, k = 2560 }, { m = 2560, k = 6912 } }
 local job = shapes[2]             -- what kernels race on, and what batches are measured on
-local some, many = 48, 528        -- tokens of a batch when racing and when measured: all kernels divide them
+local some, many = 48, 512        -- tokens of a batch when racing and when measured, or what a kernel makes of them
 local most_rounds, best_of = 9, 4 -- best_of: samples in a round, as many as the baseline takes
 local finalists = 6
 local steps = 64                  -- tokens up to which a plan should have no cliff
@@ -21,12 +21,14 @@ local steps = 64                  -- tokens up to which a plan should have no cl
 
 -- What a CPU must have for a row, told by what the tables of its ISAs offer, and the code of the weights.
 local units = {
-  { key = "words", code = "q2", what = "dot products of bytes in registers of 512 bits",
+  { key = "words", code = "q2", family = "mad", what = "dot products of bytes in registers of 512 bits",
     fits = function(isa) return isa.bits == 512 and isa.dot and not isa.dot16 end },
-  { key = "bytes", code = "f5", what = "permutations of bytes over 64 entries",
+  { key = "bytes", code = "f5", family = "mad", what = "permutations of bytes over 64 entries",
     fits = function(isa) return isa.bits == 512 and isa.five_first and isa.table_entries == 64 end },
-  { key = "pairs", code = "q2", what = "products of bytes, added in pairs, in registers of 256 bits",
+  { key = "pairs", code = "q2", family = "mad", what = "products of bytes, added in pairs, in registers of 256 bits",
     fits = function(isa) return isa.bits == 256 and isa.dot16 end },
+  { key = "tiles", code = "q2", family = "tile", what = "products of tiles beside registers of 512 bits",
+    fits = function(isa) return isa.bits == 512 and isa.tile end },
 }
 
 local function first_fit(names, unit)
@@ -38,20 +40,21 @@ local function units_of(present)
   local found = {}
   for _, unit in ipairs(units) do
     local isa = first_fit(present, unit)
-    found[unit.key] = { isa = isa, code = unit.code, what = unit.what,
-      pool = isa and candidates.new { present = present, isas = { isa }, families = { "mad" } } }
+    found[unit.key] = { isa = isa, code = unit.code, family = unit.family, what = unit.what,
+      pool = isa and candidates.new { present = present, isas = { isa }, families = { unit.family } } }
   end
   return found
 end
 
 -- The rows in their order: { name, kind, unit, and for what is compared with another unit, over }.
 function ceiling.rows()
-  local pairs_isa = first_fit(space.isas(), units[3])
+  local pairs_isa, tiles_isa = first_fit(space.isas(), units[3]), first_fit(space.isas(), units[4])
   return {
     { name = "decode-2bit", kind = "decode", unit = "words" },
     { name = "decode-1.6bit", kind = "decode", unit = "bytes" },
     { name = "decode-1.6-over-2", kind = "ratio", unit = "bytes", over = "words" },
     { name = "decode-" .. pairs_isa, kind = "decode", unit = "pairs" },
+    { name = "prompt-" .. tiles_isa, kind = "prompt", unit = "tiles" },
     { name = "prompt-vnni", kind = "prompt", unit = "words" },
     { name = "prompt-" .. pairs_isa, kind = "prompt", unit = "pairs" },
     { name = "batch4-over-1", kind = "batch", unit = "words" },
@@ -84,7 +87,7 @@ local function raced(b, list, tokens, shape, deadline, seconds)
   local function late() return b.now() > deadline end
   local right = b.prove(list, b.now() + 0.8 * (deadline - b.now()))
   local entries = race.run(right, { rounds = 8, least = 1, reference = right[1], late = late,
-    sample = function(c) return b.time(c, shape, tokens, seconds or 0.003) end })
+    sample = function(c) return b.time(c, shape, measure.whole(c, tokens), seconds or 0.003) end })
   return by_time(entries)
 end
 
@@ -154,6 +157,12 @@ local function rows_of(kind)
   return list
 end
 
+-- Whether any row is about a unit's kernels for one token.
+local function decodes(unit)
+  for _, row in ipairs(ceiling.rows()) do if row.unit == unit.key and row.kind ~= "prompt" then return true end end
+  return false
+end
+
 local function progress_of(b, what)
   return function(round, i, n) b.progress(("%s: round %d, %d/%d"):format(what, round, i, n)) end
 end
@@ -203,14 +212,21 @@ local function decode(b, t, finals, threads, deadline)
   end
 end
 
--- The share of what the unit's dot products reach in registers.
-local function prompt(b, t, row, unit, c, deadline)
-  local peak = b.peak(emit.peak(unit.isa, c.layout.name), c.layout)
-  local best = rounds(b, {
-    function() return least(b, peak, job, 1, 0.02) end,
-    function() return least(b, c, job, many, 0.02) end,
-  }, deadline, progress_of(b, row.name))
-  add(t, row, job, 1, c.name, best[1] / best[2], 2 * job.m * job.k / best[1], "10^9 op/s in registers")
+-- The share of what the unit's products reach in registers, and how much of it a rival's product of the same size does.
+local function prompt(b, t, row, unit, c, rival, deadline)
+  local peak = b.peak(emit.peak(unit.family, unit.isa, c.layout.name), c.layout)
+  local samplers = {
+    function() return least(b, peak, job, peak.tokens, 0.02) end,
+    function() return least(b, c, job, measure.whole(c, many), 0.02) end,
+  }
+  if rival then samplers[3] = function() return rival.time(job, many) end end
+  local best = rounds(b, samplers, deadline, progress_of(b, row.name))
+  local top = 2 * job.m * job.k / best[1]
+  add(t, row, job, 1, c.name, best[1] / best[2], top, "10^9 op/s in registers")
+  if rival then
+    add(t, { name = row.name .. "-" .. rival.name }, job, 1, rival.kernel, best[1] / best[3], top,
+      "10^9 op/s in registers")
+  end
 end
 
 -- Four tokens against one, in one layout: of those that decode within 2 % of the fastest, the best for four.
@@ -279,27 +295,32 @@ local function note_absent(t, found)
         "this CPU has no " .. unit.what }
     end
   end
-  t.absent[#t.absent + 1] = { "prompt-amx", "no kernels with matrix tiles are built" }
 end
 
 local function in_order(t)
   local place = {}
   for i, row in ipairs(ceiling.rows()) do place[row.name] = i end
-  for i, r in ipairs(t.rows) do r.at = i end
+  for i, r in ipairs(t.rows) do
+    r.at, r.place = i, place[r.row] or t.rows[i - 1].place -- a rival's beside ours
+  end
   table.sort(t.rows, function(x, y)
-    if x.row ~= y.row then return place[x.row] < place[y.row] end
+    if x.place ~= y.place then return x.place < y.place end
     return x.at < y.at
   end)
-  for _, r in ipairs(t.rows) do r.at = nil end
+  for _, r in ipairs(t.rows) do r.at, r.place = nil, nil end
 end
 
 local function batches(b, t, found, singles, at)
+  local rival = b.rival -- beside the first row alone: on any CPU it takes the best unit there is
   for i, row in ipairs(rows_of("prompt")) do
     local unit = found[row.unit]
-    if unit.isa and emit.has_peak(space.isa(unit.isa)) then
-      local list = contenders(b, unit, true, some, at(0.19 + 0.13 * i), function(c) return c.tokens >= 4 end)
-      local entries = raced(b, list, many, job, at(0.22 + 0.13 * i))
-      if entries[1] then prompt(b, t, row, unit, entries[1].item, at(0.24 + 0.13 * i)) end
+    if unit.isa and emit.has_peak(unit.family, space.isa(unit.isa)) then
+      local list = contenders(b, unit, true, some, at(0.21 + 0.09 * i), function(c) return c.tokens >= 4 end)
+      local entries = raced(b, list, many, job, at(0.23 + 0.09 * i))
+      if entries[1] then
+        prompt(b, t, row, unit, entries[1].item, rival, at(0.24 + 0.09 * i))
+        rival = nil
+      end
     end
   end
   for _, row in ipairs(rows_of("batch")) do
@@ -321,6 +342,8 @@ end
 --   time(c, job, tokens, seconds)  nanoseconds per matrix and token, or nil and why
 --   plan(kernels, costs, job, tokens, seconds)   the same for kernels together, cut by what calls of them cost
 --   peak(record, layout)           emit.peak's record as something to time
+--   rival                          another library to compare batches with, or nil: name, kernel (what to call it),
+--                                  time(job, tokens), nanoseconds per matrix and token on one thread
 --   progress(text)
 function ceiling.measure(b, t)
   local begin, found, finals, singles = b.now(), units_of(b.present), {}, {}
@@ -328,7 +351,7 @@ function ceiling.measure(b, t)
   t.rows, t.absent = {}, {}
   b.open(1)
   for i, unit in ipairs(units) do
-    if found[unit.key].isa then
+    if found[unit.key].isa and decodes(unit) then
       b.progress("looking for kernels of " .. found[unit.key].isa)
       local list = contenders(b, found[unit.key], false, 1, at(0.08 * i), function() return true end)
       finals[unit.key] = list

@@ -8,8 +8,7 @@ local literal = require "literal"
 
 local choose = {}
 
--- The family whose default point runs untuned.
-local default_family = "mad"
+local most_kernels = 16 -- of a job: TRI_PLAN_KERNELS in runtime/kernels/dispatch.h
 
 local function all_defaults(family, isa)
   local list = {}
@@ -81,7 +80,8 @@ local function job_points(job, arch)
     end
     layout, tokens, points[#points + 1] = k.layout, k.tokens, point
   end
-  if #points == 0 or #points > 8 or (points[1].n or 1) ~= 1 then return nil, label .. ": no kernel for one token" end
+  if #points > most_kernels then return nil, label .. ": more kernels than a plan holds" end
+  if #points == 0 or (points[1].n or 1) ~= 1 then return nil, label .. ": no kernel for one token" end
   return points, label
 end
 
@@ -129,9 +129,9 @@ end
 function choose.tables(arch, plan, path)
   local defaults = {}
   for _, isa in ipairs(space.isas(arch)) do
-    for _, group in ipairs(space.groups(default_family)) do
+    for _, group in ipairs(space.groups("mad")) do
       local names = {}
-      for _, p in ipairs(space.defaults(default_family, isa, group)) do names[#names + 1] = name.of(p) end
+      for _, p in ipairs(space.untuned(isa, group)) do names[#names + 1] = name.of(p) end
       if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, group, names) end
     end
   end

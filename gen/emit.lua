@@ -23,7 +23,7 @@ local function spell(file, env)
   return tidy(text), said
 end
 
-local helper_blocks = { "integers", "sums", "fives", "tables", "words", "floats" }
+local helper_blocks = { "integers", "sums", "fives", "tables", "words", "tiles", "floats" }
 
 -- The chunks (functions, typedefs; a blank line between two) of a block of helpers that `code` needs: from
 -- the last to the first, since helpers call earlier ones. Nothing if it calls none of them.
@@ -49,15 +49,21 @@ end
 local inner = { "load", "quad", "table", "word_table", "and", "shr", "xor", "sign", "dot", "lookup", "word_lookup",
   "low16", "high16", "add16", "sub8" }
 
--- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use.
-local function operations(point, facts, said)
+-- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use. counted: tokens and
+-- columns of one turn of the loop, and how often the template writes it.
+local function operations(point, words, counted, said)
   local list = {}
-  for _, word in ipairs(inner) do
-    local count = math.floor((said[word] or 0) / (point.u > 1 and point.u + 1 or 1))
+  for _, word in ipairs(words) do
+    local count = math.floor((said[word] or 0) / counted.times)
     if count >= 1 then list[#list + 1] = ("%d %s"):format(count, word) end
   end
-  local tokens = point.n and point.n > 1 and (", %d tokens"):format(point.n) or ""
-  return ("per %d rows and %d columns%s: %s"):format(point.m, facts.kstep, tokens, table.concat(list, ", "))
+  local tokens = counted.tokens > 1 and (", %d tokens"):format(counted.tokens) or ""
+  return ("per %d rows and %d columns%s: %s"):format(point.m, counted.columns, tokens, table.concat(list, ", "))
+end
+
+local function usual_count(point, facts)
+  local u = point.u or 1
+  return { tokens = point.n or 1, columns = facts.kstep, times = u > 1 and u + 1 or 1 }
 end
 
 local function arguments(point)
@@ -89,8 +95,9 @@ local function build(point)
     env.name = ("%s__%s"):format(k.form, isa.name)
     k.prepare_body = spell(family.prepare, env)
   end
+  local counts = operations(point, family.inner or inner, env.counted or usual_count(point, facts), said)
   k.head = ("/* tri_%s - generated, do not edit.\n * from templates/%s: gen.lua %s %s %s\n * %s */\n"):format(
-    k.name, file, point.family, point.isa, arguments(point), operations(point, facts, said))
+    k.name, file, point.family, point.isa, arguments(point), counts)
   return k
 end
 
@@ -105,21 +112,20 @@ function emit.kernel(point)
   return k
 end
 
-local peak_words = { "quad", "mask", "dot", "opaque", "sum_add", "sum_store" }
-
--- Whether an ISA has what its peak is measured with.
-function emit.has_peak(isa)
-  for _, word in ipairs(peak_words) do if not isa[word] then return false end end
+-- Whether an ISA has what the peak of a family is measured with.
+function emit.has_peak(family_name, isa)
+  for _, word in ipairs(space.family(family_name).peak.words) do if not isa[word] then return false end end
   return true
 end
 
--- What is timed as a kernel to know what a kernel of this ISA could reach: as many dot products, in registers.
+-- What is timed as a kernel to know what a family's kernels could reach on this ISA: as many products, in registers.
 -- It computes nothing. A record as of emit.kernel; layout: of the kernels it is compared with.
-function emit.peak(isa_name, layout)
-  local isa = space.isa(isa_name)
-  local k = { name = "peak__" .. isa_name, isa = isa_name, layout = layout, form = "q8", kind = "matmul", group = 0,
-    tokens = 1, table_bytes = 0, kmax = 8388480, cflags = isa.cflags }
-  local body = spell("peak.c.lt", { isa = isa, name = k.name, lanes = math.floor(isa.bits / 32) })
+function emit.peak(family_name, isa_name, layout)
+  local isa, peak = space.isa(isa_name), space.family(family_name).peak
+  local k = { name = ("peak_%s__%s"):format(family_name, isa_name), isa = isa_name, layout = layout, form = "q8",
+    kind = "matmul", group = 0, tokens = peak.tokens, table_bytes = 0, kmax = 8388480, cflags = isa.cflags }
+  local body = spell(peak.template, { isa = isa, name = k.name, tokens = peak.tokens,
+    lanes = math.floor(isa.bits / 32) })
   k.symbol = "tri_" .. k.name
   k.code = prelude(isa, body) .. body
   k.hash = hash(k.code .. k.cflags .. emit.layout(layout).code)

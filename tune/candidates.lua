@@ -80,7 +80,7 @@ end
 function candidates.default(s)
   for _, isa in ipairs(s.isas) do
     local list = {}
-    for _, p in ipairs(space.defaults("mad", isa)) do list[#list + 1] = candidates.of(s, p) end
+    for _, p in ipairs(space.untuned(isa)) do list[#list + 1] = candidates.of(s, p) end
     if #list > 0 then return list end
   end
   error("none of these ISAs has a default", 0)

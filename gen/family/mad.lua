@@ -32,6 +32,10 @@ mad.space = {
 -- parameters that only shift when data arrives: searched last
 mad.fine = { "u", "p", "h" }
 
+-- What measures how much a CPU multiplies at most, for so many tokens.
+mad.peak = { template = "mad_peak.c.lt", tokens = 1,
+  words = { "quad", "mask", "dot", "opaque", "sum_add", "sum_store" } }
+
 function mad.words_of(p)
   local words = { "load", "mask", "and", "shr", "dot", "sum_add", "sum_shr" }
   for _, word in ipairs(mad.codes[p.c].width == 64 and { "sum_across" } or { "quad", "sum_less", "sum_store" }) do

@@ -95,6 +95,57 @@ static inline i32x4 less_i32x4(i32x4 a, int32_t x)
 }
 ]],
 
+  tile = { tokens = 4, rows = 4, columns = 64, quads = 1, sums = 1, x = 1, w = 1, registers = 8 },
+  tile_fill  = "memcpy($1, $2.b, 16)",
+  tile_sums  = "sum_tile s$1 = load_sums($2, $3)",
+  tile_x     = "const x_tile x$1 = load_x($2, $3)",
+  tile_w     = "const w_tile w$1 = load_w($2)",
+  tile_dot   = "dot_tile(&s$1, &x$2, &w$3)",
+  tile_store = "store_sums($2, $3, &s$1)",
+  tiles = [[
+typedef struct { int32_t s[4][4]; } sum_tile; /* tokens, rows */
+typedef struct { int8_t x[4][64]; } x_tile;   /* tokens, columns */
+typedef struct { uint8_t w[16][4][4]; } w_tile; /* quads of columns, rows, columns of the quad */
+
+static inline sum_tile load_sums(const int32_t *p, size_t stride)
+{
+    sum_tile t;
+    for (int i = 0; i < 4; i++)
+        memcpy(t.s[i], (const char *)p + (size_t)i * stride, 16);
+    return t;
+}
+
+static inline void store_sums(int32_t *p, size_t stride, const sum_tile *t)
+{
+    for (int i = 0; i < 4; i++)
+        memcpy((char *)p + (size_t)i * stride, t->s[i], 16);
+}
+
+static inline x_tile load_x(const int8_t *p, size_t stride)
+{
+    x_tile t;
+    for (int i = 0; i < 4; i++)
+        memcpy(t.x[i], p + (size_t)i * stride, 64);
+    return t;
+}
+
+static inline w_tile load_w(const uint8_t *p)
+{
+    w_tile t;
+    memcpy(&t, p, 256);
+    return t;
+}
+
+static inline void dot_tile(sum_tile *s, const x_tile *x, const w_tile *w)
+{
+    for (int i = 0; i < 4; i++)
+        for (int q = 0; q < 16; q++)
+            for (int r = 0; r < 4; r++)
+                for (int c = 0; c < 4; c++)
+                    s->s[i][r] += x->x[i][4 * q + c] * w->w[q][r][c];
+}
+]],
+
   flanes = 16,
   fvec   = "f32x16",
   fzero  = "(f32x16){{0}}",

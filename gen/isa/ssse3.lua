@@ -5,6 +5,7 @@ return {
   name = "ssse3", rank = 10, arch = "x86_64", cflags = "-mssse3", include = "<string.h>\n#include <tmmintrin.h>",
   detect = "tri_cpuid(1, 0, TRI_ECX, 9)",
   bits = 128, regs = 16,
+  tile = false, -- plain C has one to prove the template with
 
   vec      = "__m128i",
   load     = "_mm_loadu_si128((const __m128i *)($1))",

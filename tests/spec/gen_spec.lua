@@ -113,11 +113,28 @@ describe("the space", function()
       assert.equal(1, points[1].n)
     end
   end)
+
+  it("runs untuned, on every ISA, kernels of one layout by ascending tokens, no more than a plan holds", function()
+    local most = tonumber(read("runtime/kernels/dispatch.h"):match("TRI_PLAN_KERNELS = (%d+)"))
+    for _, isa in ipairs(space.isas()) do
+      local layout, tokens = nil, 0
+      local points = space.untuned(isa)
+      assert.is_true(#points <= most)
+      for _, p in ipairs(points) do
+        layout = layout or space.family(p.family).layout(p)
+        assert.equal(layout, space.family(p.family).layout(p))
+        assert.is_true(p.n > tokens)
+        tokens = p.n
+      end
+    end
+    assert.equal("tile", space.untuned("amx")[#space.untuned("amx")].family)
+  end)
 end)
 
 describe("the generator", function()
   local commands = { "--list", "mad c", "mad avx2", "mad avx512vnni n=8 a=1 p=0 h=1 m=16", "mad neon",
     "mad avx2 c=r2 r=1 m=4 a=2", "mad c c=r2 r=1 m=1 a=1", "lut avx2",
+    "tile amx", "tile amx n=256 t=32 b=2560 c=f5 p=0", "tile c", "tile i8mm",
     "lut avx512vbmi", "lut avx512vnni", "lut neon c=l3", "--layout q2r16", "--layout r2r1", "--layout l3r32" }
 
   for _, lua in ipairs { "lua5.1", "lua5.4", "luajit" } do
