@@ -89,6 +89,30 @@ local function peak(b, record, layout)
   return c
 end
 
+-- oneDNN's product of bytes, where its program was built (bench/onednn.c): it runs once for every sample, in turns
+-- with ours, on one thread like ours.
+local function rival(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  f:close()
+  local r = { name = "onednn", kernel = "" }
+  function r.time(job, tokens)
+    local child = linux.spawn({ "env", "OMP_NUM_THREADS=1", path, tostring(job.m), tostring(tokens), tostring(job.k),
+      "0.05" }, true)
+    local deadline = linux.now() + 60
+    while not child.ended and linux.now() < deadline and not linux.interrupted() do
+      linux.wait({ child }, deadline)
+    end
+    linux.reap(child, not child.ended)
+    if linux.interrupted() then error(measure.interruption, 0) end
+    local ns, code = child.text:match("^(%d+) (%S+)\n$")
+    if not ns then error(path .. ": " .. child.text, 0) end
+    r.kernel = code
+    return tonumber(ns) / tokens
+  end
+  return r
+end
+
 local function clock(o)
   local library = o.build .. "/libtri_tune.so"
   local f = io.open(library, "rb")
@@ -101,6 +125,7 @@ local function clock(o)
   b.measure = measure.new { root = host.root, library = library, threads = 1 }
   local hello = ask(b, { op = "hello" })
   b.present, b.cores = hello.isas, hello.cores
+  b.rival = rival(o.build .. "/onednn")
   b.builder = build.new(o.build .. "/tune-cache", compiler, hello.cores)
   function b.open(threads) open(b, threads) end
   function b.read() return ask(b, { op = "read", span = 0 }).gbps end

@@ -53,16 +53,12 @@ local function machine(o)
     b.asked[#b.asked + 1] = c.name
     return invented(c, job, tokens) * (o.noise and o.noise() or 1) / threads
   end
-<<<<<<< HEAD
   function b.plan(kernels, costs, _, tokens) -- a cliff behind nine tokens
     assert(#kernels == #costs and kernels[1].tokens == 1)
     for _, c in ipairs(kernels) do assert(c.proven and c.layout == kernels[1].layout) end
     return (1000 + 10 * tokens + (tokens > 9 and 400 or 0)) * (o.noise and o.noise() or 1) / tokens
   end
-  function b.peak(record, layout) return { name = record.name, layout = layout } end
-=======
   function b.peak(record, layout) return { name = record.name, layout = layout, tokens = record.tokens } end
->>>>>>> 73f89ef (tile: matrix engines for eight tokens and more: AMX-INT8, smmla on Arm, and plain C to prove the template)
   function b.progress() end
   return b
 end
@@ -164,12 +160,8 @@ describe("limits", function()
 
   it("leave out what the CPU lacks, and say so", function()
     local t = measured { present = { "c", "ssse3", "avx2" } }
-<<<<<<< HEAD
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 batch-cliff prompt-amx",
+    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-amx prompt-vnni batch4-over-1 batch-cliff",
       absent(t))
-=======
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-amx prompt-vnni batch4-over-1", absent(t))
->>>>>>> 73f89ef (tile: matrix engines for eight tokens and more: AMX-INT8, smmla on Arm, and plain C to prove the template)
     assert.same(everywhere(0.7), values(t, "decode-avx2"))
     assert.truthy(t.absent[1][2]:match("^this CPU has no "))
     t = measured { present = { "c", "avx512bw", "avx512vnni" } }
@@ -182,12 +174,7 @@ describe("limits", function()
   it("leave out what is wrong", function()
     local isas = { "c", "avx2", "avx512vnni" }
     local t = measured { present = isas, prove = function(c) return c.isa ~= "avx512vnni" end }
-<<<<<<< HEAD
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-vnni batch4-over-1 batch-cliff prompt-amx",
-      absent(t))
-=======
     assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-amx prompt-vnni batch4-over-1", absent(t))
->>>>>>> 73f89ef (tile: matrix engines for eight tokens and more: AMX-INT8, smmla on Arm, and plain C to prove the template)
     assert.truthy(t.absent[1][2]:match("no kernel"))
     assert.same(everywhere(0.7), values(t, "decode-avx2"))
   end)
