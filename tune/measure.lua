@@ -110,8 +110,8 @@ function measure.bytes(job, layout)
   return math.ceil(job.m / layout.rows) * math.ceil(job.k / layout.kstep) * layout.bytes
 end
 
--- A model under plans (by role kernels, and costs of their calls or nil) in the child, to be run by its name: true, or nil and why not. o: model,
--- prompt, threads, huge (worker.lua says what).
+-- A model under plans (by role kernels, and costs of their calls or nil) in the child, to be run by its name: true, or
+-- nil and why not. o: model, prompt, threads, huge (worker.lua says what).
 function measure.trial(m, label, plans, o)
   local said = {}
   for role, plan in pairs(plans) do

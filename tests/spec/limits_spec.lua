@@ -174,7 +174,8 @@ describe("limits", function()
   it("leave out what is wrong", function()
     local isas = { "c", "avx2", "avx512vnni" }
     local t = measured { present = isas, prove = function(c) return c.isa ~= "avx512vnni" end }
-    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-amx prompt-vnni batch4-over-1", absent(t))
+    assert.equal("decode-2bit decode-1.6bit decode-1.6-over-2 prompt-amx prompt-vnni batch4-over-1 batch-cliff",
+      absent(t))
     assert.truthy(t.absent[1][2]:match("no kernel"))
     assert.same(everywhere(0.7), values(t, "decode-avx2"))
   end)
