@@ -25,14 +25,30 @@ function bound.operations(head)
   return { rows = tonumber(rows), columns = tonumber(columns), count = count }
 end
 
+local issue = 4 -- operations a common core begins a cycle, whatever they are
+
+local function on_port(port, count)
+  local n = 0
+  for _, word in ipairs(port.words) do n = n + (count[word] or 0) end
+  return n
+end
+
+-- Cycles that so many of each word take at least: by the busiest group of ports, or by all that must begin.
+function bound.cycles(count)
+  local cycles, all = 0, 0
+  for _, port in ipairs(ports) do
+    local n = on_port(port, count)
+    cycles, all = math.max(cycles, n / port.rate), all + n
+  end
+  return math.max(cycles, all / issue)
+end
+
 -- How busy each group of ports is, the busiest first. job: m, k; ns of the product; threads; ghz.
 local function busy(operations, job, ns, threads, ghz)
   local steps = math.ceil(job.m / operations.rows) * math.ceil(job.k / operations.columns)
   local cycles, list = ns * ghz * threads, {}
   for i, port in ipairs(ports) do
-    local n = 0
-    for _, word in ipairs(port.words) do n = n + (operations.count[word] or 0) end
-    list[i] = { what = port.what, share = n * steps / port.rate / cycles, place = i }
+    list[i] = { what = port.what, share = on_port(port, operations.count) * steps / port.rate / cycles, place = i }
   end
   table.sort(list, function(a, b)
     if a.share ~= b.share then return a.share > b.share end

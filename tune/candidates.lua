@@ -4,6 +4,7 @@
 local space = require "space"
 local emit = require "emit"
 local name = require "name"
+local selection = require "selection"
 local build = require "build"
 local measure = require "measure"
 local store = require "store"
@@ -39,12 +40,12 @@ local function copy(point, changes)
   return new
 end
 
--- o: present (ISAs of this CPU, ascending rank), isas, families (lists of names, or nil for all); builder, measure,
--- store, compiler: what candidates are made with.
+-- o: present (ISAs of this CPU, ascending rank), isas, families (lists of names, or nil for all); small: only the
+-- points of selection.lua; builder, measure, store, compiler: what candidates are made with.
 function candidates.new(o)
-  local s = { builder = o.builder, measure = o.measure, store = o.store, compiler = o.compiler, present = o.present,
-    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), known = {}, layouts = {} }
-  return s
+  return { builder = o.builder, measure = o.measure, store = o.store, compiler = o.compiler, present = o.present,
+    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), small = o.small, known = {},
+    layouts = {} }
 end
 
 -- The same kernel under the name of the ISA that first had it: an ISA that is `like` another repeats the kernels
@@ -121,15 +122,62 @@ function candidates.in_turn(queues)
   return list
 end
 
+-- The candidates of the small space, in its order, and as a set; nil if the space is whole.
+local function chosen(s)
+  if s.small and not s.chosen then
+    s.chosen = selection.of(s.isas, s.families, { first = candidates.default(s), tile_key = tile_key, oddity = oddity,
+      in_turn = candidates.in_turn, candidate = function(point) return candidates.of(s, point) end })
+  end
+  return s.chosen
+end
+
+-- Whether c is in the space that is searched.
+function candidates.allowed(s, c)
+  local list = chosen(s)
+  return not list or list[c] == true
+end
+
+-- The points of a family on an ISA, as far as they are in the space that is searched.
+local function points_of(s, family, isa)
+  local list = chosen(s)
+  if not list then return space.points(family, isa) end
+  local points = {}
+  for _, c in ipairs(list) do
+    if c.point.family == family and c.point.isa == isa then points[#points + 1] = c.point end
+  end
+  return points
+end
+
+-- The ISAs whose points are searched: in the small space a kernel may bear the name of the ISA that first had it.
+local function isas_of(s)
+  if not s.small then return s.isas end
+  local list = {}
+  for i = #s.present, 1, -1 do list[#list + 1] = s.present[i] end
+  return list
+end
+
+-- Every candidate there is, for one token or for more.
+function candidates.all(s, batches)
+  local list, seen = {}, {}
+  for _, isa in ipairs(isas_of(s)) do
+    for _, family in ipairs(s.families) do
+      for _, p in ipairs(points_of(s, family, isa)) do
+        if ((p.n or 1) > 1) == batches then add(list, seen, candidates.of(s, p)) end
+      end
+    end
+  end
+  return list
+end
+
 -- One candidate for each tile (all parameters but the fine ones), for one token or for more, of one layout or
 -- of any; wide ISAs first, families in turn.
 function candidates.tiles(s, batches, layout)
   local list, seen = {}, {}
-  for _, isa in ipairs(s.isas) do
+  for _, isa in ipairs(isas_of(s)) do
     local queues = {}
     for _, family in ipairs(s.families) do
       local best, queue = {}, {}
-      for _, p in ipairs(space.points(family, isa)) do
+      for _, p in ipairs(points_of(s, family, isa)) do
         if ((p.n or 1) > 1) == batches and (not layout or space.family(family).layout(p) == layout) then
           local key = tile_key(p)
           if not best[key] then queue[#queue + 1] = key end
@@ -150,7 +198,8 @@ function candidates.neighbours(s, c)
   for _, p in ipairs(family.fine) do
     for _, value in ipairs(family.space[p]) do
       local point = copy(c.point, { [p] = value })
-      if value ~= c.point[p] and not space.refuse(point) then list[#list + 1] = candidates.of(s, point) end
+      local other = value ~= c.point[p] and not space.refuse(point) and candidates.of(s, point)
+      if other and candidates.allowed(s, other) then list[#list + 1] = other end
     end
   end
   return list
@@ -200,19 +249,31 @@ local function verify(s, c)
   store.add(s.store, check_record(s, c))
 end
 
+local function slice(list, from, to)
+  local out = {}
+  for i = from, math.min(to, #list) do out[#out + 1] = list[i] end
+  return out
+end
+
+-- so many compilers' worth is built before it is proven: what is short of time has both for those it came to
+local at_once = 8
+
 -- Builds and proves candidates in order until the deadline, the first `least` whatever it takes.
 -- progress(what, done, total).
 function candidates.ready(s, list, deadline, least, progress)
   progress = progress or function() end
-  local first = {}
-  for i = 1, math.min(least, #list) do first[i] = list[i] end
-  local function building(done, total) progress("compiling", done, total) end
-  build.all(s.builder, first, math.huge, building)
-  build.all(s.builder, list, deadline, building)
-  for i, c in ipairs(list) do
-    if linux.interrupted() then error(measure.interruption, 0) end
-    if i <= least or linux.now() < deadline then verify(s, c) end
-    progress("checking", i, #list)
+  local step = at_once * s.builder.jobs
+  for from = 1, #list, step do
+    local part, must = slice(list, from, from + step - 1), least - from + 1
+    if must < 1 and linux.now() > deadline then break end
+    local function building(done) progress("compiling", math.min(from - 1 + done, #list), #list) end
+    build.all(s.builder, slice(part, 1, must), math.huge, building)
+    build.all(s.builder, part, deadline, building)
+    for i, c in ipairs(part) do
+      if linux.interrupted() then error(measure.interruption, 0) end
+      if i <= must or linux.now() < deadline then verify(s, c) end
+      progress("proving", from - 1 + i, #list)
+    end
   end
 end
 

@@ -17,9 +17,9 @@ local spelled = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\
 local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .. '"' end
 
 local formats = { ns = "%.0f", call_ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f",
-  prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", decode = "%.2f", prompt = "%.1f",
-  runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f", default_decode = "%.2f",
-  default_prompt = "%.1f", default_ratio = "%.3f" }
+  prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", confidence = "%.2f", decode = "%.2f",
+  prompt = "%.1f", runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f",
+  default_decode = "%.2f", default_prompt = "%.1f", default_ratio = "%.3f" }
 
 -- "key = value" of those of `keys` that `t` has.
 local function fields(t, keys)
@@ -35,8 +35,8 @@ local function fields(t, keys)
 end
 
 local kernel_keys = { "tokens", "name", "hash", "ns", "call_ns", "gbps", "share", "bytes", "runner_up", "margin",
-  "bench_ns", "unconfirmed" }
-local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain" }
+  "confidence", "bench_ns", "unconfirmed" }
+local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain", "state" }
 local team_keys = { "threads", "pinned" }
 local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rounds", "winner", "decode", "prompt",
   "runner_up_decode", "runner_up_prompt", "runner_up_ratio", "default_decode", "default_prompt", "default_ratio" }
@@ -80,9 +80,10 @@ function dispatch.text(t)
 -- What runs where on %s, as tune/tune.lua measured it on %s.
 -- Data, read and never executed. ns: of one product of the matrix with that many tokens; call_ns: the same in a
 -- batch, where the weights are in cache: what tokens are cut by; gbps: packed bytes over ns; share: of the GB/s that
--- reading alone reached over as much memory; gain: over the default kernel; margin: how much slower the runner-up is.
--- decode, prompt: who runs single tokens and batches; huge: weights in huge pages. confirmed: tokens/s of so many
--- layers of a model under this table; ratio: others' time over its.
+-- reading alone reached over as much memory; gain: over the default kernel; margin: how much slower the runner-up is;
+-- confidence: how often the choice stays ahead of it when the samples are drawn again; state: what was wrong with the
+-- machine while it was measured, if anything. decode, prompt: who runs single tokens and batches; huge: weights in huge
+-- pages. confirmed: tokens/s of so many layers of a model under this table; ratio: others' time over its.
 return {
   %s,
   jobs = {

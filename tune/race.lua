@@ -28,7 +28,8 @@ local function best_of(entries)
 end
 
 local function survivors(entries, round, reference, leave)
-  local best, limit, kept = best_of(entries), limits[math.min(round, #limits)], {}
+  local best, kept = best_of(entries), {}
+  local limit = round < 1 and math.huge or limits[math.min(round, #limits)]
   for _, e in ipairs(entries) do
     if e.ns and (e.item == reference or e.ns <= best[e.group] * limit) then kept[#kept + 1] = e
     elseif e.ns and leave then leave(e) end
@@ -53,6 +54,7 @@ end
 --   sample(item, round)   nanoseconds, or nil and why it failed
 --   reference             an item that stays to the end, whatever it takes
 --   rounds                at most (default 12)
+--   grace                 rounds after which nobody leaves yet (default 0)
 --   least                 so many items have their first sample even if time is up
 --   late()                time is up
 --   group(item)           only items of one group compete (default: all)
@@ -83,7 +85,7 @@ function race.run(items, o)
     for i, e in ipairs(order) do
       if not late() or (round == 1 and i <= (o.least or 0)) then run(e, round) end
     end
-    running = survivors(running, round, o.reference, o.leave)
+    running = survivors(running, round - (o.grace or 0), o.reference, o.leave)
     if late() or #running < 2 then break end
   end
   local sampled, drift = {}, 1

@@ -8,6 +8,8 @@ local store = require "store"
 local name = require "name"
 local linux = require "linux"
 local cuts = require "cuts"
+local state = require "state"
+local confidence = require "confidence"
 
 local search = {}
 
@@ -18,12 +20,16 @@ local carried = 1.3       -- slower than this times the best on a model's larges
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
 local drift_allowed = 0.05
+local staged_only = { tiles = true, fine1 = true, fine2 = true }
+local stages = { "tiles", "fine1", "fine2", "all", "final", "batches", "batches-fine" }
 
--- o: pool (candidates.new), measure, store, compiler, threads, objective; hinted(job, many): candidates to try
--- first, for one token or for batches; progress(state); machine: memory (bytes) and read_of(job, layout) (GB/s).
+-- o: pool (candidates.new), measure, store, compiler, threads, objective; exhaustive: every candidate on every job;
+-- hinted(job, many): candidates to try first, for one token or for batches; progress(state); look(): the machine's
+-- state in words, nil if clean; machine: memory (bytes) and read_of(job, layout) (GB/s).
 function search.new(o)
   local s = { drift = 1, fresh = 0, untried = {}, asked = {} }
   for key, value in pairs(o) do s[key] = value end
+  s.look = s.look or function() end
   s.default, s.usual = candidates.default(s.pool), {}
   for _, c in ipairs(s.default) do s.usual[c] = true end
   return s
@@ -43,12 +49,12 @@ local function record_of(s, job, stage, tokens, c)
 end
 
 local function note_best(s, job, tokens, c, ns)
-  local state = s.state
+  local seen = s.state
   if tokens > 1 then return end
-  if c == s.default[1] then state.default_ns = math.min(state.default_ns or ns, ns) end
-  if ns < (state.ns or math.huge) then
-    state.ns, state.gbps = ns, measure.bytes(job, c.layout) / ns
-    state.share = state.gbps / s.machine.read_of(search.timed(s, job), c.layout)
+  if c == s.default[1] then seen.default_ns = math.min(seen.default_ns or ns, ns) end
+  if ns < (seen.ns or math.huge) then
+    seen.ns, seen.gbps = ns, measure.bytes(job, c.layout) / ns
+    seen.share = seen.gbps / s.machine.read_of(search.timed(s, job), c.layout)
   end
 end
 
@@ -96,9 +102,9 @@ local function usable(s, list, job)
 end
 
 local function show(s, what, done, total)
-  local state = s.state
-  state.what, state.done, state.total = what, done, total
-  s.progress(state)
+  local seen = s.state
+  seen.what, seen.done, seen.total = what, done, total
+  s.progress(seen)
 end
 
 -- What of `list` can be raced, built and proven, the reference in front; how many of it were new; how many were
@@ -168,36 +174,60 @@ local function race_of(s, job, stage)
   return record
 end
 
+-- The state the machine was in when a stage's samples were taken; nil: clean, or not taken.
+local function state_of(s, job, stage)
+  local last = store.race(s.store, race_of(s, job, stage))
+  return last and last.state
+end
+
 -- Keeps who took part, unless that is known: what was measured together is what decides.
-local function note_race(s, job, stage, hashes, left)
+local function note_race(s, job, stage, hashes, left, bad)
   local record = race_of(s, job, stage)
   local last = store.race(s.store, record)
   if #hashes == 0 then return end
-  if last and last.left == left and table.concat(last.hashes, " ") == table.concat(hashes, " ") then return end
-  record.hashes, record.left = hashes, left
+  local same = last and last.left == left and last.state == bad
+  if same and table.concat(last.hashes, " ") == table.concat(hashes, " ") then return end
+  record.hashes, record.left, record.state = hashes, left, bad
   store.add(s.store, record)
 end
 
--- Races `list` on a job: its entries. o: tokens, deadline, group, rounds; the first o.least of the list and
+-- Whether a stage is to be measured anew, whatever is stored: the machine was in a bad state then and is not now, or
+-- the reference tells that it was slower, or is.
+local function begins_anew(s, job, stage, o, earlier, all_new, any_new)
+  local samples_before = earlier(o.reference)
+  if #samples_before == 0 or all_new then return false end
+  if state.bad(state_of(s, job, stage)) and not s.look() then return true end
+  return machine_changed(s, job, o.tokens, o.reference, samples_before, any_new)
+end
+
+-- What the machine's state was during a race: before it, after it, and as the reference felt it (drift; nil if the race
+-- was interrupted).
+local function state_during(s, before, drift)
+  if not drift then return before end
+  return state.text(before or "", s.look() or "", drift > state.unsteady and "unsteady" or "")
+end
+
+-- Races `list` on a job: its entries. o: tokens, deadline, group, rounds, grace; the first o.least of the list and
 -- o.reference run even if time is short.
 local function run_race(s, job, stage, list, o)
   local function earlier(c) return store.samples(s.store, record_of(s, job, stage, o.tokens, c)) or {} end
-  local done = 0
+  local done, fresh, before = 0, s.fresh, s.look()
   local new, left
   list, new, left = entrants(s, job, list, o, earlier)
-  local anew = #earlier(o.reference) > 0 and new < #list and
-    machine_changed(s, job, o.tokens, o.reference, earlier(o.reference), new > 0)
+  local anew = begins_anew(s, job, stage, o, earlier, new >= #list, new > 0)
   local sample, leave, flush = samples(s, job, stage, o.tokens, earlier, anew)
   local ok, entries, drift = pcall(race.run, list, {
     sample = sample, leave = leave, reference = o.reference, rounds = o.rounds, least = (o.least or 0) + 1,
-    group = o.group, late = function() return linux.now() > o.deadline end,
+    group = o.group, grace = o.grace, late = function() return linux.now() > o.deadline end,
     progress = function(e, round)
       done = round == 1 and done + 1 or done
       note_best(s, job, o.tokens, e.item, e.ns)
       show(s, round == 1 and "racing" or "round " .. round, math.min(done, #list), #list)
     end,
   })
-  note_race(s, job, stage, flush(), left)
+  local hashes, bad = flush(), state_of(s, job, stage)
+  if s.fresh > fresh then bad = state_during(s, before, ok and drift) end
+  note_race(s, job, stage, hashes, left, bad)
   if not ok then error(entries, 0) end
   if o.tokens == 1 then s.drift = math.max(s.drift, drift) end
   return entries
@@ -229,9 +259,8 @@ end
 
 local function part(deadline, fraction) return linux.now() + fraction * (deadline - linux.now()) end
 
--- Tiles first, then the fine parameters of the best few, then the best of each layout once more, all together.
--- What that last race says.
-local function decode(s, job, set, deadline)
+-- Tiles first, then the fine parameters of the best few: entries, the best first.
+local function decode_staged(s, job, set, deadline)
   local reference = s.default[1]
   local first = not set.decode
   local list = join(s.hinted(job, false), first and candidates.tiles(s.pool, false) or set.decode)
@@ -249,6 +278,19 @@ local function decode(s, job, set, deadline)
     if first then set.decode = join(set.decode, items(fine, 6, 1.1)) end
     best = items(fine, 1)
   end
+  return all
+end
+
+-- Every candidate there is; nobody leaves before his second sample.
+local function decode_all(s, job, deadline)
+  local list = join(s.hinted(job, false), candidates.all(s.pool, false))
+  return ranked(s, run_race(s, job, "all", list, { tokens = 1, reference = s.default[1], deadline = deadline,
+    grace = 1 }))
+end
+
+-- The best, then the best of each layout once more, all together. What that last race says.
+local function decode(s, job, set, deadline)
+  local all = s.exhaustive and decode_all(s, job, deadline) or decode_staged(s, job, set, deadline)
   local final, seen = items(all, 3), {}
   table.sort(all, function(a, b) return a.ns < b.ns end)
   for _, e in ipairs(all) do
@@ -256,7 +298,7 @@ local function decode(s, job, set, deadline)
     if not seen[layout] and e.ns <= all[1].ns * worth_a_batch[s.objective] then final[#final + 1] = e.item end
     seen[layout] = true
   end
-  return ranked(s, run_race(s, job, "final", final, { tokens = 1, reference = reference, deadline = math.huge,
+  return ranked(s, run_race(s, job, "final", final, { tokens = 1, reference = s.default[1], deadline = math.huge,
     rounds = 8 }))
 end
 
@@ -310,7 +352,8 @@ end
 
 local function batches(s, job, set, final, deadline)
   local usual, reference = usual_batches(s)
-  local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set))
+  local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set),
+    s.exhaustive and candidates.all(s.pool, true) or {})
   local entries = run_race(s, job, "batches", list, { tokens = batch_tokens, reference = reference,
     deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
   local near = {}
@@ -449,6 +492,9 @@ local function choose(s, job, final, by_layout, per_token, usual_prompt)
     best.usual_ns, best.weights = usual_decode, job.weights
     best.gain = usual_decode and usual_decode / best.decode_ns
     best.prompt_gain = usual_prompt and usual_prompt / best.prompt_ns
+    local k = best.kernels[1]
+    k.confidence = k.runner_samples and confidence(k.samples, k.runner_samples)
+    best.state = state.text(state_of(s, job, "final") or "", state_of(s, job, "batches") or "")
   end
   return best
 end
@@ -500,7 +546,7 @@ end
 -- were left for lack of time.
 function search.tried(s, job)
   local seen, tried, left = {}, 0, 0
-  for _, stage in ipairs { "tiles", "fine1", "fine2", "final", "batches", "batches-fine" } do
+  for _, stage in ipairs(stages) do
     local last = store.race(s.store, race_of(s, job, stage))
     left = left + (last and last.left or 0)
     for _, hash in ipairs(last and last.hashes or {}) do
@@ -509,6 +555,16 @@ function search.tried(s, job)
     end
   end
   return tried, store.failures(s.store), left
+end
+
+-- How many of a job's races the machine's bad state touched.
+function search.touched(s, job)
+  local n = 0
+  for _, stage in ipairs(stages) do
+    local other = s.exhaustive and staged_only[stage] or not s.exhaustive and stage == "all"
+    if not other and state.bad(state_of(s, job, stage)) then n = n + 1 end
+  end
+  return n
 end
 
 -- Forgets what this run has seen, not what is stored: jobs begin anew, with earlier samples.

@@ -1,7 +1,7 @@
 -- store: what was ever measured here: measurements.jsonl, one JSON object a line, appended under a lock, never
 -- rewritten. Samples of the same kernel text, compiler, job and threads count again; nothing else does. Kinds:
 --   decode, prompt   samples of a candidate: ns
---   race             whom a stage of a job compared: hashes, and how many were left
+--   race             whom a stage of a job compared: hashes, how many were left, and the machine's state if it was bad
 --   check            a candidate was proven right, or why not
 --   run              what a tuning run was to do, and where; read, machine: what memory and cores reach
 --   trial            tables and settings on the forward pass: who took part, and nanoseconds per token (trial.lua)
@@ -62,6 +62,7 @@ end
 
 function kinds.race(s, record, key)
   if not each(record.hashes, text) or type(record.left) ~= "number" then return false end
+  if record.state ~= nil and not text(record.state) then return false end
   s.races[key] = record
   return true
 end
@@ -83,7 +84,16 @@ function kinds.read(s, record)
   return true
 end
 
-function kinds.machine() return true end
+-- The best a machine with that many threads showed is what its later states are judged by.
+function kinds.machine(s, record)
+  local best = s.machines[record.threads or 0] or {}
+  for _, field in ipairs { "registers1", "registers", "read" } do
+    if record[field] ~= nil and not positive(record[field]) then return false end
+    best[field] = math.max(best[field] or 0, record[field] or 0)
+  end
+  s.machines[record.threads or 0] = best
+  return true
+end
 
 local function is_timed(v)
   return type(v) == "table" and each(v.decode, positive) and each(v.prompt, positive) and #v.decode > 0
@@ -140,8 +150,9 @@ end
 
 -- A store of records that nothing is added to, and how many of them made no sense; valid: those that did.
 function store.of(records)
-  local s, bad = { samples = {}, checks = {}, races = {}, runs = {}, reads = {}, names = {}, newest = "" }, 0
-  s.valid, s.trials = {}, {}
+  local s, bad = { samples = {}, checks = {}, races = {}, runs = {}, reads = {}, names = {}, machines = {}, trials = {},
+    newest = "" }, 0
+  s.valid = {}
   for _, record in ipairs(records) do
     if take(s, record) then s.valid[#s.valid + 1] = record else bad = bad + 1 end
   end
@@ -200,6 +211,9 @@ function store.name(s, hash) return s.names[hash] end
 
 -- The best that reading alone reached in a run over that many bytes (0: more than could matter), or nil.
 function store.reading(s, run, span) return s.reads[run.id .. " " .. span] end
+
+-- The best that a machine with that many threads ever showed: { registers1, registers, read }, or nil.
+function store.best(s, threads) return s.machines[threads] end
 
 -- true, why it failed, or nil: never checked.
 function store.checked(s, record) return s.checks[store.key(record)] end

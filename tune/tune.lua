@@ -30,9 +30,12 @@ local screen = require "screen"
 local replay = require "replay"
 local trial = require "trial"
 local machine_of = require "machine"
+local state = require "state"
 
 local commands = { explain = require "explain", export = require "export", import = require "import",
   merge = require "merge", diff = require "diff" }
+
+local usual_budget = 75 -- seconds
 
 local FAILED, USAGE, BAD_FILE, INTERRUPTED = 1, 2, 3, 130
 
@@ -48,7 +51,11 @@ end
 
 local function options()
   local parser = argparse("tune.lua", "Finds the fastest kernels for this machine.")
-  parser:option("--budget", "Seconds to spend, all told."):default("75"):convert(count(1000000))
+  parser:option("--budget", "Seconds to spend, all told (default: 75; with --exhaustive, what it takes).")
+    :convert(count(1000000))
+  parser:flag("--exhaustive", "Build, prove and race every candidate on every job.")
+  parser:option("--space", "small: at most 300 candidates, the same every time (tune/selection.lua).")
+    :choices({ "full", "small" }):default("full")
   parser:option("--shapes", "Models to tune for, with commas: " .. shapes.known() .. "; or ROWSxCOLUMNS.")
     :default("2b4t,tiny")
   parser:option("--model", "A GGUF file to tune for, instead of --shapes.")
@@ -59,6 +66,7 @@ local function options()
     :choices({ "decode", "prompt", "balanced" }):default("balanced")
   parser:option("--results", "Folder of measurements and tables."):default(host.root .. "results")
   parser:option("--build", "Build directory."):default(host.root .. "build")
+  parser:option("--cache", "Folder of compiled candidates (default: tune-cache in the build directory).")
   parser:option("--hints", "A dispatch table, of any machine, whose kernels are tried first.")
   parser:flag("--confirm", "Time winners and runners-up with Google Benchmark, too (beyond the budget).")
   parser:flag("--unless-tuned", "Do nothing if this machine's table has all these jobs.")
@@ -154,7 +162,7 @@ local function hints_of(pool, present, tables)
     for _, point in ipairs(dispatch.points(t)) do
       if has[point.isa] then
         local c = candidates.of(pool, point)
-        table.insert(c.tokens == 1 and one or many, c)
+        if candidates.allowed(pool, c) then table.insert(c.tokens == 1 and one or many, c) end
       end
     end
   end
@@ -178,14 +186,23 @@ local function write_machine(run)
   if not ok then die(FAILED, "the machine's description cannot be written: %s", why) end
 end
 
--- Asks the child what the machine can do, and keeps the answer with the samples.
-local function probe(run)
-  local machine, why = measure.ask(run.measure, { op = "machine" }, 120)
-  if not machine then die(FAILED, "the machine cannot be measured: %s", why) end
-  local record = { kind = "machine", compiler = run.compiler, threads = run.threads }
-  for key, value in pairs(machine) do record[key] = value end
-  store.add(run.store, record)
-  return machine
+-- Asks the child what the machine can do, again and again, and keeps the answers with the samples.
+local function watch(run)
+  local why
+  run.watch = state.watch { threads = run.threads, best = store.best(run.store, run.threads),
+    ask = function()
+      local seen
+      seen, why = measure.ask(run.measure, { op = "machine" }, 120)
+      run.after = seen or run.after
+      return seen
+    end,
+    keep = function(seen, text)
+      local record = { kind = "machine", compiler = run.compiler, threads = run.threads, state = text }
+      for key, value in pairs(seen) do record[key] = value end
+      store.add(run.store, record)
+    end }
+  state.look(run.watch, true)
+  return run.after or die(FAILED, "the machine cannot be measured: %s", why)
 end
 
 -- How fast reading alone is over what a job rotates through: the best of all times it was measured, which is
@@ -207,14 +224,15 @@ local function read_of(run)
   end
 end
 
-local function status(run, state)
-  local job, parts = state.job, {}
+local function status(run, at)
+  local job, parts = at.job, {}
   parts[1] = ("%d/%d %s %dx%d"):format(run.at, run.total, job.role, job.m, job.k)
-  parts[2] = ("%s %d/%d"):format(state.what, state.done, state.total)
-  parts[3] = ("%d s left"):format(math.max(0, run.deadline - linux.now()))
-  if state.gbps then
-    parts[4] = ("best %.1f GB/s (%.0f%%)"):format(state.gbps, 100 * state.share)
-    if state.default_ns then parts[5] = ("%.2fx of default"):format(state.default_ns / state.ns) end
+  parts[2] = ("%s %d/%d"):format(at.what, at.done, at.total)
+  parts[3] = run.deadline < math.huge and ("%d s left"):format(math.max(0, run.deadline - linux.now()))
+    or ("%d s so far"):format(linux.now() - run.begin)
+  if at.gbps then
+    parts[4] = ("best %.1f GB/s (%.0f%%)"):format(at.gbps, 100 * at.share)
+    if at.default_ns then parts[5] = ("%.2fx of default"):format(at.default_ns / at.ns) end
   end
   screen.status(run.screen, parts)
 end
@@ -261,8 +279,33 @@ local function count_of(set)
   return n
 end
 
--- Passes over all jobs until nothing is untried or time is up: each takes up the last one's samples. Returns
--- the choices by all that is stored, and whether Ctrl-C came.
+local function touched(run, list)
+  local n = 0
+  for _, item in ipairs(list) do n = n + search.touched(run.search, item.job) end
+  return n
+end
+
+local looks, seconds_between = 5, 2
+
+-- Whether the machine is clean, or becomes so before long.
+local function is_clean(run)
+  for i = 1, looks do
+    if not state.look(run.watch, true) then return true end
+    if i < looks then linux.wait({}, linux.now() + seconds_between) end
+    if linux.interrupted() then return false end
+  end
+  return false
+end
+
+-- Whether another pass could find more: there are candidates left, or samples of a bad state to take anew.
+local function worthwhile(run, list, fresh)
+  if run.deadline - linux.now() < math.max(2, 0.1 * (run.options.budget or 0)) then return false end
+  if count_of(run.search.untried) > 0 and run.search.fresh ~= fresh then return true end
+  return touched(run, list) > 0 and is_clean(run)
+end
+
+-- Passes over all jobs until nothing is untried and nothing was touched by a bad state of the machine, or time is up:
+-- each takes up the last one's samples. Returns the choices by all that is stored, and whether Ctrl-C came.
 local function passes(run, list)
   run.choices = {}
   local whole
@@ -270,9 +313,7 @@ local function passes(run, list)
     local fresh = run.search.fresh
     search.again(run.search, run.sets)
     whole = all_jobs(run, list)
-    local left = run.deadline - linux.now()
-    local untried = count_of(run.search.untried)
-  until not whole or untried == 0 or run.search.fresh == fresh or left < math.max(2, 0.1 * run.options.budget)
+  until not whole or not worthwhile(run, list, fresh)
   return replay.choices(run.search, run.store, run.record), not whole
 end
 
@@ -432,9 +473,10 @@ local function report(run, results, total, interrupted)
   if #results > 0 then say("%s is written; to link it: cmake -S . -B build && cmake --build build", run.path) end
 end
 
-local function list_candidates(pool)
+local function list_candidates(pool, exhaustive)
+  local of = exhaustive and candidates.all or candidates.tiles
   for _, batches in ipairs { false, true } do
-    for _, c in ipairs(candidates.tiles(pool, batches)) do io.write(c.name, "\n") end
+    for _, c in ipairs(of(pool, batches)) do io.write(c.name, "\n") end
   end
   return 0
 end
@@ -468,7 +510,7 @@ local function start(run)
   if why > 0 then screen.notice(run.screen, "%s: %d lines make no sense and do not count", run.store.path, why) end
   run.pool = candidates.new { present = hello.isas, isas = chosen("--isa", o.isa, hello.isas, "instruction set"),
     families = run.families, measure = run.measure, store = run.store, compiler = run.compiler,
-    builder = build.new(o.build .. "/tune-cache", run.compiler, hello.cores) }
+    small = o.space == "small", builder = build.new(o.cache or o.build .. "/tune-cache", run.compiler, hello.cores) }
 end
 
 local function hint_table(path)
@@ -485,22 +527,23 @@ end
 
 local function tune(run, hint)
   local earlier = earlier_table(run.path, run.cpu, function(...) screen.notice(run.screen, ...) end)
-  run.machine = probe(run)
+  run.machine = watch(run)
   local list = flat(run.sets)
   run.record = run_record(run, list)
   store.add(run.store, run.record)
   run.machine.read_of = read_of(run)
   write_machine(run)
   run.search = search.new { pool = run.pool, measure = run.measure, store = run.store, compiler = run.compiler,
-    threads = run.threads, objective = run.objective, machine = run.machine,
+    threads = run.threads, objective = run.objective, machine = run.machine, exhaustive = run.options.exhaustive,
+    look = function() return state.look(run.watch) end,
     hinted = hints_of(run.pool, run.pool.present, { hint or earlier, hint and earlier }),
-    progress = function(state) status(run, state) end }
+    progress = function(at) status(run, at) end }
   local results, interrupted = passes(run, list)
   local ended
   if not interrupted and #results > 0 then results, ended = try(run, results) end
   if run.libbench and not interrupted and #results > 0 then confirm(run, results) end
   if #results > 0 then write_table(run, results, ended) end
-  run.after = interrupted and run.machine or probe(run)
+  if not interrupted then state.look(run.watch, true) end
   measure.close(run.measure)
   report(run, results, count_of(jobs_by_key(list)), interrupted)
   if ended then tell(run, ended) end
@@ -516,21 +559,22 @@ end
 
 local function main()
   local begin, o = linux.now(), options()
+  if not o.exhaustive then o.budget = o.budget or usual_budget end
   if o.command then return say(commands[o.command].run(o)) end
   if o.replay then
     local t, why = replay.file(o.replay)
     return say(t and dispatch.text(t), why)
   end
   local run = set_up(o)
-  run.ends = begin + o.budget
-  run.deadline = run.ends - reserved(o.budget)
+  run.begin, run.ends = begin, begin + (o.budget or math.huge)
+  run.deadline = run.ends - reserved(o.budget or math.huge)
   if o.unless_tuned and tuned_already(run) then
     screen.line(run.screen, "this machine is tuned already: %s", run.path)
     return 0
   end
   local hint = hint_table(o.hints)
   start(run)
-  if o.list then return list_candidates(run.pool) end
+  if o.list then return list_candidates(run.pool, o.exhaustive) end
   return tune(run, hint)
 end
 
