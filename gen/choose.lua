@@ -3,12 +3,11 @@
 
 local space = require "space"
 local name = require "name"
-local emit = require "emit"
+local plan_of = require "plan"
+local untuned = require "untuned"
 local literal = require "literal"
 
 local choose = {}
-
-local most_kernels = 16 -- of a job: TRI_PLAN_KERNELS in runtime/kernels/dispatch.h
 
 local function all_defaults(family, isa)
   local list = {}
@@ -30,6 +29,7 @@ function choose.points(arch, selection, only)
         else points = all_defaults(family, isa) end
         for _, p in ipairs(points) do list[#list + 1] = p end
       end
+      for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = p end
     end
   end
   return list
@@ -67,21 +67,10 @@ local function job_points(job, arch)
     return nil, "a job without role, m and k"
   end
   local label, group = ("%s %dx%d"):format(job.role, job.m, job.k), job.group or 0
-  local points, layout, tokens = {}, nil, 0
-  for _, entry in ipairs(type(job.kernels) == "table" and job.kernels or {}) do
-    local point, why = name.parse(type(entry) == "table" and entry.name)
-    if not point then return nil, label .. ": " .. why end
-    local isa = space.isa(point.isa)
-    if isa.arch ~= arch and isa.arch ~= "any" then return nil, label .. ": " .. point.isa .. " is not of " .. arch end
-    local k = emit.kernel(point)
-    if k.hash ~= entry.hash then return nil, label .. ": " .. k.name .. " has changed since it was measured" end
-    if k.layout ~= (layout or k.layout) or k.tokens <= tokens or k.group ~= group then
-      return nil, label .. ": kernels that do not go together"
-    end
-    layout, tokens, points[#points + 1] = k.layout, k.tokens, point
-  end
-  if #points > most_kernels then return nil, label .. ": more kernels than a plan holds" end
-  if #points == 0 or (points[1].n or 1) ~= 1 then return nil, label .. ": no kernel for one token" end
+  local points, why = plan_of.points(job.kernels, group, function(isa)
+    return isa.arch ~= arch and isa.arch ~= "any" and isa.name .. " is not of " .. arch or nil
+  end)
+  if not points then return nil, label .. ": " .. why end
   return points, label
 end
 
@@ -129,9 +118,9 @@ end
 function choose.tables(arch, plan, path)
   local defaults = {}
   for _, isa in ipairs(space.isas(arch)) do
-    for _, group in ipairs(space.groups("mad")) do
+    for _, group in ipairs(untuned.groups()) do
       local names = {}
-      for _, p in ipairs(space.untuned(isa, group)) do names[#names + 1] = name.of(p) end
+      for _, p in ipairs(untuned.points(isa, group)) do names[#names + 1] = name.of(p) end
       if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, group, names) end
     end
   end

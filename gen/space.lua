@@ -128,23 +128,6 @@ function space.defaults(family_name, isa_name, group)
   return list
 end
 
--- The family whose default points decode untuned.
-local default_family = "mad"
-
--- What an ISA runs untuned, for such groups of columns (default 0): the default family's points, and for more tokens
--- those of other families that read the same layout.
-function space.untuned(isa_name, group)
-  local list = space.defaults(default_family, isa_name, group)
-  local last = list[#list]
-  local layout = last and space.family(default_family).layout(last)
-  for _, family in ipairs(last and space.families() or {}) do
-    for _, p in ipairs(space.defaults(family, isa_name, group)) do
-      if space.family(family).layout(p) == layout and (p.n or 1) > list[#list].n then list[#list + 1] = p end
-    end
-  end
-  return list
-end
-
 -- A selection of a family's points in which every value of every parameter that occurs at all occurs:
 -- the defaults, then greedily what covers most of the rest.
 function space.cover(family_name, isa_name)

@@ -5,6 +5,7 @@ local space = require "space"
 local emit = require "emit"
 local name = require "name"
 local selection = require "selection"
+local untuned = require "untuned"
 local build = require "build"
 local measure = require "measure"
 local store = require "store"
@@ -59,6 +60,13 @@ local function original(s, point)
   return renamed == emit.kernel(twin).code and original(s, twin) or point
 end
 
+-- Whether a measured point is also what `isa` would run, under its own name: that point, or nil.
+function candidates.twin(s, point, isa)
+  if point.isa == isa then return point end
+  local twin = copy(point, { isa = isa })
+  return not space.refuse(twin) and original(s, twin).isa == point.isa and twin or nil
+end
+
 function candidates.of(s, point)
   point = original(s, point)
   local text = name.of(point)
@@ -81,7 +89,7 @@ end
 function candidates.default(s)
   for _, isa in ipairs(s.isas) do
     local list = {}
-    for _, p in ipairs(space.untuned(isa)) do list[#list + 1] = candidates.of(s, p) end
+    for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = candidates.of(s, p) end
     if #list > 0 then return list end
   end
   error("none of these ISAs has a default", 0)

@@ -1,14 +1,8 @@
 -- confidence: how sure two lists of samples are about which minimum is lower. Knows neither kernels nor clocks.
 
-local resamples = 2000
+local random_of = require "random"
 
-local function generator(seed)
-  local state = seed
-  return function(n)
-    state = (state * 16807) % 2147483647
-    return state % n + 1
-  end
-end
+local resamples = 2000
 
 local function resampled_minimum(samples, random)
   local ns = math.huge
@@ -20,7 +14,7 @@ end
 -- for the same samples; nil where one list is empty.
 return function(a, b)
   if #a == 0 or #b == 0 then return nil end
-  local random, ahead = generator(20261), 0
+  local random, ahead = random_of(20261), 0
   for _ = 1, resamples do
     local x, y = resampled_minimum(a, random), resampled_minimum(b, random)
     ahead = ahead + (x < y and 1 or x == y and 0.5 or 0)

@@ -8,12 +8,15 @@ local space = require "space"
 local cost = {}
 
 local usual = { ghz = 3, read = 15 } -- where nobody measured: a common core's clock, and GB/s
-local hidden = 0.8                    -- of the shorter of computing and reading, what passes behind the longer
+local hidden = 0.6                    -- of the shorter of computing and reading, what passes behind the longer
 local per_spill = 2                   -- memory operations for a vector that has no register, in every step
+local per_loop = 4                    -- cycles of the loop itself, divided by how often it is unrolled
+local table_rate = 8                  -- bytes of lookup tables that come from the second-level cache in a cycle
+local strided = 0.4                   -- longer reading for every halving of the rows at once below those of a tile
 
--- What reaches a kernel of the bandwidth, by cache lines fetched ahead; more than the last counts as the last.
-local fetched = { { 0, 0.55 }, { 16, 0.8 }, { 32, 0.92 }, { 64, 1 }, { 128, 0.97 }, { math.huge, 0.93 } }
-local near_cache = 0.95 -- where lines are fetched into the first-level cache, which is small
+-- What a kernel gets of the bandwidth, by cache lines fetched ahead; more than the last counts as the last.
+local fetched = { { 0, 0.75 }, { 16, 0.9 }, { 32, 0.96 }, { 64, 1 }, { 128, 0.98 }, { math.huge, 0.96 } }
+local near_cache = 0.9 -- where lines are fetched into the first-level cache, which is small
 
 local function escaped(text) return (text:gsub("%p", "%%%0")) end
 
@@ -30,40 +33,43 @@ local function held(c, isa)
   return n
 end
 
--- Cycles of one step of the inner loop, of `rows` times `columns`; nil if the text does not count its operations.
+-- One step of the inner loop, of `rows` times `columns`: its cycles; nil if the text does not count its operations.
 local function step_of(c)
   local operations = bound.operations(c.code)
   if not operations then return nil end
-  local isa = space.isa(c.isa)
-  local count = {}
+  local isa, count = space.isa(c.isa), {}
   for word, n in pairs(operations.count) do count[word] = n end
   if isa.dot16 then count.add16 = (count.add16 or 0) + (count.dot or 0) end -- narrow sums are added apart
-  local spills = math.max(0, held(c, isa) - isa.regs)
-  count.load = (count.load or 0) + per_spill * spills
-  return { rows = operations.rows, columns = operations.columns, cycles = bound.cycles(count) }
+  count.load = (count.load or 0) + per_spill * math.max(0, held(c, isa) - isa.regs)
+  return { rows = operations.rows, columns = operations.columns,
+    cycles = bound.cycles(count) + per_loop / (c.point.u or 1) + (c.table_bytes or 0) / table_rate }
 end
 
-local function reach(point)
+-- The share of the bandwidth that a kernel's way through memory lets it have.
+local function reach(c)
+  local p, share = c.point, nil
   for _, row in ipairs(fetched) do
-    if (point.p or 0) <= row[1] then return row[2] * (point.h == 1 and point.p ~= 0 and near_cache or 1) end
+    if not share and (p.p or 0) <= row[1] then share = row[2] end
   end
+  if p.h == 1 and p.p ~= 0 then share = share * near_cache end
+  return share / (1 + strided * math.log(c.layout.rows / math.min(p.m or c.layout.rows, c.layout.rows)) / math.log(2))
 end
 
--- Nanoseconds of one product with job's matrix, per token. machine: threads; read (GB/s of all of them) and ghz, or nil.
+-- Nanoseconds of one product with job's matrix, per token. machine: threads; read (GB/s of all of them), ghz, or nil.
 function cost.ns(c, job, machine)
   if c.step == nil then c.step = step_of(c) or false end
   local tokens = c.tokens or 1
-  local reading = measure.bytes(job, c.layout) / ((machine.read or usual.read) * reach(c.point))
+  local reading = measure.bytes(job, c.layout) / ((machine.read or usual.read) * reach(c))
   if not c.step then return reading / tokens end
   local steps = math.ceil(job.m / c.step.rows) * math.ceil(job.k / c.step.columns)
   local computing = steps * c.step.cycles / ((machine.ghz or usual.ghz) * (machine.threads or 1))
   return (math.max(computing, reading) + (1 - hidden) * math.min(computing, reading)) / tokens
 end
 
--- The candidates, those likely to be fastest first; what is equal stays in order.
-function cost.order(list, job, machine)
+-- The items, those of which least is expected (ns_of(item)) first; what is equal stays in order.
+function cost.order(list, ns_of)
   local ns, place, out = {}, {}, {}
-  for i, c in ipairs(list) do out[i], ns[c], place[c] = c, cost.ns(c, job, machine), i end
+  for i, c in ipairs(list) do out[i], ns[c], place[c] = c, ns_of(c), i end
   table.sort(out, function(a, b)
     if ns[a] ~= ns[b] then return ns[a] < ns[b] end
     return place[a] < place[b]

@@ -17,12 +17,12 @@ local spelled = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\
 local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .. '"' end
 
 local formats = { ns = "%.0f", call_ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f",
-  prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", confidence = "%.2f", decode = "%.2f",
-  prompt = "%.1f", runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f",
+  prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", confidence = "%.2f", mean = "%.3f",
+  decode = "%.3f", prompt = "%.3f", runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f",
   default_decode = "%.2f", default_prompt = "%.1f", default_ratio = "%.3f" }
 
 -- "key = value" of those of `keys` that `t` has.
-local function fields(t, keys)
+function dispatch.fields(t, keys)
   local list = {}
   for _, key in ipairs(keys) do
     local value = t[key]
@@ -43,9 +43,9 @@ local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rou
 local table_keys = { "cpu", "arch", "compiler", "threads", "read_gbps", "pool_mib", "objective" }
 
 local function job_text(job)
-  local lines = { "    { " .. table.concat(fields(job, job_keys), ", ") .. ", kernels = {" }
+  local lines = { "    { " .. table.concat(dispatch.fields(job, job_keys), ", ") .. ", kernels = {" }
   for _, k in ipairs(job.kernels) do
-    lines[#lines + 1] = "      { " .. table.concat(fields(k, kernel_keys), ", ") .. " },"
+    lines[#lines + 1] = "      { " .. table.concat(dispatch.fields(k, kernel_keys), ", ") .. " },"
   end
   lines[#lines + 1] = "    } },"
   return table.concat(lines, "\n")
@@ -53,9 +53,9 @@ end
 
 -- What runs the phases, and what the trial of the table said.
 local function head(t)
-  local list = fields(t, table_keys)
+  local list = dispatch.fields(t, table_keys)
   local function add(key, keys)
-    if t[key] then list[#list + 1] = ("%s = { %s }"):format(key, table.concat(fields(t[key], keys), ", ")) end
+    if t[key] then list[#list + 1] = ("%s = { %s }"):format(key, table.concat(dispatch.fields(t[key], keys), ", ")) end
   end
   add("decode", team_keys)
   add("prompt", team_keys)

@@ -5,11 +5,12 @@ local linux = require "linux"
 local dispatch = require "dispatch"
 local store = require "store"
 local replay = require "replay"
-local confidence = require "confidence"
 local name = require "name"
 local race = require "race"
 local bound = require "bound"
 local records = require "records"
+local state = require "state"
+local screen = require "screen"
 
 local explain = { summary = "Why each job of this machine's table has its kernel." }
 
@@ -37,7 +38,7 @@ local function add_samples(fact, decided)
   else
     fact.samples, fact.tried, fact.left = #other.samples, decided.tried, decided.left
     fact.default_ns, fact.failed = decided.usual_ns, decided.failed
-    fact.confidence = other.runner_samples and confidence(other.samples, other.runner_samples) or nil
+    fact.confidence, fact.state = other.confidence, decided.state
   end
 end
 
@@ -90,21 +91,14 @@ end
 
 -- -- text --------------------------------------------------------------------------------------------------
 
-local width = 100
+local widest = 100
 
 -- "  label   words", broken at spaces so that every line fits.
-local function row(label, text)
-  local lines, line = {}, ("  %-11s"):format(label)
-  local indent = #line
-  for word in text:gmatch("%S+") do
-    if #line > indent and #line + 1 + #word > width then
-      lines[#lines + 1] = line
-      line = (" "):rep(indent)
-    end
-    line = line .. (#line > indent and " " or "") .. word
-  end
-  lines[#lines + 1] = line
-  return table.concat(lines, "\n") .. "\n"
+local function row(label, text, width) return screen.wrapped(("  %-11s"):format(label), text, width) .. "\n" end
+
+local function sureness(confidence)
+  return confidence >= 0.95 and "sure" or confidence >= 0.75 and "likely" or confidence > 0.25 and "a toss-up"
+    or "not for its speed"
 end
 
 local function runner_up(f)
@@ -113,34 +107,39 @@ local function runner_up(f)
   if (f.margin or 0) <= -race.noise then text = text .. " (faster, but worse at prompts)"
   elseif (f.margin or 0) < 0 then text = text .. " (faster, but within noise, and not simpler)" end
   if f.confidence then
-    text = ("%s; the choice stays ahead in %.0f%% of resamples"):format(text, 100 * f.confidence)
+    text = ("%s; %s: the choice stays ahead in %.0f%% of resamples"):format(text, sureness(f.confidence),
+      100 * f.confidence)
   end
   return text
 end
 
-local function text_of(f)
-  local out = { ("%s %dx%d\n"):format(f.role, f.m, f.k), row("choice", f.kernel) }
-  out[#out + 1] = row("speed", ("%.0f ns for %d bytes: %.1f GB/s%s, %d threads"):format(f.ns, f.bytes, f.gbps,
-    f.share and (", %.0f%% of what reading alone reached"):format(100 * f.share) or "", f.threads))
-  out[#out + 1] = row("runner-up", runner_up(f))
-  out[#out + 1] = row("limited by", f.limit .. " (an estimate)")
-  if f.default_ns then
-    out[#out + 1] = row("default", ("%.0f ns, %.2f times as long"):format(f.default_ns, f.default_ns / f.ns))
-  end
+-- Rows of a fact: { label, words }.
+local function rows_of(f)
+  local rows = { { "choice", f.kernel } }
+  local function add(label, format, ...) rows[#rows + 1] = { label, format:format(...) } end
+  add("speed", "%.0f ns for %d bytes: %.1f GB/s%s, %d threads", f.ns, f.bytes, f.gbps,
+    f.share and (", %.0f%% of what reading alone reached"):format(100 * f.share) or "", f.threads)
+  add("runner-up", "%s", runner_up(f))
+  add("limited by", "%s (an estimate)", f.limit)
+  if f.default_ns then add("default", "%.0f ns, %.2f times as long", f.default_ns, f.default_ns / f.ns) end
   if f.tried then
-    out[#out + 1] = row("candidates", ("%d timed, %d failed, %d left for lack of time"):format(f.tried, f.failed or 0,
-      f.left))
+    add("candidates", "%d timed, %d failed, %d left for lack of time", f.tried, f.failed or 0, f.left)
+    add("machine", "%s while this was measured", state.explained(f.state))
   end
-  for _, b in ipairs(f.batches or {}) do
-    out[#out + 1] = row(b.tokens .. " tokens", ("%s, %.0f ns"):format(b.kernel, b.ns))
-  end
-  if f.note then out[#out + 1] = row("note", f.note) end
-  return table.concat(out)
+  for _, b in ipairs(f.batches or {}) do add(b.tokens .. " tokens", "%s, %.0f ns", b.kernel, b.ns) end
+  if f.note then add("note", "%s", f.note) end
+  return rows
 end
 
-function explain.text(facts)
+-- width: columns (default and at most 100).
+function explain.text(facts, width)
   local parts = {}
-  for i, f in ipairs(facts) do parts[i] = text_of(f) end
+  width = math.min(width or widest, widest)
+  for i, f in ipairs(facts) do
+    local lines = { ("%s %dx%d\n"):format(f.role, f.m, f.k) }
+    for _, r in ipairs(rows_of(f)) do lines[#lines + 1] = row(r[1], r[2], width) end
+    parts[i] = table.concat(lines)
+  end
   return table.concat(parts, "\n")
 end
 
@@ -158,7 +157,7 @@ function explain.run(o)
   local facts = explain.facts(t, kept, o.job, clock(folder))
   if #facts == 0 then return nil, ("no job '%s' in %s/dispatch.lua"):format(table.concat(o.job, " "), folder) end
   if o.json then return records.line(facts) .. "\n" end
-  return explain.text(facts)
+  return explain.text(facts, screen.width(1))
 end
 
 return explain

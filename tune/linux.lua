@@ -159,6 +159,9 @@ function linux.wait(children, deadline)
   return true
 end
 
+-- Asks a child to come to an end, as Ctrl-C would.
+function linux.interrupt(child) C.kill(child.pid, SIGINT) end
+
 -- Reaps a child (killing it and its own children first, if `kill`): "exit" or "signal", and the number.
 function linux.reap(child, kill)
   if kill then C.kill(-child.pid, SIGKILL) end

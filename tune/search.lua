@@ -10,6 +10,7 @@ local linux = require "linux"
 local cuts = require "cuts"
 local state = require "state"
 local confidence = require "confidence"
+local expectation = require "cost"
 
 local search = {}
 
@@ -17,6 +18,8 @@ local few_tokens = 6
 local batch_tokens = 48   -- tokens of a prompt batch, or the next multiple of what a kernel takes at once
 local call_tokens = 60    -- the same where all kernels of a plan are timed, each calling itself again and again
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
+-- rounds before anyone leaves: timing a candidate once more costs a hundredth of what building it did
+local grace, batch_grace = 3, 1
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
 local drift_allowed = 0.05
@@ -25,7 +28,7 @@ local stages = { "tiles", "fine1", "fine2", "all", "final", "batches", "batches-
 
 -- o: pool (candidates.new), measure, store, compiler, threads, objective; exhaustive: every candidate on every job;
 -- hinted(job, many): candidates to try first, for one token or for batches; progress(state); look(): the machine's
--- state in words, nil if clean; machine: memory (bytes) and read_of(job, layout) (GB/s).
+-- state in words, nil if clean; machine: memory (bytes), read_of(job, layout) (GB/s), and read and ghz, if known.
 function search.new(o)
   local s = { drift = 1, fresh = 0, untried = {}, asked = {} }
   for key, value in pairs(o) do s[key] = value end
@@ -259,21 +262,31 @@ end
 
 local function part(deadline, fraction) return linux.now() + fraction * (deadline - linux.now()) end
 
+-- How long a candidate should take.
+local function expected(s, job, c)
+  return expectation.ns(c, job, { threads = s.threads, read = s.machine.read, ghz = s.machine.ghz })
+end
+
+-- What the cost model expects most of comes first.
+local function by_cost(s, job, list)
+  return expectation.order(list, function(c) return expected(s, job, c) end)
+end
+
 -- Tiles first, then the fine parameters of the best few: entries, the best first.
 local function decode_staged(s, job, set, deadline)
   local reference = s.default[1]
   local first = not set.decode
-  local list = join(s.hinted(job, false), first and candidates.tiles(s.pool, false) or set.decode)
+  local list = join(s.hinted(job, false), first and by_cost(s, job, candidates.tiles(s.pool, false)) or set.decode)
   local tiles = ranked(s, run_race(s, job, "tiles", list, { tokens = 1, reference = reference,
-    deadline = part(deadline, 0.6), least = #s.hinted(job, false) }))
+    deadline = part(deadline, 0.6), least = #s.hinted(job, false), grace = grace }))
   if first then set.decode = items(tiles, nil, carried) end
   local all = tiles
   local best = items(tiles, 3)
   for step = 1, 2 do
     local near = {}
-    for _, c in ipairs(best) do near = join(near, { c }, candidates.neighbours(s.pool, c)) end
+    for _, c in ipairs(best) do near = join(near, { c }, by_cost(s, job, candidates.neighbours(s.pool, c))) end
     local fine = ranked(s, run_race(s, job, "fine" .. step, near, { tokens = 1, reference = reference,
-      deadline = part(deadline, step == 1 and 0.6 or 1) }))
+      deadline = part(deadline, step == 1 and 0.6 or 1), grace = grace }))
     all = join(fine, all)
     if first then set.decode = join(set.decode, items(fine, 6, 1.1)) end
     best = items(fine, 1)
@@ -281,11 +294,11 @@ local function decode_staged(s, job, set, deadline)
   return all
 end
 
--- Every candidate there is; nobody leaves before his second sample.
+-- Every candidate there is.
 local function decode_all(s, job, deadline)
-  local list = join(s.hinted(job, false), candidates.all(s.pool, false))
+  local list = join(s.hinted(job, false), by_cost(s, job, candidates.all(s.pool, false)))
   return ranked(s, run_race(s, job, "all", list, { tokens = 1, reference = s.default[1], deadline = deadline,
-    grace = 1 }))
+    grace = grace }))
 end
 
 -- The best, then the best of each layout once more, all together. What that last race says.
@@ -299,7 +312,7 @@ local function decode(s, job, set, deadline)
     seen[layout] = true
   end
   return ranked(s, run_race(s, job, "final", final, { tokens = 1, reference = s.default[1], deadline = math.huge,
-    rounds = 8 }))
+    rounds = 24, grace = 2 * grace }))
 end
 
 -- -- batches --------------------------------------------------------------------------------------------------
@@ -308,13 +321,13 @@ local function group_of(c) return c.layout.name .. " " .. c.tokens end
 
 -- Kernels for batches in the layouts of the decode race, layouts and numbers of tokens in turn; where a layout has
 -- none, its kernel for one token stands for all.
-local function batch_candidates(s, final, set)
+local function batch_candidates(s, job, final, set)
   local queues, seen, layouts = {}, {}, 0
   for _, e in ipairs(final) do
     local layout = e.item.layout.name
     if not seen[layout] and layouts < 3 and e.ns <= final[1].ns * worth_a_batch[s.objective] then
       seen[layout], layouts = true, layouts + 1
-      local tiles, of = set.batch[layout] or candidates.tiles(s.pool, true, layout), {}
+      local tiles, of = set.batch[layout] or by_cost(s, job, candidates.tiles(s.pool, true, layout)), {}
       for _, c in ipairs(#tiles > 0 and tiles or { e.item }) do
         if not of[c.tokens] then
           of[c.tokens] = {}
@@ -352,10 +365,10 @@ end
 
 local function batches(s, job, set, final, deadline)
   local usual, reference = usual_batches(s)
-  local list = join(usual, s.hinted(job, true), batch_candidates(s, final, set),
+  local list = join(usual, s.hinted(job, true), batch_candidates(s, job, final, set),
     s.exhaustive and candidates.all(s.pool, true) or {})
   local entries = run_race(s, job, "batches", list, { tokens = batch_tokens, reference = reference,
-    deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5 })
+    deadline = part(deadline, 0.8), least = #usual, group = group_of, rounds = 5, grace = batch_grace })
   local near = {}
   for layout, of in pairs(grouped(s, entries)) do
     local keep = {}
@@ -367,7 +380,7 @@ local function batches(s, job, set, final, deadline)
   end
   table.sort(near, function(a, b) return a.name < b.name end)
   run_race(s, job, "batches-fine", near, { tokens = batch_tokens, reference = reference,
-    deadline = deadline, group = group_of, rounds = 5 })
+    deadline = deadline, group = group_of, rounds = 5, grace = batch_grace })
 end
 
 -- For each layout its batch kernels by tokens: those of the fine race, where it had any.
@@ -565,6 +578,16 @@ function search.touched(s, job)
     if not other and state.bad(state_of(s, job, stage)) then n = n + 1 end
   end
   return n
+end
+
+-- How alike the cost model and the clock order what was raced for a job (1: the same), and of how many; nil if that
+-- says nothing.
+function search.agreement(s, job)
+  local guessed, measured = {}, {}
+  for i, e in ipairs(join(recorded(s, job, "tiles", 1), recorded(s, job, "all", 1))) do
+    guessed[i], measured[i] = expected(s, job, e.item), e.ns
+  end
+  return expectation.correlation(guessed, measured), #measured
 end
 
 -- Forgets what this run has seen, not what is stored: jobs begin anew, with earlier samples.

@@ -1,6 +1,8 @@
 -- tune: finds the kernels that are fastest on this very machine and writes its dispatch table.
 --   luajit tune/tune.lua [--budget SECONDS] [--shapes 2b4t,tiny | --model FILE] [--help for all]
 --   luajit tune/tune.lua explain | export | import | merge | diff: what was measured (tune/NAME.lua)
+--   luajit tune/tune.lua prove: whether a short search finds what an exhaustive one does
+--   luajit tune/tune.lua defaults: what a CPU that nobody tuned should run, from all that was measured
 
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../gen/?.lua;" .. package.path
@@ -33,9 +35,11 @@ local machine_of = require "machine"
 local state = require "state"
 
 local commands = { explain = require "explain", export = require "export", import = require "import",
-  merge = require "merge", diff = require "diff" }
+  merge = require "merge", diff = require "diff", prove = require "prove", defaults = require "defaults" }
 
-local usual_budget = 75 -- seconds
+local usual_shapes = "2b4t,tiny"
+local usual_budget = 75    -- seconds
+local enough_to_judge = 10 -- timings
 
 local FAILED, USAGE, BAD_FILE, INTERRUPTED = 1, 2, 3, 130
 
@@ -56,8 +60,8 @@ local function options()
   parser:flag("--exhaustive", "Build, prove and race every candidate on every job.")
   parser:option("--space", "small: at most 300 candidates, the same every time (tune/selection.lua).")
     :choices({ "full", "small" }):default("full")
-  parser:option("--shapes", "Models to tune for, with commas: " .. shapes.known() .. "; or ROWSxCOLUMNS.")
-    :default("2b4t,tiny")
+  parser:option("--shapes", ("Models to tune for, with commas: %s; or ROWSxCOLUMNS (default: %s)."):format(
+    shapes.known(), usual_shapes))
   parser:option("--model", "A GGUF file to tune for, instead of --shapes.")
   parser:option("--threads", "Threads (default: all cores)."):convert(count(512))
   parser:option("--isa", "Only these instruction sets, with commas.")
@@ -75,7 +79,7 @@ local function options()
   parser:flag("--quiet", "No progress.")
   parser:require_command(false):command_target("command")
   local all = { parser }
-  for _, word in ipairs { "explain", "export", "import", "merge", "diff" } do
+  for _, word in ipairs { "explain", "export", "import", "merge", "diff", "defaults", "prove" } do
     all[#all + 1] = parser:command(word, commands[word].summary)
     commands[word].options(all[#all])
   end
@@ -179,7 +183,7 @@ local function run_record(run, list)
 end
 
 local function write_machine(run)
-  local facts = machine_of.facts()
+  local facts = run.facts
   facts.cpu, facts.arch, facts.compiler, facts.threads = run.cpu, run.arch, run.compiler, run.threads
   facts.read = { [1] = run.machine.read1, [run.threads] = run.machine.read }
   local ok, why = linux.replace(run.folder .. "/machine.txt", machine_of.text(facts))
@@ -457,16 +461,47 @@ local function failures(run)
 end
 
 -- What a reader needs to judge the figures, and what to do with them.
-local function report(run, results, total, interrupted)
+local function jobs_by_key(list)
+  local jobs = {}
+  for _, item in ipairs(list) do jobs[dispatch.key(item.job)] = item.job end
+  return jobs
+end
+
+-- How well the cost model foretold what was raced: the middle of its jobs' rank correlations, and of how many.
+local function foretold(run, list)
+  local found, n = {}, 0
+  for _, item in ipairs(list) do
+    local alike, raced = search.agreement(run.search, item.job)
+    if alike and raced >= enough_to_judge then found[#found + 1], n = alike, n + raced end
+  end
+  table.sort(found)
+  return found[math.ceil(#found / 2)], n
+end
+
+-- What the machine was like, and what of it touched the choices.
+local function report_machine(run, results)
   local function say(...) screen.line(run.screen, ...) end
-  local machine, untried = run.machine, count_of(run.search.untried)
+  local machine, marked = run.machine, 0
+  for _, job in ipairs(results) do marked = marked + (state.bad(job.state) and 1 or 0) end
+  say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB; at the end %.1f", machine.read1,
+    store.reading(run.store, run.record, 0), run.threads, machine.memory / 2 ^ 20, run.after.read)
+  say("the machine at the end: %s; %d threads compute %.2f times what 1 does; in all the reference kernel's median was "
+    .. "at most %.0f%% above its best", state.explained(run.watch.text), run.threads,
+    run.after.registers / run.after.registers1, 100 * (run.search.drift - 1))
+  if run.watch.worst then say("the machine at its worst: %s", state.explained(run.watch.worst)) end
+  if marked > 0 then
+    say("%d choices rest on samples of a bad state, marked *; run again when the machine is quiet", marked)
+  end
+end
+
+local function report(run, results, list, interrupted)
+  local function say(...) screen.line(run.screen, ...) end
+  local total, untried = count_of(jobs_by_key(list)), count_of(run.search.untried)
   failures(run)
   if #results > 0 then screen.table(results) end
-  say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB", machine.read1,
-    store.reading(run.store, run.record, 0), run.threads, machine.memory / 2 ^ 20)
-  say("the machine: %d threads compute %.2f times what 1 does; at the end it read %.1f GB/s; the reference kernel's "
-    .. "median was at most %.0f%% above its best", run.threads, machine.registers / machine.registers1, run.after.read,
-    100 * (run.search.drift - 1))
+  report_machine(run, results)
+  local alike, raced = foretold(run, list)
+  if alike then say("the cost model foretold the order of %d timings with a rank correlation of %.2f", raced, alike) end
   if run.search.fresh == 0 and not interrupted then say("nothing to do: all of this was measured before") end
   if untried > 0 then say("%d candidates were left untried for lack of time; run again to go on", untried) end
   if #results < total then say("%d of %d jobs done; the others keep their kernels", #results, total) end
@@ -519,15 +554,10 @@ local function hint_table(path)
   return t or die(BAD_FILE, "--hints: %s", why or path .. ": no such file")
 end
 
-local function jobs_by_key(list)
-  local jobs = {}
-  for _, item in ipairs(list) do jobs[dispatch.key(item.job)] = item.job end
-  return jobs
-end
-
 local function tune(run, hint)
   local earlier = earlier_table(run.path, run.cpu, function(...) screen.notice(run.screen, ...) end)
-  run.machine = watch(run)
+  run.machine, run.facts = watch(run), machine_of.facts()
+  run.machine.ghz = run.facts.mhz and run.facts.mhz / 1000
   local list = flat(run.sets)
   run.record = run_record(run, list)
   store.add(run.store, run.record)
@@ -545,7 +575,7 @@ local function tune(run, hint)
   if #results > 0 then write_table(run, results, ended) end
   if not interrupted then state.look(run.watch, true) end
   measure.close(run.measure)
-  report(run, results, count_of(jobs_by_key(list)), interrupted)
+  report(run, results, list, interrupted)
   if ended then tell(run, ended) end
   return interrupted and INTERRUPTED or 0
 end
@@ -559,8 +589,9 @@ end
 
 local function main()
   local begin, o = linux.now(), options()
-  if not o.exhaustive then o.budget = o.budget or usual_budget end
   if o.command then return say(commands[o.command].run(o)) end
+  o.shapes = o.shapes or usual_shapes
+  if not o.exhaustive then o.budget = o.budget or usual_budget end
   if o.replay then
     local t, why = replay.file(o.replay)
     return say(t and dispatch.text(t), why)

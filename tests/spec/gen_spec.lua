@@ -7,6 +7,7 @@ local name = require "name"
 local emit = require "emit"
 local literal = require "literal"
 local tidy = require "tidy"
+local untuned = require "untuned"
 local hash = require "hash"
 
 local function run(command)
@@ -118,7 +119,7 @@ describe("the space", function()
     local most = tonumber(read("runtime/kernels/dispatch.h"):match("TRI_PLAN_KERNELS = (%d+)"))
     for _, isa in ipairs(space.isas()) do
       local layout, tokens = nil, 0
-      local points = space.untuned(isa)
+      local points = untuned.points(isa)
       assert.is_true(#points <= most)
       for _, p in ipairs(points) do
         layout = layout or space.family(p.family).layout(p)
@@ -127,7 +128,7 @@ describe("the space", function()
         tokens = p.n
       end
     end
-    assert.equal("tile", space.untuned("amx")[#space.untuned("amx")].family)
+    assert.equal("tile", untuned.points("amx")[#untuned.points("amx")].family)
   end)
 end)
 
