@@ -20,14 +20,21 @@ local near_cache = 0.9 -- where lines are fetched into the first-level cache, wh
 
 local function escaped(text) return (text:gsub("%p", "%%%0")) end
 
--- How many vectors of a kernel live through its inner loop: what is declared before that begins.
-local function held(c, isa)
+-- The text of a kernel before its inner loop, which is the first that declares nothing: for (; j < ...
+local function before_loop(c)
   local body = c.code:match(escaped(c.symbol) .. "(%b().*)$") or ""
-  local before, n = body:match("^(.*)%f[%a]for %(") or body, 0
+  return body:match("^(.-)%f[%a]for %(;") or body:match("^(.*)%f[%a]for %(") or body
+end
+
+-- How many vectors live through the inner loop of a kernel.
+local function held(c, isa)
+  local before, n = before_loop(c), 0
   for _, kind in ipairs { "vec", "sum_t" } do
     local type_name = isa[kind]
     if type_name and (kind == "vec" or type_name ~= isa.vec) then
-      for _ in before:gmatch("%f[%w_]" .. escaped(type_name) .. " [%w_]+ =") do n = n + 1 end
+      for declared in before:gmatch("%f[%w_]" .. escaped(type_name) .. " ([^;]*);") do
+        n = n + select(2, declared:gsub("[%w_]+ = ", ""))
+      end
     end
   end
   return n

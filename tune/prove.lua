@@ -65,10 +65,13 @@ local function tuned(o, folder, extra)
   return replay.file(("%s/%s/measurements.jsonl"):format(folder, host.slug(host.cpu())))
 end
 
--- What a search leaves to be desired: candidates timed, and left for lack of time, over all jobs.
-local function extent(t)
-  local sum = { timed = 0, left = 0 }
-  for _, job in ipairs(t.jobs) do sum.timed, sum.left = sum.timed + job.tried, sum.left + job.left end
+-- How far a search came: candidates timed, and left for lack of time, over these jobs.
+local function extent(t, jobs)
+  local sum, is = { timed = 0, left = 0 }, {}
+  for _, job in ipairs(jobs) do is[dispatch.key(job)] = true end
+  for _, job in ipairs(t.jobs) do
+    if is[dispatch.key(job)] then sum.timed, sum.left = sum.timed + job.tried, sum.left + job.left end
+  end
   return sum
 end
 
@@ -263,9 +266,11 @@ function prove.run(o)
   choice, why = tuned(o, ("%s/short-%s-%d"):format(folder, linux.stamp():gsub("[^%dT]", ""), linux.pid()),
     { "--budget", tostring(o.budget or usual.budget) })
   if not choice then return nil, why end
-  v, why = compare(o, folder, flat(sets), exhaustive, choice)
+  local jobs = flat(sets)
+  v, why = compare(o, folder, jobs, exhaustive, choice)
   if not v then return nil, why end
-  v.budget, v.searched = o.budget or usual.budget, { exhaustive = extent(exhaustive), choice = extent(choice) }
+  v.budget = o.budget or usual.budget
+  v.searched = { exhaustive = extent(exhaustive, jobs), choice = extent(choice, jobs) }
   return o.json and records.line(v) .. "\n" or prove.text(v, screen.width(1))
 end
 

@@ -20,6 +20,7 @@ local call_tokens = 60    -- the same where all kernels of a plan are timed, eac
 local carried = 1.3       -- slower than this times the best on a model's largest job: not tried on its others
 -- rounds before anyone leaves: timing a candidate once more costs a hundredth of what building it did
 local grace, batch_grace = 3, 1
+local decode_part = { decode = 0.85, balanced = 0.65, prompt = 0.5 } -- of a job's time; the rest is for batches
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
 local drift_allowed = 0.05
@@ -601,7 +602,7 @@ end
 function search.job(s, job, set, deadline)
   set.batch = set.batch or {}
   s.state = { job = job }
-  local final = decode(s, job, set, part(deadline, 0.65))
+  local final = decode(s, job, set, part(deadline, decode_part[s.objective]))
   if #final == 0 then return nil end
   batches(s, job, set, final, deadline)
   calls(s, job, final, (stored_batches(s, job)))
