@@ -57,6 +57,7 @@ end
 --   grace                 rounds after which nobody leaves yet (default 0)
 --   least                 so many items have their first sample even if time is up
 --   late()                time is up
+--   known(item)           its first sample takes no time, so that it takes part even then
 --   group(item)           only items of one group compete (default: all)
 --   leave(entry)          an entry has left: too slow, failed, or the end
 --   progress(entry, round)
@@ -83,7 +84,8 @@ function race.run(items, o)
   for round = 1, o.rounds or 12 do
     local order = round == 1 and running or shuffled(running, round, last)
     for i, e in ipairs(order) do
-      if not late() or (round == 1 and i <= (o.least or 0)) then run(e, round) end
+      local anyway = round == 1 and (i <= (o.least or 0) or o.known and o.known(e.item))
+      if anyway or not late() then run(e, round) end
     end
     running = survivors(running, round - (o.grace or 0), o.reference, o.leave)
     if late() or #running < 2 then break end

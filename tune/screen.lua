@@ -2,6 +2,7 @@
 -- table of choices at the end (on stdout).
 
 local linux = require "linux"
+local state = require "state"
 
 local screen = {}
 
@@ -70,9 +71,11 @@ local function margin_of(k)
   return ("%s (%+.1f%%%s)"):format(k.runner_up, 100 * k.margin, why)
 end
 
+-- How sure the choice is of being faster than the runner-up, where that is why it was chosen; * if the machine's state
+-- was bad.
 local function sure_of(job, k)
-  local mark = job.state and "*" or ""
-  return (k.confidence and ("%.0f%%"):format(100 * k.confidence) or "") .. mark
+  local sure = k.confidence and k.margin >= 0 and ("%.0f%%"):format(100 * k.confidence) or ""
+  return sure .. (state.bad(job.state) and "*" or "")
 end
 
 local columns = { "job", "kernel", "GB/s", "share", "gain", "prompt", "sure", "runner-up" }

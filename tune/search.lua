@@ -24,6 +24,7 @@ local decode_part = { decode = 0.85, balanced = 0.65, prompt = 0.5 } -- of a job
 -- decode cost, of the best, up to which the batch kernels of a layout are raced
 local worth_a_batch = { decode = 1.02, balanced = 1.15, prompt = 2 }
 local drift_allowed = 0.05
+local seconds_each = 0.03 -- that racing a candidate that is built takes, about
 local staged_only = { tiles = true, fine1 = true, fine2 = true }
 local stages = { "tiles", "fine1", "fine2", "all", "final", "batches", "batches-fine" }
 
@@ -197,11 +198,12 @@ end
 
 -- Whether a stage is to be measured anew, whatever is stored: the machine was in a bad state then and is not now, or
 -- the reference tells that it was slower, or is.
-local function begins_anew(s, job, stage, o, earlier, all_new, any_new)
-  local samples_before = earlier(o.reference)
-  if #samples_before == 0 or all_new then return false end
-  if state.bad(state_of(s, job, stage)) and not s.look() then return true end
-  return machine_changed(s, job, o.tokens, o.reference, samples_before, any_new)
+local function begins_anew(s, job, stage, list, new, o, earlier)
+  local before = earlier(o.reference)
+  if #before == 0 or new >= #list then return false end
+  local has_time = linux.now() + #list * seconds_each < o.deadline
+  if has_time and state.bad(state_of(s, job, stage)) and not s.look() then return true end
+  return machine_changed(s, job, o.tokens, o.reference, before, new > 0)
 end
 
 -- What the machine's state was during a race: before it, after it, and as the reference felt it (drift; nil if the race
@@ -218,11 +220,12 @@ local function run_race(s, job, stage, list, o)
   local done, fresh, before = 0, s.fresh, s.look()
   local new, left
   list, new, left = entrants(s, job, list, o, earlier)
-  local anew = begins_anew(s, job, stage, o, earlier, new >= #list, new > 0)
+  local anew = begins_anew(s, job, stage, list, new, o, earlier)
   local sample, leave, flush = samples(s, job, stage, o.tokens, earlier, anew)
   local ok, entries, drift = pcall(race.run, list, {
     sample = sample, leave = leave, reference = o.reference, rounds = o.rounds, least = (o.least or 0) + 1,
     group = o.group, grace = o.grace, late = function() return linux.now() > o.deadline end,
+    known = function(c) return not anew and #earlier(c) > 0 end,
     progress = function(e, round)
       done = round == 1 and done + 1 or done
       note_best(s, job, o.tokens, e.item, e.ns)

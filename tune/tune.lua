@@ -485,12 +485,12 @@ local function report_machine(run, results)
   for _, job in ipairs(results) do marked = marked + (state.bad(job.state) and 1 or 0) end
   say("reading alone: %.1f GB/s with 1 thread, %.1f with %d, over %.0f MiB; at the end %.1f", machine.read1,
     store.reading(run.store, run.record, 0), run.threads, machine.memory / 2 ^ 20, run.after.read)
-  say("the machine at the end: %s; %d threads compute %.2f times what 1 does; in all the reference kernel's median was "
-    .. "at most %.0f%% above its best", state.explained(run.watch.text), run.threads,
-    run.after.registers / run.after.registers1, 100 * (run.search.drift - 1))
-  if run.watch.worst then say("the machine at its worst: %s", state.explained(run.watch.worst)) end
+  say("the machine at the end: %s; %d threads compute %.2f times what 1 does; the reference kernel's median was at "
+    .. "most %.0f%% above its best", run.watch.text or "clean", run.threads, run.after.registers / run.after.registers1,
+    100 * (run.search.drift - 1))
+  if run.watch.worst then say("meanwhile: %s", state.explained(run.watch.worst)) end
   if marked > 0 then
-    say("%d choices rest on samples of a bad state, marked *; run again when the machine is quiet", marked)
+    say("* measured in a bad state: %d of %d; run again when the machine is quiet", marked, #results)
   end
 end
 

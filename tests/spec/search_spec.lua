@@ -42,6 +42,20 @@ describe("a race's grace", function()
   end)
 end)
 
+describe("a race that is late", function()
+  it("still has those whose samples are there already", function()
+    local asked = {}
+    local entries = race.run({ "reference", "known", "new" }, { reference = "reference", least = 1,
+      late = function() return true end, known = function(item) return item == "known" end,
+      sample = function(item)
+        asked[#asked + 1] = item
+        return 1
+      end })
+    assert.same({ "reference", "known" }, asked)
+    assert.equal(2, #entries)
+  end)
+end)
+
 describe("the small space", function()
   local function pool(present, isas)
     return candidates.new { present = present, isas = isas, small = true }
@@ -210,6 +224,23 @@ describe("the cost model", function()
     local list = candidates.tiles(s.pool, false)
     assert.is_true(expected(list[1].point) > 0)
     assert.equal(name.of(untuned.points("avx2")[1]), name.of(first)) -- the reference, whatever it costs
+  end)
+end)
+
+describe("a short second run", function()
+  after_each(fake.restore)
+
+  it("leaves what a long one found", function()
+    local path = folder()
+    local function searching()
+      local s = fake.searching(path, fake.known_best, "balanced")
+      s.pool.families = { "mad" }
+      return s
+    end
+    local long = search.job(searching(), job(), {}, math.huge)
+    local short = search.job(searching(), job(), {}, 0)
+    assert.equal(long.kernels[1].name, short.kernels[1].name)
+    assert.equal(#long.kernels, #short.kernels)
   end)
 end)
 
