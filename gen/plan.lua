@@ -8,7 +8,8 @@ local emit = require "emit"
 local plan = { most = 16 } -- TRI_PLAN_KERNELS in runtime/kernels/dispatch.h
 
 -- The points of `entries`, on one layout, by ascending tokens from one on; nil and why they cannot be used.
--- group: columns that share a scale, 0 where whole rows do; suits(isa): nil, or why a kernel of that ISA (its table) does not belong there.
+-- group: columns that share a scale, 0 where whole rows do; suits(isa): nil, or why a kernel of that ISA (its table)
+-- does not belong there.
 function plan.points(entries, group, suits)
   local points, layout, tokens = {}, nil, 0
   for _, entry in ipairs(type(entries) == "table" and entries or {}) do

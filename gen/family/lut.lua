@@ -37,7 +37,7 @@ function lut.words_of(p)
   if lut.codes[p.c].sign then
     for _, w in ipairs { "xor", "sub8", "sign" } do words[#words + 1] = w end
   end
-  if p.g > 0 then for _, w in ipairs { "fset", "fload", "fstore", "fint", "fmul", "fma" } do words[#words + 1] = w end end
+  for _, w in ipairs(p.g > 0 and { "fset", "fload", "fstore", "fint", "fmul", "fma" } or {}) do words[#words + 1] = w end
   return words
 end
 
@@ -47,7 +47,8 @@ function lut.layout_facts(text)
   local c, r = text:match("^(%a%d)r(%d+)$")
   local code = c and lut.codes[c]
   if not code then return nil end
-  local facts = { r = tonumber(r), rows = tonumber(r), kstep = code.trits * code.groups, bytes = code.planes * tonumber(r) }
+  r = tonumber(r)
+  local facts = { r = r, rows = r, kstep = code.trits * code.groups, bytes = code.planes * r }
   for key, value in pairs(code) do facts[key] = value end
   return facts
 end
