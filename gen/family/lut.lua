@@ -37,7 +37,8 @@ function lut.words_of(p)
   if lut.codes[p.c].sign then
     for _, w in ipairs { "xor", "sub8", "sign" } do words[#words + 1] = w end
   end
-  for _, w in ipairs(p.g > 0 and { "fset", "fload", "fstore", "fint", "fmul", "fma" } or {}) do words[#words + 1] = w end
+  local scaling = p.g > 0 and { "fset", "fload", "fstore", "fint", "fmul", "fma" } or {}
+  for _, w in ipairs(scaling) do words[#words + 1] = w end
   return words
 end
 

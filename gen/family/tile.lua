@@ -75,9 +75,10 @@ function tile.bind(p, isa)
 end
 
 -- What runs untuned in mad's layout: the largest block of tiles for each number of tokens; a panel that stays in the
--- first-level cache for few of them, and whole rows for many.
-function tile.defaults(isa)
-  local usual, points = mad.defaults(isa)[1], {}
+-- first-level cache for few of them, and whole rows for many. None where groups of columns share scales.
+function tile.defaults(isa, g)
+  if g > 0 then return {} end
+  local usual, points = mad.defaults(isa, 0)[1], {}
   for _, n in ipairs(tile.space.n) do
     local found
     for _, m in ipairs(tile.space.m) do
