@@ -42,11 +42,12 @@ local function copy(point, changes)
 end
 
 -- o: present (ISAs of this CPU, ascending rank), isas, families (lists of names, or nil for all); small: only the
--- points of selection.lua; builder, measure, store, compiler: what candidates are made with.
+-- points of selection.lua; untuned: names of what ran untuned then (nil: what does now); builder, measure, store,
+-- compiler: what candidates are made with.
 function candidates.new(o)
   return { builder = o.builder, measure = o.measure, store = o.store, compiler = o.compiler, present = o.present,
-    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), small = o.small, known = {},
-    layouts = {} }
+    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), small = o.small,
+    untuned = o.untuned, known = {}, layouts = {} }
 end
 
 -- The same kernel under the name of the ISA that first had it: an ISA that is `like` another repeats the kernels
@@ -85,8 +86,19 @@ local function add(list, seen, c)
   end
 end
 
+local function named(s, names)
+  local list = {}
+  for _, text in ipairs(names) do
+    local point = name.parse(text)
+    if point then list[#list + 1] = candidates.of(s, point) end
+  end
+  return list
+end
+
 -- What the default of the best ISA in question runs: the kernel for one token, and those for batches.
 function candidates.default(s)
+  local earlier = named(s, s.untuned or {})
+  if #earlier > 0 then return earlier end
   for _, isa in ipairs(s.isas) do
     local list = {}
     for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = candidates.of(s, p) end

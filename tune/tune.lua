@@ -175,11 +175,12 @@ end
 
 -- What this run is to do, for whoever decides again by its measurements.
 local function run_record(run, list)
-  local jobs = {}
+  local jobs, untuned = {}, {}
   for i, item in ipairs(list) do jobs[i] = item.job end
+  for i, c in ipairs(candidates.default(run.pool)) do untuned[i] = c.name end
   return { kind = "run", id = ("%s %d"):format(linux.stamp(), linux.pid()), cpu = run.cpu, arch = run.arch,
     compiler = run.compiler, threads = run.threads, objective = run.objective, memory = run.machine.memory,
-    present = run.pool.present, isas = run.pool.isas, jobs = jobs }
+    present = run.pool.present, isas = run.pool.isas, untuned = untuned, jobs = jobs }
 end
 
 local function write_machine(run)
@@ -296,7 +297,7 @@ local function is_clean(run)
   for i = 1, looks do
     if not state.look(run.watch, true) then return true end
     if i < looks then linux.wait({}, linux.now() + seconds_between) end
-    if linux.interrupted() then return false end
+    if linux.interrupted() or linux.now() > run.deadline then return false end
   end
   return false
 end

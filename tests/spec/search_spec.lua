@@ -541,6 +541,21 @@ describe("defaults for CPUs nobody tuned", function()
     end
   end)
 
+  it("do not change what was decided before them", function()
+    local at, m = folder(), folder()
+    local usual = {}
+    for i, p in ipairs(untuned.points "avx2") do usual[i] = name.of(p) end
+    fake.tuned(m, "CPU number/1", { job() }, times(32))
+    local lines = read(m .. "/measurements.jsonl")
+    write(m .. "/measurements.jsonl", (lines:gsub('"kind":"run"', ('"kind":"run","untuned":["%s"]'):format(
+      table.concat(usual, '","')))))
+    local before = dispatch.text((assert(replay.file(m .. "/measurements.jsonl"))))
+    write(at .. "/defaults.lua", defaults.text(defaults.of(machines(16))))
+    untuned.path = at .. "/defaults.lua"
+    assert.is_not.equal(usual[1], name.of(untuned.points("avx2")[1]))
+    assert.equal(before, dispatch.text((assert(replay.file(m .. "/measurements.jsonl")))))
+  end)
+
   it("are left alone where what would run otherwise was not measured, or only decoding was", function()
     local all = machines(32)
     local usual = name.of(space.defaults("mad", "avx2")[1])
