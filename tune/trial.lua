@@ -274,7 +274,8 @@ end
 -- Runs the contestants of a model, then the settings with the winner, until o.deadline, and stores what came out.
 -- o: contestants, run (a run's record), store, model (a part of one, trial.part), of (its layers in all), settings,
 -- build(name, plans, huge): true, or nil and why; sample(name, phase, setting): ns and bits, or nil and why; now(),
--- deadline. true, or nil and why nothing can be said.
+-- deadline; alone: whether the cores are ours, without which settings say nothing: who leaves a core to others would
+-- win. true, or nil and why nothing can be said.
 function trial.measure(o)
   local list, built = o.contestants, {}
   for _, c in ipairs(list) do
@@ -283,7 +284,8 @@ function trial.measure(o)
     built[c.label] = true
   end
   local simple = o.settings[1]
-  local rounds, why = trial.race(list, { now = o.now, deadline = (o.now() + o.deadline) / 2,
+  local half = (o.now() + o.deadline) / 2
+  local rounds, why = trial.race(list, { now = o.now, deadline = o.alone and half or o.deadline,
     sample = function(c, phase) return o.sample(c.label, phase, simple) end })
   if not rounds then return nil, why end
   local record = { kind = "trial", run = o.run.id, model = o.name, compiler = o.run.compiler, threads = o.run.threads,
@@ -292,7 +294,7 @@ function trial.measure(o)
   local best = trial.verdict(record)
   for _, c in ipairs(list) do if c.label == best.label then best = c end end
   local settings = o.settings
-  local fine = add_models(o, built, best, settings) and trial.race(settings, { now = o.now, deadline = o.deadline,
+  local fine = o.alone and add_models(o, built, best, settings) and trial.race(settings, { now = o.now, deadline = o.deadline,
     sample = function(s, phase) return o.sample(s.name, phase, s) end })
   record.settings = fine and copied(settings, { "threads", "pinned", "huge" }) or nil
   store.add(o.store, record)

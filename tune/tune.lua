@@ -360,7 +360,8 @@ local function trial_of(run, set, contestants)
     return answer.ns, answer.bits
   end
   return { contestants = contestants, run = run.record, store = run.store, model = part, of = set.model.layers,
-    name = set.name, settings = settings, build = make, sample = sample, now = linux.now, deadline = run.ends }
+    name = set.name, settings = settings, build = make, sample = sample, now = linux.now, deadline = run.ends,
+    alone = run.machine.registers > 0.9 * run.threads * run.machine.registers1 }
 end
 
 -- The best tables and the settings against each other on the forward pass, unless that is stored: the choices by
@@ -400,7 +401,8 @@ local function tell(run, ended)
     .. "takes prompts at %.1f", c.layers, c.of, c.shape, c.rounds, c.decode, c.prompt)
   rival("runner_up", "the next best table")
   rival("default", "untuned")
-  if ended.decode then say("it runs best %s", setting_text(ended)) end
+  say(ended.decode and "it runs best " .. setting_text(ended) or "threads, pinning and pages stay simple: there was no "
+    .. "time to try others, or others had the cores")
 end
 
 -- -- confirmation ----------------------------------------------------------------------------------------------

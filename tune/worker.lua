@@ -137,7 +137,7 @@ local function pool_of(n)
   return team_pool
 end
 
--- model: as in shapes.lua; plans: hashes by role; prompt: tokens; threads: of the pool, the first time.
+-- model: as in shapes.lua; plans: { hashes, costs } by role; prompt: tokens; threads: of the pool, the first time.
 function answer.trial(q)
   local synth, m = ffi.new("struct tri_synth"), q.model
   local c = synth.config

@@ -66,7 +66,7 @@ local function measured(kept, run, choices, o)
   local ok, why = trial.measure {
     contestants = trial.contestants(choices, run.jobs, "x"), run = run, store = kept, name = "x", of = 30,
     model = { layers = 8, vocab = 1000 }, settings = o.settings or trial.settings(4, 8), deadline = o.deadline or 1000,
-    now = function() return clock end,
+    now = function() return clock end, alone = not o.others,
     build = function(label, plans, huge)
       assert.is_table(plans.qkv.kernels)
       built[#built + 1] = label .. (huge and "" or " small")
@@ -257,6 +257,12 @@ describe("settings", function()
     end)
     assert.same({ threads = 3, pinned = false }, s.decode)
     assert.same({ threads = 8, pinned = true }, s.prompt)
+  end)
+
+  it("are not tried while others use the cores", function()
+    local ended = after({ cost = costing(1, 1.1, 1.2), others = true }).ended
+    assert.equal("best", ended.confirmed.winner)
+    assert.is_nil(ended.decode)
   end)
 
   it("give up huge pages only where that helps both together", function()
