@@ -258,45 +258,44 @@ local function copied(entries, keys)
   return list
 end
 
--- The pages of a setting need a model of their own.
-local function add_models(o, list, best, settings)
-  for _, s in ipairs(settings) do
-    s.name = s.huge and best.label or "small pages"
-    if not s.huge and not list[s.name] then
-      local ok, why = o.build(s.name, best.plans, false)
-      if not ok then return nil, why end
-      list[s.name] = true
-    end
+local function build_all(o)
+  for _, c in ipairs(o.contestants) do
+    local ok, why = o.build(c.label, c.plans, true)
+    if not ok then return nil, why end
   end
   return true
 end
 
--- Runs the contestants of a model, then the settings with the winner, until o.deadline, and stores what came out.
--- o: contestants, run (a run's record), store, model (a part of one, trial.part), of (its layers in all), settings,
--- build(name, plans, huge): true, or nil and why; sample(name, phase, setting): ns and bits, or nil and why; now(),
--- deadline; alone: whether the cores are ours, without which settings say nothing: who leaves a core to others would
--- win. true, or nil and why nothing can be said.
-function trial.measure(o)
-  local list, built = o.contestants, {}
-  for _, c in ipairs(list) do
-    local ok, why = o.build(c.label, c.plans, true)
-    if not ok then return nil, why end
-    built[c.label] = true
-  end
-  local simple = o.settings[1]
-  local half = (o.now() + o.deadline) / 2
-  local rounds, why = trial.race(list, { now = o.now, deadline = o.alone and half or o.deadline,
-    sample = function(c, phase) return o.sample(c.label, phase, simple) end })
-  if not rounds then return nil, why end
-  local record = { kind = "trial", run = o.run.id, model = o.name, compiler = o.run.compiler, threads = o.run.threads,
+local function record_of(o)
+  return { kind = "trial", run = o.run.id, model = o.name, compiler = o.run.compiler, threads = o.run.threads,
     objective = o.run.objective, layers = o.model.layers, of = o.of, vocab = o.model.vocab, prompt = prompt_tokens,
-    contestants = copied(list, { "label", "id", "usual", "bits" }) }
-  local best = trial.verdict(record)
-  for _, c in ipairs(list) do if c.label == best.label then best = c end end
-  local settings = o.settings
-  local fine = o.alone and add_models(o, built, best, settings) and trial.race(settings, { now = o.now, deadline = o.deadline,
-    sample = function(s, phase) return o.sample(s.name, phase, s) end })
-  record.settings = fine and copied(settings, { "threads", "pinned", "huge" }) or nil
+    contestants = copied(o.contestants, { "label", "id", "usual", "bits" }) }
+end
+
+-- Rounds of the settings with a table's plans; small pages need a model of their own. The settings, or nil.
+local function race_settings(o, label)
+  local plans
+  for _, c in ipairs(o.contestants) do if c.label == label then plans = c.plans end end
+  if not o.build("small pages", plans, false) then return nil end
+  local rounds = trial.race(o.settings, { now = o.now, deadline = o.deadline,
+    sample = function(s, phase) return o.sample(s.huge and label or "small pages", phase, s) end })
+  return rounds and copied(o.settings, { "threads", "pinned", "huge" })
+end
+
+-- Runs the contestants of a model, then the settings with the winner, until o.deadline, and stores what came out.
+-- o: contestants, run (a run's record), store, name and model (a part of one, trial.part), of (its layers in all),
+-- settings, build(label, plans, huge): true, or nil and why; sample(label, phase, setting): ns and bits, or nil and
+-- why; now(), deadline; alone: whether the cores are ours, without which settings say nothing: who leaves a core to
+-- others would win. true, or nil and why nothing can be said.
+function trial.measure(o)
+  local built, problem = build_all(o)
+  if not built then return nil, problem end
+  local half = (o.now() + o.deadline) / 2
+  local rounds, why = trial.race(o.contestants, { now = o.now, deadline = o.alone and half or o.deadline,
+    sample = function(c, phase) return o.sample(c.label, phase, o.settings[1]) end })
+  if not rounds then return nil, why end
+  local record = record_of(o)
+  record.settings = o.alone and race_settings(o, trial.verdict(record).label) or nil
   store.add(o.store, record)
   return true
 end

@@ -27,6 +27,8 @@ same() { [ "$1" = "$2" ] || fail "$3: expected '$1', found '$2'"; }
 greedy=$(run --temp 0)
 same "Once upon a time, there was a little girl named Lily." "${greedy:0:53}" "the greedy story"
 same "$greedy" "$(run --temp 0 -t 3 -ub 2)" "threads and batches"
+same "$greedy" "$(run --temp 0 -t 2 -tb 3 --cpu-strict 1 --cpu-strict-batch 0 --huge-pages 0)" "teams and pages"
+same "$greedy" "$(run --temp 0 -t 3 -tb 1 --cpu-strict-batch 1)" "one thread for prompts"
 same "$greedy" "$(run --temp 0 --top-k 1 --top-p 0.1 --repeat-penalty 1)" "greedy is greedy"
 same "$greedy" "$(run --top-k 1)" "top-k 1 is greedy"
 story=$(run -s 7 --temp 1.5)

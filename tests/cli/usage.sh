@@ -28,6 +28,9 @@ expect 2 'did you mean --temp\?' run --tmep 0.5 -p x
 expect 2 'option --temp: expected F behind it, found nothing' run -p x --temp
 expect 2 'option --temp: expected a number, found "abc"' run -p x --temp abc
 expect 2 'option -t: expected 1 to 512, found 0' run -p x -t 0
+expect 2 'option -tb: expected 1 to 512, found 600' run -p x -tb 600
+expect 2 'option --cpu-strict: expected 0 or 1, found "yes"' run -p x --cpu-strict yes
+expect 2 'option --huge-pages: expected 0 or 1, found "2"' run -p x --huge-pages 2
 expect 2 'expected 2 numbers from 1 to 1000.*found "0" as number 2' run -p x -t 2 --core-weights 1,0
 expect 2 'found "2,1" as number 2' run -p x -t 2 --core-weights 3,2,1
 expect 2 'found "3" as number 1' run -p x -t 2 --core-weights 3
