@@ -361,7 +361,7 @@ local function trial_of(run, set, contestants)
   end
   return { contestants = contestants, run = run.record, store = run.store, model = part, of = set.model.layers,
     name = set.name, settings = settings, build = make, sample = sample, now = linux.now, deadline = run.ends,
-    alone = run.machine.registers > 0.9 * run.threads * run.machine.registers1 }
+    alone = math.abs(run.machine.registers / run.machine.registers1 / run.threads - 1) < 0.1 }
 end
 
 -- The best tables and the settings against each other on the forward pass, unless that is stored: the choices by
