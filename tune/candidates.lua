@@ -41,13 +41,13 @@ local function copy(point, changes)
   return new
 end
 
--- o: present (ISAs of this CPU, ascending rank), isas, families (lists of names, or nil for all); small: only the
--- points of selection.lua; untuned: names of what ran untuned then (nil: what does now); builder, measure, store,
--- compiler: what candidates are made with.
+-- o: present (ISAs of this CPU, ascending rank), isas, families (lists of names, or nil for all); group: columns that
+-- share a scale (default 0: whole rows do); small: only the points of selection.lua; untuned: names of what ran untuned
+-- then (nil: what does now); builder, measure, store, compiler: what candidates are made with.
 function candidates.new(o)
   return { builder = o.builder, measure = o.measure, store = o.store, compiler = o.compiler, present = o.present,
-    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), small = o.small,
-    untuned = o.untuned, known = {}, layouts = {} }
+    isas = worthwhile(o.present, o.isas), families = o.families or space.families(), group = o.group or 0,
+    small = o.small, untuned = o.untuned, known = {}, layouts = {} }
 end
 
 -- The same kernel under the name of the ISA that first had it: an ISA that is `like` another repeats the kernels
@@ -101,7 +101,7 @@ function candidates.default(s)
   if #earlier > 0 then return earlier end
   for _, isa in ipairs(s.isas) do
     local list = {}
-    for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = candidates.of(s, p) end
+    for _, p in ipairs(untuned.points(isa, s.group)) do list[#list + 1] = candidates.of(s, p) end
     if #list > 0 then return list end
   end
   error("none of these ISAs has a default", 0)
@@ -124,7 +124,7 @@ end
 -- unrolling and a prefetch of 64 lines.
 local function oddity(point)
   local usual = { u = 1, p = 64 }
-  for _, d in ipairs(space.defaults(point.family, point.isa)) do
+  for _, d in ipairs(space.defaults(point.family, point.isa, point.g)) do
     if (d.n or 1) == (point.n or 1) then usual = d break end
   end
   local sum = 0
@@ -145,8 +145,8 @@ end
 -- The candidates of the small space, in its order, and as a set; nil if the space is whole.
 local function chosen(s)
   if s.small and not s.chosen then
-    s.chosen = selection.of(s.isas, s.families, { first = candidates.default(s), tile_key = tile_key, oddity = oddity,
-      in_turn = candidates.in_turn, candidate = function(point) return candidates.of(s, point) end })
+    s.chosen = selection.of(s.isas, s.families, { first = candidates.default(s), group = s.group, tile_key = tile_key,
+      oddity = oddity, in_turn = candidates.in_turn, candidate = function(point) return candidates.of(s, point) end })
   end
   return s.chosen
 end
@@ -160,7 +160,7 @@ end
 -- The points of a family on an ISA, as far as they are in the space that is searched.
 local function points_of(s, family, isa)
   local list = chosen(s)
-  if not list then return space.points(family, isa) end
+  if not list then return space.points(family, isa, s.group) end
   local points = {}
   for _, c in ipairs(list) do
     if c.point.family == family and c.point.isa == isa then points[#points + 1] = c.point end

@@ -36,7 +36,7 @@ end
 
 local kernel_keys = { "tokens", "name", "hash", "ns", "call_ns", "gbps", "share", "bytes", "runner_up", "margin",
   "confidence", "bench_ns", "unconfirmed" }
-local job_keys = { "role", "m", "k", "layout", "gain", "prompt_gain", "state" }
+local job_keys = { "role", "m", "k", "group", "layout", "gain", "prompt_gain", "state" }
 local team_keys = { "threads", "pinned" }
 local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rounds", "winner", "decode", "prompt",
   "runner_up_decode", "runner_up_prompt", "runner_up_ratio", "default_decode", "default_prompt", "default_ratio" }
@@ -66,11 +66,13 @@ end
 
 local function before(a, b)
   if a.k * a.m ~= b.k * b.m then return a.k * a.m > b.k * b.m end
-  return (role_order[a.role] or 9) < (role_order[b.role] or 9)
+  if a.role ~= b.role then return (role_order[a.role] or 9) < (role_order[b.role] or 9) end
+  return (a.group or 0) < (b.group or 0)
 end
 
 -- t: table_keys, decode, prompt { team_keys }, huge, confirmed { confirmed_keys }, date (of the newest sample),
--- jobs { role, m, k, layout, gain, prompt_gain, kernels = { kernel_keys } }
+-- jobs { role, m, k, group (columns that share a scale; nil where whole rows do), layout, gain, prompt_gain,
+--   kernels = { kernel_keys } }
 function dispatch.text(t)
   local jobs, lines = {}, {}
   for i, job in ipairs(t.jobs) do jobs[i] = job end
@@ -133,6 +135,10 @@ function dispatch.points(t)
   return points
 end
 
-function dispatch.key(job) return ("%s %sx%s"):format(tostring(job.role), tostring(job.m), tostring(job.k)) end
+-- "down 2560x6912", or "down 2560x6912 g128" where columns share scales.
+function dispatch.key(job)
+  return ("%s %sx%s%s"):format(tostring(job.role), tostring(job.m), tostring(job.k),
+    job.group and " g" .. tostring(job.group) or "")
+end
 
 return dispatch

@@ -23,7 +23,7 @@ end
 
 local function wanted(job, words)
   for word in table.concat(words, " "):gmatch("%S+") do
-    if word ~= job.role and word ~= ("%sx%s"):format(job.m, job.k) then return false end
+    if not (" " .. dispatch.key(job) .. " "):find(" " .. word .. " ", 1, true) then return false end
   end
   return true
 end
@@ -44,7 +44,7 @@ end
 
 local function fact_of(threads, job, decided, mhz)
   local k = job.kernels[1]
-  local fact = { role = job.role, m = job.m, k = job.k,
+  local fact = { role = job.role, m = job.m, k = job.k, group = job.group,
     layout = k.name:match("^%a+_(%w+)_"), kernel = k.name, ns = k.ns,
     bytes = k.bytes, gbps = k.gbps, share = k.share, runner_up = k.runner_up, margin = k.margin, gain = job.gain,
     default_ns = job.gain and k.ns * job.gain, threads = threads }
@@ -66,7 +66,7 @@ end
 
 -- Jobs of a table that are what the tuner writes.
 local function sound(job)
-  if not dispatch.current(job) or not are_numbers(job, { "m", "k" }, { "gain" }) then return false end
+  if not dispatch.current(job) or not are_numbers(job, { "m", "k" }, { "gain", "group" }) then return false end
   for i, k in ipairs(job.kernels) do
     local required = i == 1 and { "ns", "tokens", "gbps", "bytes" } or { "ns", "tokens" }
     if not are_numbers(k, required, { "share", "margin" }) then return false end
@@ -136,7 +136,7 @@ function explain.text(facts, width)
   local parts = {}
   width = math.min(width or widest, widest)
   for i, f in ipairs(facts) do
-    local lines = { ("%s %dx%d\n"):format(f.role, f.m, f.k) }
+    local lines = { dispatch.key(f) .. "\n" }
     for _, r in ipairs(rows_of(f)) do lines[#lines + 1] = row(r[1], r[2], width) end
     parts[i] = table.concat(lines)
   end

@@ -105,9 +105,10 @@ function measure.span(job, layout)
   return job.weights and math.ceil(job.weights * layout.bytes / (layout.rows * layout.kstep)) or 0
 end
 
--- Bytes of one packed matrix.
+-- Bytes of one packed matrix, with its scales if its columns share them.
 function measure.bytes(job, layout)
-  return math.ceil(job.m / layout.rows) * math.ceil(job.k / layout.kstep) * layout.bytes
+  local tiles, groups = math.ceil(job.m / layout.rows), job.group and math.ceil(job.k / job.group) or 0
+  return tiles * (math.ceil(job.k / layout.kstep) * layout.bytes + groups * layout.rows * 4)
 end
 
 -- A model under plans (by role kernels, and costs of their calls or nil) in the child, to be run by its name: true, or

@@ -18,8 +18,8 @@ end
 
 -- A search that can decide, not measure, as that run would.
 function replay.search(kept, run)
-  local pool = candidates.new { present = existing(run.present), isas = existing(run.isas), store = kept,
-    compiler = run.compiler, untuned = run.untuned }
+  local pool = candidates.new { present = existing(run.present), isas = existing(run.isas), group = run.group,
+    store = kept, compiler = run.compiler, untuned = run.untuned }
   return search.new { pool = pool, store = kept, compiler = run.compiler, threads = run.threads,
     objective = run.objective, machine = { memory = run.memory } }
 end

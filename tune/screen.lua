@@ -3,6 +3,7 @@
 
 local linux = require "linux"
 local state = require "state"
+local dispatch = require "dispatch"
 
 local screen = {}
 
@@ -83,7 +84,7 @@ local numeric = { ["GB/s"] = true, share = true, gain = true, prompt = true, sur
 
 local function cells_of(job)
   local k = job.kernels[1]
-  return { ("%s %dx%d"):format(job.role, job.m, job.k), k.name, ("%.1f"):format(k.gbps),
+  return { dispatch.key(job), k.name, ("%.1f"):format(k.gbps),
     ("%.0f%%"):format(100 * k.share), job.gain and ("%.2fx"):format(job.gain) or "",
     job.prompt_gain and ("%.2fx"):format(job.prompt_gain) or "",
     sure_of(job, k), margin_of(k) .. (k.unconfirmed and "  unconfirmed" or "") }

@@ -45,12 +45,13 @@ end
 -- What is timed: weights only if a whole model of them is less than what rotates.
 function search.timed(s, job)
   local whole = job.weights and job.weights / 4 < s.machine.memory and job.weights or nil
-  return { m = job.m, k = job.k, weights = whole }
+  return { m = job.m, k = job.k, group = job.group, weights = whole }
 end
 
 local function record_of(s, job, stage, tokens, c)
   return { kind = tokens == 1 and "decode" or "prompt", stage = stage, name = c.name, hash = c.hash,
-    compiler = s.compiler, threads = s.threads, m = job.m, k = job.k, span = search.timed(s, job).weights }
+    compiler = s.compiler, threads = s.threads, m = job.m, k = job.k, group = job.group,
+    span = search.timed(s, job).weights }
 end
 
 local function note_best(s, job, tokens, c, ns)
@@ -456,8 +457,8 @@ search.exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
 local function plan_with(s, job, singles, of, per_token)
   local kernels, cost = plan_of(job, singles, of, per_token)
   local weigh = search.exponents[s.objective]
-  return cost and { role = job.role, m = job.m, k = job.k, layout = singles[1].item.layout.name, kernels = kernels,
-    score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
+  return cost and { role = job.role, m = job.m, k = job.k, group = job.group, kernels = kernels,
+    layout = singles[1].item.layout.name, score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
 end
 
 -- The next best plan: of another layout; where there is none, of the same with its second kernel for one token.

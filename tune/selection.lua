@@ -20,7 +20,7 @@ end
 -- The points of one family on one ISA as rows: one for each tile, its settings from the most usual to the oddest.
 local function tiles_of(family, isa, batches, o)
   local rows, of = {}, {}
-  for _, p in ipairs(space.points(family, isa)) do
+  for _, p in ipairs(space.points(family, isa, o.group)) do
     if ((p.n or 1) > 1) == batches then
       local key = o.tile_key(p)
       if not of[key] then

@@ -15,7 +15,7 @@ local store = {}
 json.decode_invalid_numbers(false)
 
 -- What identifies a set of samples. stage: samples were taken interleaved with the others of their stage.
-local key_fields = { "kind", "stage", "m", "k", "span", "threads", "hash", "compiler" }
+local key_fields = { "kind", "stage", "m", "k", "group", "span", "threads", "hash", "compiler" }
 
 function store.key(record)
   local parts = {}
@@ -37,7 +37,7 @@ end
 
 local function is_job(v)
   return type(v) == "table" and text(v.role) and count(v.m) and count(v.k)
-    and (v.weights == nil or positive(v.weights))
+    and (v.weights == nil or positive(v.weights)) and (v.group == nil or count(v.group))
 end
 
 -- What a record of each kind must have, and what becomes of it.

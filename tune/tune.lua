@@ -53,6 +53,13 @@ local function count(most)
   end
 end
 
+local function group_of(text)
+  for _, group in ipairs(space.groups("mad")) do
+    if group > 0 and text == tostring(group) then return group end
+  end
+  return nil, ("expected 32, 64, 128 or 256, found '%s'"):format(text)
+end
+
 local function options()
   local parser = argparse("tune.lua", "Finds the fastest kernels for this machine.")
   parser:option("--budget", "Seconds to spend, all told (default: 75; with --exhaustive, what it takes).")
@@ -62,6 +69,7 @@ local function options()
     :choices({ "full", "small" }):default("full")
   parser:option("--shapes", ("Models to tune for, with commas: %s; or ROWSxCOLUMNS (default: %s)."):format(
     shapes.known(), usual_shapes))
+  parser:option("--group", "Columns that share a scale: 32, 64, 128 or 256 (default: whole rows do)."):convert(group_of)
   parser:option("--model", "A GGUF file to tune for, instead of --shapes.")
   parser:option("--threads", "Threads (default: all cores)."):convert(count(512))
   parser:option("--isa", "Only these instruction sets, with commas.")
@@ -111,12 +119,18 @@ local function chosen(option, text, known, what)
 end
 
 local function sets_of(o)
+  local sets, why
   if o.model then
-    local sets, why = shapes.of_file(o.model)
-    return sets or die(BAD_FILE, why)
+    sets, why = shapes.of_file(o.model)
+    if not sets then die(BAD_FILE, why) end
+  else
+    sets, why = shapes.named(o.shapes)
+    if not sets then die(USAGE, "--shapes: " .. why) end
   end
-  local sets, why = shapes.named(o.shapes)
-  return sets or die(USAGE, "--shapes: " .. why)
+  for _, set in ipairs(sets) do
+    for _, job in ipairs(set) do job.group = o.group end
+  end
+  return sets
 end
 
 -- -- what is there -------------------------------------------------------------------------------------------
@@ -166,7 +180,8 @@ local function hints_of(pool, present, tables)
     for _, point in ipairs(dispatch.points(t)) do
       if has[point.isa] then
         local c = candidates.of(pool, point)
-        if candidates.allowed(pool, c) then table.insert(c.tokens == 1 and one or many, c) end
+        local fits = c.group == pool.group and candidates.allowed(pool, c)
+        if fits then table.insert(c.tokens == 1 and one or many, c) end
       end
     end
   end
@@ -180,7 +195,7 @@ local function run_record(run, list)
   for i, c in ipairs(candidates.default(run.pool)) do untuned[i] = c.name end
   return { kind = "run", id = ("%s %d"):format(linux.stamp(), linux.pid()), cpu = run.cpu, arch = run.arch,
     compiler = run.compiler, threads = run.threads, objective = run.objective, memory = run.machine.memory,
-    present = run.pool.present, isas = run.pool.isas, untuned = untuned, jobs = jobs }
+    present = run.pool.present, isas = run.pool.isas, group = run.options.group, untuned = untuned, jobs = jobs }
 end
 
 local function write_machine(run)
@@ -231,7 +246,7 @@ end
 
 local function status(run, at)
   local job, parts = at.job, {}
-  parts[1] = ("%d/%d %s %dx%d"):format(run.at, run.total, job.role, job.m, job.k)
+  parts[1] = ("%d/%d %s"):format(run.at, run.total, dispatch.key(job))
   parts[2] = ("%s %d/%d"):format(at.what, at.done, at.total)
   parts[3] = run.deadline < math.huge and ("%d s left"):format(math.max(0, run.deadline - linux.now()))
     or ("%d s so far"):format(linux.now() - run.begin)
@@ -252,7 +267,7 @@ end
 
 local function announce(run, job, choice, before)
   if before and before.kernels[1].name == choice.kernels[1].name then return end
-  screen.line(run.screen, "%-28s %s  %.1f GB/s%s", ("%s %s %dx%d"):format(job.model, job.role, job.m, job.k),
+  screen.line(run.screen, "%-28s %s  %.1f GB/s%s", ("%s %s"):format(job.model, dispatch.key(job)),
     choice.kernels[1].name, choice.kernels[1].gbps, choice.gain and ("  %.2fx of default"):format(choice.gain) or "")
 end
 
@@ -547,7 +562,7 @@ local function start(run)
   if not run.store then die(FAILED, "results cannot be written: %s; choose another folder with --results", why) end
   if why > 0 then screen.notice(run.screen, "%s: %d lines make no sense and do not count", run.store.path, why) end
   run.pool = candidates.new { present = hello.isas, isas = chosen("--isa", o.isa, hello.isas, "instruction set"),
-    families = run.families, measure = run.measure, store = run.store, compiler = run.compiler,
+    group = o.group, families = run.families, measure = run.measure, store = run.store, compiler = run.compiler,
     small = o.space == "small", builder = build.new(o.cache or o.build .. "/tune-cache", run.compiler, hello.cores) }
 end
 

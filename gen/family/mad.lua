@@ -42,9 +42,8 @@ function mad.words_of(p)
     words[#words + 1] = word
   end
   if p.c == "f5" then words[#words + 1], words[#words + 2] = "five_first", "five_last" end
-  if p.g > 0 then
-    for _, w in ipairs { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" } do words[#words + 1] = w end
-  end
+  local floats = p.g > 0 and { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" } or {}
+  for _, w in ipairs(floats) do words[#words + 1] = w end
   return words
 end
 
