@@ -101,9 +101,10 @@ function space.points(family_name, isa_name, group)
   local function extend(i, point)
     local parameter = parameters[i]
     if not parameter then
+      if space.refuse(point) then return end
       local copy = {}
       for k, v in pairs(point) do copy[k] = v end
-      if not space.refuse(copy) then points[#points + 1] = copy end
+      points[#points + 1] = copy
       return
     end
     for _, value in ipairs(parameter == "g" and group and { group } or family.space[parameter]) do

@@ -88,8 +88,9 @@ end
 function mad.refuse(p, isa)
   local vectors, why = vectors_of(p, isa)
   if not vectors then return why end
+  local code = mad.codes[p.c]
   if p.g > 0 and p.r == 1 then return "a scale for each row" end
-  if p.g % mad.layout_facts(mad.layout(p)).kstep ~= 0 then return "a group is no whole number of steps" end
+  if p.g % (code.width * code.planes) ~= 0 then return "a group is no whole number of steps" end
   if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   if isa.signed_codes and p.a == 4 then return "codes are signed" end
   if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end
