@@ -457,8 +457,8 @@ search.exponents = { decode = { 1, 0 }, balanced = { 2, 1 }, prompt = { 0, 1 } }
 local function plan_with(s, job, singles, of, per_token)
   local kernels, cost = plan_of(job, singles, of, per_token)
   local weigh = search.exponents[s.objective]
-  return cost and { role = job.role, m = job.m, k = job.k, group = job.group, kernels = kernels,
-    layout = singles[1].item.layout.name, score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
+  return cost and { role = job.role, m = job.m, k = job.k, group = job.group, layout = singles[1].item.layout.name,
+    kernels = kernels, score = singles[1].ns ^ weigh[1] * cost ^ weigh[2], decode_ns = singles[1].ns, prompt_ns = cost }
 end
 
 -- The next best plan: of another layout; where there is none, of the same with its second kernel for one token.

@@ -385,6 +385,7 @@ local function try(run, results)
   local function skip(...) screen.line(run.screen, "not confirmed end to end: " .. ...) end
   local known = select(2, replay.choices(run.search, run.store, run.record))
   if known then return results, known end
+  if run.options.group then return results, skip "the forward pass knows no scales of groups" end
   local set = tried_model(run)
   if not set then return results, skip "these shapes are no whole model" end
   local contestants = trial.contestants(results, run.record.jobs, set.name)

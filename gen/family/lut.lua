@@ -10,6 +10,8 @@ lut.codes = {
     used = 14, sign = true },
   l4 = { code = "signed byte", trits = 4, groups = 1, planes = 1, code_planes = 1, fields = 1, index_bits = 8,
     used = 41, sign = true },
+  t3 = { code = "five bits", trits = 3, groups = 3, planes = 2, code_planes = 2, fields = 1, index_bits = 5, used = 27,
+    wide = true },
   w3 = { code = "word", trits = 3, groups = 3, planes = 2, code_planes = 2, fields = 3, index_bits = 5, used = 27,
     word = true },
 }
@@ -19,7 +21,7 @@ lut.codes = {
 lut.order = { "m", "u", "p", "h", "g" }
 lut.unsaid = { g = 0 }
 lut.space = {
-  c = { "l2", "l3", "l4", "w3" },
+  c = { "l2", "l3", "l4", "t3", "w3" },
   r = { 32, 64, 128, 256 },
   m = { 16, 32, 64, 128, 256 },
   u = { 1, 2 },
@@ -33,7 +35,9 @@ function lut.template(p) return p.c == "w3" and "lut_word.c.lt" or "lut_byte.c.l
 
 function lut.words_of(p)
   if p.c == "w3" then return { "load", "zero", "shr", "word_table", "word_lookup", "add16", "word_spill" } end
-  local words = { "load", "zero", "mask", "and", "shr", "table", "lookup", "low16", "high16", "add16", "spill" }
+  local words = { "load", "zero", "mask", "and", "low16", "high16", "add16", "spill" }
+  local tables = lut.codes[p.c].wide and { "wide_table", "wide_lookup", "tops" } or { "table", "lookup", "shr" }
+  for _, w in ipairs(tables) do words[#words + 1] = w end
   if lut.codes[p.c].sign then
     for _, w in ipairs { "xor", "sub8", "sign" } do words[#words + 1] = w end
   end
@@ -55,7 +59,9 @@ function lut.layout_facts(text)
 end
 
 local function entries(p, isa)
-  return p.c == "w3" and isa.word_entries or isa.table_entries
+  local code = lut.codes[p.c]
+  if code.word then return isa.word_entries end
+  return code.wide and isa.wide_entries or not code.wide and isa.table_entries or nil
 end
 
 local function flush(code)
@@ -75,7 +81,9 @@ function lut.refuse(p, isa)
   if p.g > flush(code) * code.trits * code.groups then return "int16 overflow" end
   if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   local vectors = p.m / lanes
-  if vectors * (code.word and 3 or code.sign and 3 or 2) + 2 * code.fields + 2 > isa.regs then return "registers" end
+  local held = (code.word or code.sign) and 3 or code.wide and 4 or 2   -- sums, and codes read again
+  local tables = code.wide and 4 or 2 * code.fields
+  if vectors * held + tables + 2 > isa.regs then return "registers" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.u * p.m * code.planes > 512 then return "loop body too long" end
   return nil
@@ -101,7 +109,7 @@ function lut.bind(p, isa)
   local code = lut.codes[p.c]
   local env = { B = math.floor(isa.bits / 8), flush = flush(code), entries = entries(p, isa) }
   for key, value in pairs(lut.layout_facts(lut.layout(p))) do env[key] = value end
-  env.sign, env.word = code.sign or false, code.word or false
+  env.sign, env.word, env.wide = code.sign or false, code.word or false, code.wide or false
   env.table_bytes = 2 * env.entries * code.groups
   env.digits = digits(code, env.entries)
   local terms = {}
@@ -115,7 +123,8 @@ end
 -- The default is the code that uses the ISA's tables best, and nothing where it has none, or where there are
 -- groups: mad's run there.
 function lut.defaults(isa, g)
-  local c = (isa.table_entries or 0) >= 64 and "l4" or isa.table_entries and "l2" or isa.word_entries and "w3"
+  local c = (isa.table_entries or 0) >= 64 and "l4" or isa.wide_entries and "t3" or isa.table_entries and "l2"
+    or isa.word_entries and "w3"
   if not c or g > 0 then return {} end
   local lanes = math.floor(isa.bits / (c == "w3" and 16 or 8))
   local r = math.max(32, 2 * lanes)

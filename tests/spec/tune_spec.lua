@@ -301,6 +301,7 @@ describe("search", function()
       if twin then assert.is_nil(seen[twin .. "__avx512vnni"]) end
     end
     assert.is_true(#names > 40)
+    for _, c in ipairs(names) do assert.equal(0, c.group) end
     assert.matches("__c$", candidates.tiles(candidates.new { present = { "c" } }, false)[1].name)
   end)
 end)
@@ -337,6 +338,29 @@ describe("cuts", function()
     assert.equal(1, kept[1])
     assert.same({ 16, 256 }, { kept[7], kept[8] })
     assert.same({ 1 }, tokens_of(cuts.keep { all[1] }))
+  end)
+end)
+
+describe("scales of groups", function()
+  local pool = candidates.new { present = { "avx2" }, families = { "lut" }, group = 64 }
+
+  it("narrow the candidates to kernels of that group", function()
+    local tiles = candidates.tiles(pool, false)
+    assert.is_true(#tiles > 4)
+    for _, list in ipairs { tiles, candidates.neighbours(pool, tiles[1]), candidates.default(pool) } do
+      for _, c in ipairs(list) do assert.same({ 64, "grouped" }, { c.group, c.kind }) end
+    end
+  end)
+
+  it("are bytes, too, and keep jobs and their samples apart", function()
+    local job, layout = { role = "o", m = 60, k = 200 }, { rows = 32, kstep = 16, bytes = 128 }
+    local plain, key = measure.bytes(job, layout), dispatch.key(job)
+    assert.equal(2 * 13 * 128, plain)
+    job.group = 64
+    assert.equal(plain + 2 * 32 * 4 * 4, measure.bytes(job, layout))
+    assert.equal(key .. " g64", dispatch.key(job))
+    local function samples_key(group) return store.key { kind = "race", m = 1, k = 2, group = group } end
+    assert.is_not.equal(samples_key(64), samples_key(nil))
   end)
 end)
 
@@ -408,15 +432,29 @@ describe("the dispatch table", function()
     local t = sample "avx2"
     for i, k in ipairs(t.jobs[1].kernels) do k.call_ns = 1000 * i + 0.4 end
     local _, _, made = build_with(dispatch.text(t))
-    assert.matches('{"o", 256, 256, {[^}]*}, {1000, 2000, 3000[%d, ]*}},', made) -- its first kernel is qkv's, too
+    assert.matches('{"o", 256, 256, 0, {[^}]*}, {1000, 2000, 3000[%d, ]*}},', made) -- its first kernel is qkv's, too
     t.jobs[1].kernels[2].call_ns = nil
     _, _, made = build_with(dispatch.text(t))
-    assert.matches('{"o", 256, 256, {[^}]*}, {0}},', made)
+    assert.matches('{"o", 256, 256, 0, {[^}]*}, {0}},', made)
     for _, wrong in ipairs { '"1"', "-5", "0.5", "1e300", "{}" } do
       local text = dispatch.text(sample "avx2"):gsub("ns = 1234", "ns = 1, call_ns = " .. wrong)
       _, _, made = build_with(text)
-      assert.matches('{"o", 256, 256, {[^}]*}, {0}},', made)
+      assert.matches('{"o", 256, 256, 0, {[^}]*}, {0}},', made)
     end
+  end)
+
+  it("says how many columns share a scale, which must be what its kernels expect", function()
+    local t, kernels = sample "avx2", {}
+    for i, p in ipairs(space.defaults("mad", "avx2", 128)) do kernels[i] = entry(p) end
+    t.jobs[1].group, t.jobs[1].kernels = 128, kernels
+    local said, _, made = build_with(dispatch.text(t))
+    assert.equal("", said)
+    assert.matches('{"o", 256, 256, 128, {"mad_[%w_]+g128__avx2"', made)
+    assert.matches('{"qkv", 512, 256, 0, {"mad_', made)
+    t.jobs[1].group = 64
+    said, _, made = build_with(dispatch.text(t))
+    assert.matches("do not go together", said)
+    assert.is_nil(made:match('{"o", 256'))
   end)
 
   it("is refused with one sentence when it is nonsense, and the defaults remain", function()
