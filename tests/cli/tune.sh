@@ -65,6 +65,7 @@ refuses 2 'whole number' --threads x
 refuses 2 "no shapes 'nonesuch'" --shapes nonesuch
 refuses 2 "no family 'nonesuch'" --family nonesuch
 refuses 2 "no instruction set 'nonesuch'" --isa nonesuch
+refuses 2 'expected 32, 64, 128 or 256' --group 48
 refuses 2 'objective' --objective fun
 refuses 2 'nonesuch' --nonesuch
 refuses 3 'GGUF' --model "$root/LICENSE"
