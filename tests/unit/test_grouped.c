@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/threads.h"
 #include "kernels/product.h"
 #include "kernels/verify.h"
 
@@ -57,11 +58,12 @@ static struct matrix matrix(const struct tri_layout *l, int kp, int groups)
     return w;
 }
 
-static struct tri_operand operand(int kp, int group, int groups)
+static struct tri_operand operand(int kp, int group, int groups, int spare)
 {
-    struct tri_operand x = {.q = memory(TOKENS, (size_t)kp), .ldq = (size_t)kp,
-                            .sum = memory(TOKENS, (size_t)groups * sizeof(int32_t)),
-                            .scale = scales((size_t)TOKENS * (size_t)groups)};
+    const size_t tokens = TOKENS + (size_t)spare;
+    struct tri_operand x = {.q = memory(tokens, (size_t)kp), .ldq = (size_t)kp,
+                            .sum = memory(tokens, (size_t)groups * sizeof(int32_t)),
+                            .scale = scales(tokens * (size_t)groups)};
     for (int t = 0; t < TOKENS; t++)
         for (int i = 0; i < K; i++)
             x.sum[t * groups + i / group] += x.q[t * kp + i] = (int8_t)((int)(tri_random(&seed) % 255) - 127);
@@ -76,18 +78,18 @@ static void keep(const void *arg, int t, int tokens, int m0, int m1, const void 
             out[(t + i) * M + m] = ((const float *)y)[i * (m1 - m0) + m - m0];
 }
 
-static void test_plan(const struct tri_plan *plan, int group)
+static void test_plan(const struct tri_pool *pool, const struct tri_plan *plan, int group)
 {
     const int kp = tri_round_up(K, plan->layout->kstep), groups = tri_groups(K, group);
     struct matrix w = matrix(plan->layout, kp, groups);
-    struct tri_operand x = operand(kp, group, groups);
+    struct tri_operand x = operand(kp, group, groups, tri_product_spare(plan));
     float want[TOKENS * M], found[TOKENS * M], *out = found;
     float *scratch = memory(tri_product_sums(plan), sizeof *scratch);
     tri_ref_grouped(w.trits, 0, M, K, group, x.q, x.ldq, TOKENS, w.by_row, x.scale, want, M);
     for (int n = 1; n <= TOKENS; n++) {
         memset(found, 0x5a, sizeof found);
         for (int thread = 0; thread < THREADS; thread++)
-            tri_product(plan, w.packed, w.packed_scales, M, kp, &x, n, thread, THREADS, scratch, keep, &out);
+            tri_product(plan, w.packed, w.packed_scales, M, kp, &x, n, pool, thread, scratch, keep, &out);
         assert_memory_equal(found, want, (size_t)n * M * sizeof(float));
     }
     free(w.trits), free(w.by_row), free(w.packed_scales), free(w.packed);
@@ -97,7 +99,10 @@ static void test_plan(const struct tri_plan *plan, int group)
 static void test_products(void **state)
 {
     static const int group[] = {32, 64, 128, 256};
+    struct tri_error e;
+    struct tri_pool *pool = tri_pool_new(THREADS, &e);
     (void)state;
+    assert_non_null(pool);
     for (const struct tri_isa *isa = tri_isas; isa->name; isa++)
         for (int g = 0; isa->present() && g < 4; g++) {
             struct tri_plan plan;
@@ -108,9 +113,10 @@ static void test_products(void **state)
                 assert_int_equal(plan.kernels[i]->kind, TRI_KIND_grouped);
                 assert_int_equal(plan.kernels[i]->group, group[g]);
             }
-            test_plan(&plan, group[g]);
+            test_plan(pool, &plan, group[g]);
         }
     tri_dispatch_limit(NULL, NULL);
+    tri_pool_free(pool);
 }
 
 static void test_other_groups(void **state)
