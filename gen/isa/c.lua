@@ -248,12 +248,12 @@ static inline void store_f32x16(float *p, f32x16 a)
     memcpy(p, &a, 64);
 }
 
-#define LANES(name, expression)                               \
-    static inline f32x16 name(f32x16 a, f32x16 b)             \
-    {                                                         \
-        for (int i = 0; i < 16; i++)                          \
-            a.l[i] = expression;                              \
-        return a;                                             \
+#define LANES(name, expression) /* unused where kernels need but some */  \
+    static inline __attribute__((unused)) f32x16 name(f32x16 a, f32x16 b) \
+    {                                                                     \
+        for (int i = 0; i < 16; i++)                                      \
+            a.l[i] = expression;                                          \
+        return a;                                                         \
     }
 LANES(add_f32x16, a.l[i] + b.l[i])
 LANES(sub_f32x16, a.l[i] - b.l[i])
