@@ -72,6 +72,7 @@ function kinds.run(s, record)
     if not text(record[field]) then return false end
   end
   if not (objectives[record.objective] and count(record.threads) and positive(record.memory)) then return false end
+  if record.group ~= nil and not count(record.group) then return false end
   if not (each(record.present, text) and each(record.isas, text) and each(record.jobs, is_job)) then return false end
   if record.untuned ~= nil and not each(record.untuned, text) then return false end
   s.runs[#s.runs + 1] = record
