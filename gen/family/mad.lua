@@ -3,9 +3,15 @@
 -- single rows can be picked, at the price of sums across lanes.
 local mad = { name = "mad" }
 
--- planes of columns in a byte, columns of a plane side by side: q2 is two bits a trit in quads, f5 five trits a byte
--- (1.6 bits), r2 two bits a trit in rows
-mad.codes = { q2 = { planes = 4, width = 4 }, f5 = { planes = 5, width = 4 }, r2 = { planes = 4, width = 64 } }
+-- planes of columns in a byte, columns of a plane side by side; for codes whose fifth plane has bytes of its own, the
+-- words that make the two and the field of those bytes it is in. q2: two bits a trit in quads; f5, b5: five trits a
+-- byte (1.6 bits), split for tables of 64 and in base 3; r2: two bits a trit in rows
+mad.codes = {
+  q2 = { planes = 4, width = 4 },
+  f5 = { planes = 5, width = 4, words = { first = "five_first", last = "five_last" }, last = 3 },
+  b5 = { planes = 5, width = 4 },
+  r2 = { planes = 4, width = 64 },
+}
 
 function mad.template(p)
   return p.g > 0 and "mad_grouped.c.lt" or mad.codes[p.c].width == 64 and "mad_row.c.lt" or "mad.c.lt"
@@ -14,12 +20,12 @@ end
 function mad.pack(facts) return facts.width == 64 and "mad_row_pack.c.lt" or "mad_pack.c.lt" end
 
 -- c the code; r rows of a layout tile; m rows at once; n tokens; a accumulators, each a scale of planes (scaling a
--- plane by leaving it where it is saves its shift); u steps unrolled; p cache lines fetched ahead, h the cache level
--- they are fetched to; g columns that share a scale (0: the sums stay integers)
+-- plane by leaving it where it is saves its shift; of b5, 2 of bytes and their triples); u steps unrolled; p cache
+-- lines fetched ahead, h the cache level they are fetched to; g columns that share a scale (0: the sums stay integers)
 mad.order = { "m", "n", "a", "u", "p", "h", "g" }
 mad.unsaid = { g = 0 }
 mad.space = {
-  c = { "q2", "f5", "r2" },
+  c = { "q2", "f5", "b5", "r2" },
   r = { 1, 8, 16, 32, 64 },
   m = { 1, 2, 4, 8, 16, 32, 64 },
   n = { 1, 2, 3, 4, 5, 6, 8, 12 },
@@ -35,16 +41,30 @@ mad.fine = { "u", "p", "h" }
 -- What measures how much a CPU multiplies at most, for so many tokens.
 mad.peak = { template = "mad_peak.c.lt", tokens = 1,
   words = { "quad", "mask", "dot", "opaque", "sum_add", "sum_store" } }
+local function is_row(p) return mad.codes[p.c].width == 64 end
+
+-- Whether whole bytes are multiplied, instead of codes taken out of them.
+local function whole_bytes(p) return p.c == "b5" and p.a == 2 end
+
+local words = {
+  shared = { "load", "dot" },
+  quads = { "quad", "sum_less", "sum_store" },
+  rows = { "sum_across" },
+  fields = { "mask", "and", "shr", "sum_add", "sum_shr" },
+  digits = { "base3", "trit", "triple" },
+  bytes = { "triple", "sum_thirds" },
+  groups = { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" },
+}
 
 function mad.words_of(p)
-  local words = { "load", "mask", "and", "shr", "dot", "sum_add", "sum_shr" }
-  for _, word in ipairs(mad.codes[p.c].width == 64 and { "sum_across" } or { "quad", "sum_less", "sum_store" }) do
-    words[#words + 1] = word
+  local list, code = {}, mad.codes[p.c]
+  local unpack_words = p.c ~= "b5" and "fields" or whole_bytes(p) and "bytes" or "digits"
+  local sets = { words.shared, is_row(p) and words.rows or words.quads, words[unpack_words], p.g > 0 and words.groups or {},
+    code.words and { code.words.first, code.words.last } or {} }
+  for _, set in ipairs(sets) do
+    for _, word in ipairs(set) do list[#list + 1] = word end
   end
-  if p.c == "f5" then words[#words + 1], words[#words + 2] = "five_first", "five_last" end
-  local floats = p.g > 0 and { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" } or {}
-  for _, w in ipairs(floats) do words[#words + 1] = w end
-  return words
+  return list
 end
 
 -- Vectors of a row (of all rows at once, in quads) in a step.
@@ -75,7 +95,7 @@ end
 
 -- Vectors of rows at once, or nil and why rows do not fit.
 local function vectors_of(p, isa)
-  if mad.codes[p.c].width == 64 then
+  if is_row(p) then
     if p.r ~= 1 or p.m > 8 then return nil, "rows stand alone" end
     return p.m
   end
@@ -89,17 +109,19 @@ function mad.refuse(p, isa)
   local vectors, why = vectors_of(p, isa)
   if not vectors then return why end
   local code = mad.codes[p.c]
-  if p.g > 0 and p.r == 1 then return "a scale for each row" end
+  if p.g > 0 and is_row(p) then return "a scale for each row" end
   if p.g % (code.width * code.planes) ~= 0 then return "a group is no whole number of steps" end
   if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   if isa.signed_codes and p.a == 4 then return "codes are signed" end
+  if p.c == "b5" and p.a == 4 then return "two sums at most" end
+  if isa.dot16 and whole_bytes(p) then return "int16 overflow" end
   if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end
-  local held = p.c == "f5" and 3 + vectors or 0      -- tables, and the fifth plane
+  local held = mad.codes[p.c].planes == 5 and 3 + vectors or 0   -- tables or limits, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
   if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
   if p.n > 4 and p.p ~= 0 and p.p ~= 64 then return "large batches hide what they wait for" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
-  if p.u * p.m > 128 or p.r == 1 and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
+  if p.u * p.m > 128 or is_row(p) and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
   if p.g > 0 and p.u > 2 then return "groups are short" end
   return nil
 end
@@ -108,8 +130,10 @@ end
 function mad.bind(p, isa)
   local code = mad.codes[p.c]
   local env = { lanes = math.floor(isa.bits / 32), planes = code.planes, kstep = code.width * code.planes,
-    pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p) }
+    words = code.words or false, last = code.last or false, pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p) }
+  -- a lane of the fullest accumulator, or 256 times a row's sum of codes times activations, is below 2^31
   local steps = math.floor(2147483647 / (4 * 254 * load_of(p, isa)))
+  if whole_bytes(p) then steps = math.floor(2147483647 / (256 * 254 * env.kstep)) end
   env.record = { form = "q8", table_bytes = 0, tokens = p.n, kmax = math.min(steps * env.kstep, 8388480),
     kind = p.g > 0 and "grouped" or "matmul", group = p.g }
   return env

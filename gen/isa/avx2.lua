@@ -26,6 +26,11 @@ return {
   sum_less = "_mm256_sub_epi32($1, _mm256_set1_epi32($2))",
   sum_store = "_mm256_storeu_si256((__m256i *)($1), $2)",
   sum_across = "across($1)",
+  -- digits are counted by comparing bytes as signed
+  base3    = "_mm256_xor_si256($1, _mm256_set1_epi8((char)128))",
+  trit     = "_mm256_abs_epi8(_mm256_add_epi8(_mm256_cmpgt_epi8($1, _mm256_set1_epi8(-43)), "
+    .. "_mm256_cmpgt_epi8($1, _mm256_set1_epi8(42))))",
+  triple   = "_mm256_add_epi8($1, _mm256_add_epi8($1, $1))",
   sums = [[
 static inline int32_t across(__m256i v)
 {

@@ -24,12 +24,25 @@ return {
   sum_less = "_mm512_sub_epi32($1, _mm512_set1_epi32($2))",
   sum_store = "_mm512_storeu_si512($1, $2)",
   sum_across = "_mm512_reduce_add_epi32($1)",
+  sum_thirds = "_mm512_srai_epi32(_mm512_sub_epi32(_mm512_add_epi32($1, _mm512_add_epi32($1, $1)), $2), 8)",
+  base3    = "$1",
+  trit     = "trit($1)",
+  triple   = "_mm512_add_epi8($1, _mm512_add_epi8($1, $1))",
   integers = [[
 static inline int quad_at(const void *p)
 {
     int q;
     __builtin_memcpy(&q, p, 4);
     return q;
+}
+
+static inline __m512i trit(__m512i v)
+{
+    const __m512i one = _mm512_set1_epi8(1);
+    const __mmask64 some = _mm512_cmpgt_epu8_mask(v, _mm512_set1_epi8(85));
+    const __mmask64 two = _mm512_cmpgt_epu8_mask(v, _mm512_set1_epi8((char)170));
+    const __m512i t = _mm512_maskz_mov_epi8(some, one);
+    return _mm512_mask_add_epi8(t, two, t, one);
 }
 
 /* codes (unsigned) times activations (signed), four to a lane; gcc 12 copies the accumulator of the

@@ -7,6 +7,7 @@ return {
 
   dot16    = false,
   dot      = "dot($1, $2, $3)",
+  sum_thirds = "_mm256_srai_epi32(_mm256_sub_epi32(_mm256_add_epi32($1, _mm256_add_epi32($1, $1)), $2), 8)",
   integers = [[
 static inline int quad_at(const void *p)
 {

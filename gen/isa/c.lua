@@ -19,6 +19,9 @@ return {
   sum_less = "less_i32x4($1, $2)",
   sum_store = "memcpy($1, &$2, 16)",
   sum_across = "across_i32x4($1)",
+  base3    = "$1",
+  trit     = "trit_v16($1)",
+  triple   = "triple_v16($1)",
   sums = [[
 static inline int32_t across_i32x4(i32x4 s)
 {
@@ -62,6 +65,21 @@ static inline v16 shr_v16(v16 a, int n)
 {
     for (int i = 0; i < 16; i++)
         a.b[i] = (uint8_t)(a.b[i] >> n);
+    return a;
+}
+
+/* the first digit of fractions in base 3 */
+static inline v16 trit_v16(v16 a)
+{
+    for (int i = 0; i < 16; i++)
+        a.b[i] = (uint8_t)(3 * a.b[i] >> 8);
+    return a;
+}
+
+static inline v16 triple_v16(v16 a)
+{
+    for (int i = 0; i < 16; i++)
+        a.b[i] = (uint8_t)(3 * a.b[i]);
     return a;
 }
 

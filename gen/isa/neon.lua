@@ -27,6 +27,9 @@ return {
   sum_less = "vsubq_s32($1, vdupq_n_s32($2))",
   sum_store = "vst1q_s32($1, $2)",
   sum_across = "vaddvq_s32($1)",
+  base3    = "$1",
+  trit     = "vshrq_n_u8(vhaddq_u8($1, vshrq_n_u8($1, 1)), 6)",
+  triple   = "vmulq_u8($1, vdupq_n_u8(3))",
   integers = [[
 static inline int32_t quad_at(const void *p)
 {
