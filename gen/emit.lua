@@ -46,8 +46,9 @@ local function prelude(isa, code)
   return table.concat(out, "\n") .. "\n"
 end
 
-local inner = { "load", "quad", "table", "wide_table", "word_table", "and", "shr", "xor", "sign", "tops", "dot",
-  "lookup", "wide_lookup", "word_lookup", "low16", "high16", "add16", "sub8" }
+local inner = { "load", "quad", "table", "wide_table", "word_table", "and", "shr", "xor", "sign", "tops", "five_first",
+  "five_last", "nibble", "trit", "triple", "dot", "lookup", "wide_lookup", "word_lookup", "low16", "high16", "add16",
+  "sub8" }
 
 -- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use. counted: tokens and
 -- columns of one turn of the loop, and how often the template writes it.

@@ -12,9 +12,13 @@ local busy_share = 0.6
 local ports = {
   { what = "loads", rate = 2, words = { "load", "quad", "table", "wide_table", "word_table" } },
   { what = "the multiply ports", rate = 2, words = { "dot" } },
-  { what = "the shuffle port", rate = 1, words = { "lookup", "wide_lookup", "word_lookup", "low16", "high16" } },
-  { what = "simple operations", rate = 3, words = { "and", "shr", "xor", "sign", "tops", "add16", "sub8" } },
+  { what = "the shuffle port", rate = 1, words = { "lookup", "wide_lookup", "word_lookup", "low16", "high16", "nibble",
+    "five_first", "five_last" } },
+  { what = "simple operations", rate = 3, words = { "and", "shr", "xor", "sign", "tops", "add16", "sub8", "trit",
+    "triple" } },
 }
+-- words of several instructions
+local instructions = { trit = 4, triple = 2, five_first = 2 }
 
 -- { rows, columns, count = { load = 4, ... } } of "per 64 rows and 16 columns: 4 load, 16 dot"; nil if it says none.
 function bound.operations(head)

@@ -4,13 +4,37 @@
 local mad = { name = "mad" }
 
 -- planes of columns in a byte, columns of a plane side by side; for codes whose fifth plane has bytes of its own, the
--- words that make the two and the field of those bytes it is in. q2: two bits a trit in quads; f5, b5: five trits a
--- byte (1.6 bits), split for tables of 64 and in base 3; r2: two bits a trit in rows
+-- field of two bits it has there. q2: two bits a trit in quads; f5, n5, b5: five trits a byte (1.6 bits), split for
+-- tables of 64, split for tables of 16, and in base 3; r2: two bits a trit in rows
 mad.codes = {
   q2 = { planes = 4, width = 4 },
-  f5 = { planes = 5, width = 4, words = { first = "five_first", last = "five_last" }, last = 3 },
+  f5 = { planes = 5, width = 4, last = 3 },
+  n5 = { planes = 5, width = 4, last = 0 },
   b5 = { planes = 5, width = 4 },
   r2 = { planes = 4, width = 64 },
+}
+
+-- n5. A byte's low nibble and, at 16, its top bit are a number below 27, the codes (trit + 1) of planes 0..2 with the
+-- first least significant; its bits 4..6 are planes 3 and 4, a number below 8. Where those would be 8 the top bit is
+-- set, the low nibble 11 or more, and planes 0..2, two bits each, are the exclusive or of two entries: one of eight,
+-- by bits 4..6, and one of five, by the low nibble. (Found by search: all 27 occur.)
+local eight, five = { 42, 11, 18, 38, 26, 22, 17, 6 }, { 2, 48, 16, 6, 3 }
+
+local function fields(number) return number % 3 + 4 * (math.floor(number / 3) % 3) + 16 * math.floor(number / 9) end
+
+local function entries(from, to, entry)
+  local list = {}
+  for i = from, to do list[#list + 1] = ("%d"):format(entry(i)) end
+  return table.concat(list, ", ")
+end
+
+local nibbles = {
+  eight = table.concat(eight, ", "), five = table.concat(five, ", "),
+  low = entries(0, 15, fields),
+  high = entries(16, 31, function(i) return i < 27 and fields(i) or 128 + five[i - 26] end),
+  escape = entries(16, 31, function(i) return i < 27 and 0 or 8 end),
+  first = entries(0, 15, function(i) return i < 8 and i % 3 * 64 or eight[i - 7] end),
+  last = entries(0, 15, function(i) return i < 8 and math.floor(i / 3) or 2 end),
 }
 
 function mad.template(p)
@@ -25,7 +49,7 @@ function mad.pack(facts) return facts.width == 64 and "mad_row_pack.c.lt" or "ma
 mad.order = { "m", "n", "a", "u", "p", "h", "g" }
 mad.unsaid = { g = 0 }
 mad.space = {
-  c = { "q2", "f5", "b5", "r2" },
+  c = { "q2", "f5", "n5", "b5", "r2" },
   r = { 1, 8, 16, 32, 64 },
   m = { 1, 2, 4, 8, 16, 32, 64 },
   n = { 1, 2, 3, 4, 5, 6, 8, 12 },
@@ -47,22 +71,21 @@ local function is_row(p) return mad.codes[p.c].width == 64 end
 local function whole_bytes(p) return p.c == "b5" and p.a == 2 end
 
 local words = {
-  shared = { "load", "dot" },
   quads = { "quad", "sum_less", "sum_store" },
   rows = { "sum_across" },
   fields = { "mask", "and", "shr", "sum_add", "sum_shr" },
   digits = { "base3", "trit", "triple" },
   bytes = { "triple", "sum_thirds" },
+  f5 = { "five_first", "five_last" },
+  n5 = { "xor", "nibbles", "nibble" },
   groups = { "fzero", "fset", "fload", "fstore", "fint", "fmul", "fma" },
 }
 
 function mad.words_of(p)
-  local list, code = {}, mad.codes[p.c]
+  local list = { "load", "dot" }
   local unpack_words = p.c ~= "b5" and "fields" or whole_bytes(p) and "bytes" or "digits"
-  local sets = { words.shared, is_row(p) and words.rows or words.quads, words[unpack_words], p.g > 0 and words.groups or {},
-    code.words and { code.words.first, code.words.last } or {} }
-  for _, set in ipairs(sets) do
-    for _, word in ipairs(set) do list[#list + 1] = word end
+  for _, set in ipairs { is_row(p) and "rows" or "quads", unpack_words, p.c, p.g > 0 and "groups" or nil } do
+    for _, word in ipairs(words[set] or {}) do list[#list + 1] = word end
   end
   return list
 end
@@ -75,7 +98,8 @@ end
 -- How many dot products a step adds to a lane of the fullest accumulator, in units of its lightest plane.
 local function load_of(p, isa)
   local planes = mad.codes[p.c].planes
-  return (p.a == 4 and planes - 3 or math.ceil(planes / p.a)) * 4 ^ (p.a - 1) * pieces(p, isa)
+  local fullest = p.a == 1 and planes or p.a == 2 and 2 or planes - 3
+  return fullest * 4 ^ (p.a - 1) * pieces(p, isa)
 end
 
 -- Steps after which the int16 sums must be widened: a dot product adds isa.dot16 at most, times its scale.
@@ -90,7 +114,7 @@ function mad.layout_facts(text)
   local code = c and mad.codes[c]
   r = tonumber(r)
   return code and { c = c, r = r, rows = r, planes = code.planes, width = code.width,
-    kstep = code.width * code.planes, bytes = code.width * r }
+    kstep = code.width * code.planes, bytes = code.width * r, nibbles = nibbles }
 end
 
 -- Vectors of rows at once, or nil and why rows do not fit.
@@ -130,7 +154,7 @@ end
 function mad.bind(p, isa)
   local code = mad.codes[p.c]
   local env = { lanes = math.floor(isa.bits / 32), planes = code.planes, kstep = code.width * code.planes,
-    words = code.words or false, last = code.last or false, pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p) }
+    last = code.last or false, pieces = pieces(p, isa), flush = isa.dot16 and flush(isa, p), nibbles = nibbles }
   -- a lane of the fullest accumulator, or 256 times a row's sum of codes times activations, is below 2^31
   local steps = math.floor(2147483647 / (4 * 254 * load_of(p, isa)))
   if whole_bytes(p) then steps = math.floor(2147483647 / (256 * 254 * env.kstep)) end

@@ -26,6 +26,8 @@ return {
   sum_less = "_mm256_sub_epi32($1, _mm256_set1_epi32($2))",
   sum_store = "_mm256_storeu_si256((__m256i *)($1), $2)",
   sum_across = "across($1)",
+  nibbles  = "_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)($1)))",
+  nibble   = "_mm256_shuffle_epi8($1, $2)",
   -- digits are counted by comparing bytes as signed
   base3    = "_mm256_xor_si256($1, _mm256_set1_epi8((char)128))",
   trit     = "_mm256_abs_epi8(_mm256_add_epi8(_mm256_cmpgt_epi8($1, _mm256_set1_epi8(-43)), "

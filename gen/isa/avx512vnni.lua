@@ -25,6 +25,8 @@ return {
   sum_store = "_mm512_storeu_si512($1, $2)",
   sum_across = "_mm512_reduce_add_epi32($1)",
   sum_thirds = "_mm512_srai_epi32(_mm512_sub_epi32(_mm512_add_epi32($1, _mm512_add_epi32($1, $1)), $2), 8)",
+  nibbles  = "_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)($1)))",
+  nibble   = "_mm512_shuffle_epi8($1, $2)",
   base3    = "$1",
   trit     = "trit($1)",
   triple   = "_mm512_add_epi8($1, _mm512_add_epi8($1, $1))",

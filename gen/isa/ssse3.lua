@@ -28,6 +28,8 @@ return {
   sum_less = "_mm_sub_epi32($1, _mm_set1_epi32($2))",
   sum_store = "_mm_storeu_si128((__m128i *)($1), $2)",
   sum_across = "across($1)",
+  nibbles  = "_mm_loadu_si128((const __m128i *)($1))",
+  nibble   = "_mm_shuffle_epi8($1, $2)",
   -- digits are counted by comparing bytes as signed
   base3    = "_mm_xor_si128($1, _mm_set1_epi8((char)128))",
   trit     = "_mm_abs_epi8(_mm_add_epi8(_mm_cmpgt_epi8($1, _mm_set1_epi8(-43)), "
