@@ -129,24 +129,33 @@ function space.defaults(family_name, isa_name, group)
   return list
 end
 
+-- What a point has that a selection should have: the value of each parameter, and all of family.together's at once.
+local function traits(family, parameters, point)
+  local list, together = {}, {}
+  for i, q in ipairs(parameters) do list[i] = q .. "=" .. tostring(point[q]) end
+  for i, q in ipairs(family.together or {}) do together[i] = q .. "=" .. tostring(point[q]) end
+  list[#list + 1] = table.concat(together, " ")
+  return list
+end
+
 -- A selection of a family's points in which every value of every parameter that occurs at all occurs:
 -- the defaults, then greedily what covers most of the rest.
 function space.cover(family_name, isa_name)
-  local parameters = space.parameters(space.family(family_name))
-  local missing, left = {}, 0
+  local family = space.family(family_name)
+  local parameters = space.parameters(family)
+  local missing, left, has = {}, 0, {}
   local points = space.points(family_name, isa_name)
   for _, p in ipairs(points) do
-    for _, q in ipairs(parameters) do
-      local key = q .. "=" .. tostring(p[q])
-      if not missing[key] then missing[key], left = true, left + 1 end
+    has[p] = traits(family, parameters, p)
+    for _, trait in ipairs(has[p]) do
+      if not missing[trait] then missing[trait], left = true, left + 1 end
     end
   end
   local chosen = {}
   local function take(p)
     chosen[#chosen + 1] = p
-    for _, q in ipairs(parameters) do
-      local key = q .. "=" .. tostring(p[q])
-      if missing[key] then missing[key], left = nil, left - 1 end
+    for _, trait in ipairs(has[p] or traits(family, parameters, p)) do
+      if missing[trait] then missing[trait], left = nil, left - 1 end
     end
   end
   for _, group in ipairs(space.groups(family_name)) do
@@ -156,7 +165,7 @@ function space.cover(family_name, isa_name)
     local best, most = nil, 0
     for _, p in ipairs(points) do
       local new = 0
-      for _, q in ipairs(parameters) do if missing[q .. "=" .. tostring(p[q])] then new = new + 1 end end
+      for _, trait in ipairs(has[p]) do if missing[trait] then new = new + 1 end end
       if new > most then best, most = p, new end
     end
     if not best then break end

@@ -33,7 +33,7 @@ local issue = 4 -- operations a common core begins a cycle, whatever they are
 
 local function on_port(port, count)
   local n = 0
-  for _, word in ipairs(port.words) do n = n + (count[word] or 0) end
+  for _, word in ipairs(port.words) do n = n + (count[word] or 0) * (instructions[word] or 1) end
   return n
 end
 

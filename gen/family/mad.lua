@@ -61,6 +61,8 @@ mad.space = {
 }
 -- parameters that only shift when data arrives: searched last
 mad.fine = { "u", "p", "h" }
+-- parameters of which every combination is a way to unpack
+mad.together = { "c", "a" }
 
 -- What measures how much a CPU multiplies at most, for so many tokens.
 mad.peak = { template = "mad_peak.c.lt", tokens = 1,
@@ -137,6 +139,7 @@ function mad.refuse(p, isa)
   if p.g % (code.width * code.planes) ~= 0 then return "a group is no whole number of steps" end
   if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   if isa.signed_codes and p.a == 4 then return "codes are signed" end
+  if p.c == "n5" and isa.five_first then return "f5 takes fewer lookups" end
   if p.c == "b5" and p.a == 4 then return "two sums at most" end
   if isa.dot16 and whole_bytes(p) then return "int16 overflow" end
   if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end

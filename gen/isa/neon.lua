@@ -29,13 +29,21 @@ return {
   sum_across = "vaddvq_s32($1)",
   base3    = "$1",
   trit     = "vshrq_n_u8(vhaddq_u8($1, vshrq_n_u8($1, 1)), 6)",
-  triple   = "vmulq_u8($1, vdupq_n_u8(3))",
+  triple   = "triple($1)",
   integers = [[
 static inline int32_t quad_at(const void *p)
 {
     int32_t q;
     __builtin_memcpy(&q, p, 4);
     return q;
+}
+
+/* one multiplication, of which gcc would make a shift and an addition if it knew the factor */
+static inline uint8x16_t triple(uint8x16_t v)
+{
+    uint8x16_t three = vdupq_n_u8(3);
+    __asm__("" : "+w"(three));
+    return vmulq_u8(v, three);
 }
 
 static inline int16x8x2_t dot(int16x8x2_t s, uint8x16_t w, uint8x16_t x)
