@@ -3,6 +3,7 @@
 
 local space = require "space"
 local name = require "name"
+local emit = require "emit"
 local plan_of = require "plan"
 local untuned = require "untuned"
 local literal = require "literal"
@@ -39,12 +40,13 @@ local function c_string(text)
   return '"' .. tostring(text):gsub('[%c\\"]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
 end
 
--- costs: of a call of each kernel, or nil where nobody measured them all.
-local function line(role, m, k, group, names, costs)
+-- costs: of a call of each kernel, or nil where nobody measured them all; sparse: { name =, break_even = } or nil.
+local function line(role, m, k, group, names, costs, sparse)
   local quoted = {}
   for i, n in ipairs(names) do quoted[i] = c_string(n) end
-  return ("    {%s, %d, %d, %d, {%s}, {%s}},"):format(c_string(role), m, k, group, table.concat(quoted, ", "),
-    table.concat(costs or { "0" }, ", "))
+  return ("    {%s, %d, %d, %d, {%s}, {%s}, %s, %.4f},"):format(c_string(role), m, k, group,
+    #quoted > 0 and table.concat(quoted, ", ") or "NULL", table.concat(costs or { "0" }, ", "),
+    sparse and c_string(sparse.name) or "NULL", sparse and sparse.break_even or 0)
 end
 
 local function count(v, most) return type(v) == "number" and v % 1 == 0 and v >= 1 and v <= most end
@@ -59,6 +61,21 @@ end
 
 local function setting(t)
   return ("{{%s, %s}, %s}"):format(team(t.decode), team(t.prompt), tostring(t.huge ~= false))
+end
+
+-- The point of a job's sparse kernel, or nil and why it cannot be used.
+local function sparse_point(job, arch)
+  local s = job.sparse
+  if s == nil then return nil end
+  local point, why = name.parse(type(s) == "table" and s.name)
+  if not point then return nil, why end
+  if type(s.break_even) ~= "number" or s.break_even < 0 or s.break_even > 1 then return nil, "no break-even" end
+  local isa = space.isa(point.isa)
+  if isa.arch ~= arch and isa.arch ~= "any" then return nil, isa.name .. " is not of " .. arch end
+  local k = emit.kernel(point)
+  if k.kind ~= space.sparse[job.role] then return nil, k.name .. " is not for this role" end
+  if k.hash ~= s.hash then return nil, k.name .. " has changed since it was measured" end
+  return point
 end
 
 -- The points of one job of the table, or nil and why it cannot be used.
@@ -106,12 +123,29 @@ local function tuned(arch, plan, path)
     if points then
       local names = {}
       for i, p in ipairs(points) do names[i], plan[#plan + 1] = name.of(p), p end
-      lines[#lines + 1] = line(job.role, job.m, job.k, job.group or 0, names, costs_of(job))
+      local skipping, why = sparse_point(job, arch)
+      plan[#plan + 1] = skipping
+      if why then notes[#notes + 1] = ("%s: %s: its sparse kernel is left out (%s)"):format(path, label, why) end
+      lines[#lines + 1] = line(job.role, job.m, job.k, job.group or 0, names, costs_of(job), skipping and job.sparse)
     else
       notes[#notes + 1] = ("%s: left out (%s); its default runs until you tune again"):format(path, label)
     end
   end
   return lines, notes, t
+end
+
+local function sparse_defaults(arch)
+  local lines = {}
+  for _, isa in ipairs(space.isas(arch)) do
+    for _, role in ipairs { "gate_up", "down" } do
+      local family = space.family(space.sparse[role])
+      local p = space.defaults(family.name, isa)[1]
+      if p then
+        lines[#lines + 1] = line(role, 0, 0, 0, {}, nil, { name = name.of(p), break_even = family.break_even })
+      end
+    end
+  end
+  return table.concat(lines, "\n")
 end
 
 -- The text of dispatch_table.c; the winners of the table at `path` (nil: none) join `plan`.
@@ -143,8 +177,13 @@ const struct tri_choice tri_defaults[] = {
 %s
     {0},
 };
+
+const struct tri_choice tri_sparse_defaults[] = {
+%s
+    {0},
+};
 ]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"),
-    table.concat(defaults, "\n")), notes
+    table.concat(defaults, "\n"), sparse_defaults(arch)), notes
 end
 
 return choose

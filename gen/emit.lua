@@ -47,8 +47,8 @@ local function prelude(isa, code)
 end
 
 local inner = { "load", "quad", "table", "wide_table", "word_table", "and", "shr", "xor", "sign", "tops", "five_first",
-  "five_last", "nibble", "trit", "triple", "dot", "lookup", "wide_lookup", "word_lookup", "low16", "high16", "add16",
-  "sub8" }
+  "five_last", "nibble", "trit", "triple", "dot", "lookup", "wide_lookup", "word_lookup", "low16", "high16", "low32",
+  "high32", "add16", "sub8" }
 
 -- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use. counted: tokens and
 -- columns of one turn of the loop, and how often the template writes it.
@@ -89,7 +89,7 @@ local function build(point)
   env.isa, env.name, env.layout = isa, name.of(point), layout
   local body, said = spell(file, env)
   local k = { point = point, name = env.name, isa = isa.name, layout = layout, cflags = isa.cflags, body = body,
-    kind = "matmul", group = 0 }
+    kind = family.kind or "matmul", group = 0 }
   for key, value in pairs(env.record) do k[key] = value end
   if family.prepare then
     k.prepare = ("tri_prepare_%s__%s"):format(k.form, isa.name)
@@ -151,7 +151,7 @@ end
 function emit.layout(layout)
   for _, family_name in ipairs(space.families()) do
     local family = space.family(family_name)
-    local facts = family.layout_facts(layout)
+    local facts = family.pack and family.layout_facts(layout)
     if facts then
       facts.layout, facts.isa, facts.word = layout, { name = "plain C" }, facts.word or false
       local file = type(family.pack) == "function" and family.pack(facts) or family.pack

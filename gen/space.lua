@@ -63,6 +63,15 @@ end
 
 function space.families() return names_in("family") end
 
+-- Those of a list of families whose kernels are of that kind (kernel.h).
+function space.of_kind(names, kind)
+  local list = {}
+  for _, f in ipairs(names) do
+    if (space.family(f).kind or "matmul") == kind then list[#list + 1] = f end
+  end
+  return list
+end
+
 -- The family's parameters in a fixed order: those of the layout first.
 function space.parameters(family)
   local list, seen = {}, {}
@@ -80,6 +89,9 @@ end
 
 -- The columns that may share a scale, ascending, 0 (whole rows do) among them.
 function space.groups(family_name) return space.family(family_name).space.g or { 0 } end
+
+-- What a job's sparse kernels are, by role: rows of the half of gate_up that is up, columns of down.
+space.sparse = { gate_up = "rows", down = "columns" }
 
 -- nil if the ISA can run the point, else one phrase.
 function space.refuse(point)

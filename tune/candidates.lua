@@ -190,12 +190,12 @@ function candidates.all(s, batches)
 end
 
 -- One candidate for each tile (all parameters but the fine ones), for one token or for more, of one layout or
--- of any; wide ISAs first, families in turn.
-function candidates.tiles(s, batches, layout)
+-- of any, of one kind (nil: products); wide ISAs first, families in turn.
+function candidates.tiles(s, batches, layout, kind)
   local list, seen = {}, {}
   for _, isa in ipairs(isas_of(s)) do
     local queues = {}
-    for _, family in ipairs(s.families) do
+    for _, family in ipairs(space.of_kind(s.families, kind or "matmul")) do
       local best, queue = {}, {}
       for _, p in ipairs(points_of(s, family, isa)) do
         if ((p.n or 1) > 1) == batches and (not layout or space.family(family).layout(p) == layout) then
@@ -225,10 +225,10 @@ function candidates.neighbours(s, c)
   return list
 end
 
--- Less unrolling, fewer rows at once, fewer accumulators, less prefetching, smaller tiles, the older ISA.
+-- Less unrolling, fewer rows at once, fewer accumulators, less prefetching, smaller tiles or blocks, the older ISA.
 function candidates.simpler(a, b)
   local p, q = a.point, b.point
-  for _, key in ipairs { "u", "m", "a", "p", "r" } do
+  for _, key in ipairs { "u", "m", "a", "p", "r", "b" } do
     if (p[key] or 0) ~= (q[key] or 0) then return (p[key] or 0) < (q[key] or 0) end
   end
   if p.isa ~= q.isa then return space.isa(p.isa).rank < space.isa(q.isa).rank end

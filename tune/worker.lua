@@ -70,6 +70,7 @@ function answer.verify(q)
   for i, shape in ipairs(shapes) do
     for pattern = 0, tonumber(tri.TRI_PATTERNS) - 1 do
       case.m, case.k, case.pattern, case.seed = shape[1], shape[2], pattern, 1000 * i + pattern
+      if c.names.kind == "columns" then case.m, case.k = shape[2], shape[1] end -- the tails of columns are rows
       local status = tri.tri_verify(c.kernel, c.layout, case, problem)
       if status ~= tri.TRI_UNSUPPORTED then check(status) end -- K beyond kmax: another job's problem
     end
@@ -88,6 +89,11 @@ end
 local function job_of(q)
   local job = ffi.new("struct tri_timing_job")
   job.m, job.k, job.tokens, job.span = q.m, q.k, q.tokens, q.span
+  if q.active then
+    local c = loaded[q.hashes[1]]
+    job.active, job.plan.sparse.kernel, job.plan.sparse.layout = q.active, c.kernel, c.layout
+    return job
+  end
   fill_plan(job.plan, q.hashes, q.costs)
   return job
 end

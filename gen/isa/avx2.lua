@@ -33,6 +33,7 @@ return {
   trit     = "_mm256_abs_epi8(_mm256_add_epi8(_mm256_cmpgt_epi8($1, _mm256_set1_epi8(-43)), "
     .. "_mm256_cmpgt_epi8($1, _mm256_set1_epi8(42))))",
   triple   = "_mm256_add_epi8($1, _mm256_add_epi8($1, $1))",
+  sum_load = "_mm256_loadu_si256((const __m256i *)($1))",
   sums = [[
 static inline int32_t across(__m256i v)
 {
@@ -55,6 +56,8 @@ static inline int quad_at(const void *p)
   lookup   = "_mm256_shuffle_epi8($1, $2)",
   low16    = "_mm256_unpacklo_epi8($1, $2)",
   high16   = "_mm256_unpackhi_epi8($1, $2)",
+  low32    = "_mm256_unpacklo_epi16($1, $2)",
+  high32   = "_mm256_unpackhi_epi16($1, $2)",
   add16    = "_mm256_add_epi16($1, $2)",
   sub8     = "_mm256_sub_epi8($1, $2)",
   sign     = "_mm256_cmpgt_epi8(_mm256_setzero_si256(), _mm256_slli_epi16($1, $2))",

@@ -58,8 +58,6 @@ static inline __m512i five_last(__m512i b)
   table_entries = 64,
   table    = "_mm512_loadu_si512($1)",
   lookup   = "_mm512_permutexvar_epi8($2, $1)",
-  low16    = "_mm512_unpacklo_epi8($1, $2)",
-  high16   = "_mm512_unpackhi_epi8($1, $2)",
   sub8     = "_mm512_sub_epi8($1, $2)",
   sign     = "_mm512_movm_epi8(_mm512_movepi8_mask(_mm512_slli_epi16($1, $2)))",
   spill    = "spill($1, $2, $3)",

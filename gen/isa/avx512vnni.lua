@@ -30,6 +30,11 @@ return {
   base3    = "$1",
   trit     = "trit($1)",
   triple   = "_mm512_add_epi8($1, _mm512_add_epi8($1, $1))",
+  sum_load = "_mm512_loadu_si512($1)",
+  low16    = "_mm512_unpacklo_epi8($1, $2)",
+  high16   = "_mm512_unpackhi_epi8($1, $2)",
+  low32    = "_mm512_unpacklo_epi16($1, $2)",
+  high32   = "_mm512_unpackhi_epi16($1, $2)",
   integers = [[
 static inline int quad_at(const void *p)
 {

@@ -22,6 +22,11 @@ return {
   base3    = "$1",
   trit     = "trit_v16($1)",
   triple   = "triple_v16($1)",
+  sum_load = "load_i32x4($1)",
+  low16    = "interleave8_v16($1, $2, 0)",
+  high16   = "interleave8_v16($1, $2, 8)",
+  low32    = "interleave16_v16($1, $2, 0)",
+  high32   = "interleave16_v16($1, $2, 8)",
   sums = [[
 static inline int32_t across_i32x4(i32x4 s)
 {
@@ -88,6 +93,32 @@ static inline i32x4 dot_v16(i32x4 s, v16 w, v16 x)
     for (int i = 0; i < 4; i++)
         s.l[i] += w.b[4 * i] * (int8_t)x.b[4 * i] + w.b[4 * i + 1] * (int8_t)x.b[4 * i + 1] +
                   w.b[4 * i + 2] * (int8_t)x.b[4 * i + 2] + w.b[4 * i + 3] * (int8_t)x.b[4 * i + 3];
+    return s;
+}
+
+/* bytes (words) of a and b by turns, from byte `first` on */
+static inline v16 interleave8_v16(v16 a, v16 b, int first)
+{
+    v16 v;
+    for (int i = 0; i < 8; i++)
+        v.b[2 * i] = a.b[first + i], v.b[2 * i + 1] = b.b[first + i];
+    return v;
+}
+
+static inline v16 interleave16_v16(v16 a, v16 b, int first)
+{
+    v16 v;
+    for (int i = 0; i < 4; i++) {
+        memcpy(v.b + 4 * i, a.b + first + 2 * i, 2);
+        memcpy(v.b + 4 * i + 2, b.b + first + 2 * i, 2);
+    }
+    return v;
+}
+
+static inline i32x4 load_i32x4(const int32_t *p)
+{
+    i32x4 s;
+    memcpy(&s, p, 16);
     return s;
 }
 

@@ -30,6 +30,7 @@ return {
   base3    = "$1",
   trit     = "vshrq_n_u8(vhaddq_u8($1, vshrq_n_u8($1, 1)), 6)",
   triple   = "triple($1)",
+  sum_load = "vld1q_s32($1)",
   integers = [[
 static inline int32_t quad_at(const void *p)
 {
@@ -65,6 +66,8 @@ static inline int16x8x2_t dot(int16x8x2_t s, uint8x16_t w, uint8x16_t x)
   tops     = "vsriq_n_u8(vshrq_n_u8($2, 2), $1, 5)",
   low16    = "vzip1q_u8($1, $2)",
   high16   = "vzip2q_u8($1, $2)",
+  low32    = "vreinterpretq_u8_u16(vzip1q_u16(vreinterpretq_u16_u8($1), vreinterpretq_u16_u8($2)))",
+  high32   = "vreinterpretq_u8_u16(vzip2q_u16(vreinterpretq_u16_u8($1), vreinterpretq_u16_u8($2)))",
   add16    = "vreinterpretq_u8_s16(vaddq_s16(vreinterpretq_s16_u8($1), vreinterpretq_s16_u8($2)))",
   sub8     = "vsubq_u8($1, $2)",
   sign     = "vcltzq_s8(vreinterpretq_s8_u8(vshlq_n_u8($1, $2)))",

@@ -35,6 +35,7 @@ return {
   trit     = "_mm_abs_epi8(_mm_add_epi8(_mm_cmpgt_epi8($1, _mm_set1_epi8(-43)), "
     .. "_mm_cmpgt_epi8($1, _mm_set1_epi8(42))))",
   triple   = "_mm_add_epi8($1, _mm_add_epi8($1, $1))",
+  sum_load = "_mm_loadu_si128((const __m128i *)($1))",
   sums = [[
 static inline int32_t across(__m128i s)
 {
@@ -56,6 +57,8 @@ static inline int quad_at(const void *p)
   lookup   = "_mm_shuffle_epi8($1, $2)",
   low16    = "_mm_unpacklo_epi8($1, $2)",
   high16   = "_mm_unpackhi_epi8($1, $2)",
+  low32    = "_mm_unpacklo_epi16($1, $2)",
+  high32   = "_mm_unpackhi_epi16($1, $2)",
   add16    = "_mm_add_epi16($1, $2)",
   sub8     = "_mm_sub_epi8($1, $2)",
   sign     = "_mm_cmpgt_epi8(_mm_setzero_si128(), _mm_slli_epi16($1, $2))",

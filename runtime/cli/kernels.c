@@ -38,8 +38,12 @@ static json_t *plan_json(const struct job *job, const struct tri_plan *plan)
     for (int i = 0; i < plan->count; i++)
         json_array_append_new(names, json_pack("{s:s,s:i}", "name", plan->kernels[i]->name, "tokens",
                                                plan->kernels[i]->tokens));
-    return json_pack("{s:s,s:i,s:i,s:i,s:s,s:s,s:o}", "role", tri_role_names[job->role], "m", job->m, "k", job->k,
-                     "group", job->group, "layout", plan->layout->name, "why", plan->why, "kernels", names);
+    json_t *root = json_pack("{s:s,s:i,s:i,s:i,s:s,s:s,s:o}", "role", tri_role_names[job->role], "m", job->m, "k", job->k,
+                             "group", job->group, "layout", plan->layout->name, "why", plan->why, "kernels", names);
+    if (plan->sparse.kernel)
+        json_object_set_new(root, "sparse", json_pack("{s:s,s:s,s:f}", "name", plan->sparse.kernel->name, "layout",
+                                                      plan->sparse.layout->name, "break_even", plan->sparse.break_even));
+    return root;
 }
 
 static void print_plan(const struct job *job, const struct tri_plan *plan)
@@ -52,6 +56,8 @@ static void print_plan(const struct job *job, const struct tri_plan *plan)
     for (int i = 0; i < plan->count; i++)
         printf("      from %2d token%s %s\n", plan->kernels[i]->tokens, plan->kernels[i]->tokens == 1 ? ": " : "s:",
                plan->kernels[i]->name);
+    if (plan->sparse.kernel)
+        printf("      below %2.0f%% active: %s\n", 100 * plan->sparse.break_even, plan->sparse.kernel->name);
 }
 
 static json_t *report_json(const struct job *jobs, int count)

@@ -47,6 +47,15 @@ const struct tri_isa *tri_dispatch_isa(void)
     return best;
 }
 
+/* Fills what the choice says of sparse products, if that may run here and takes K; else leaves it. */
+static void accept_sparse(const struct tri_choice *c, int k, struct tri_sparse *sparse)
+{
+    const struct tri_kernel *kernel = c->sparse ? tri_kernel_find(c->sparse) : NULL;
+    const struct tri_layout *layout = kernel ? tri_layout_find(kernel->layout) : NULL;
+    if (layout && allowed(tri_isa_find(kernel->isa)) && tri_round_up(k, layout->kstep) <= kernel->kmax)
+        *sparse = (struct tri_sparse){kernel, layout, c->break_even};
+}
+
 /* Fills the plan if the choice is for such groups and every kernel of it may run here and takes K. */
 static bool accept(const struct tri_choice *c, int k, int group, struct tri_plan *plan)
 {
@@ -63,6 +72,7 @@ static bool accept(const struct tri_choice *c, int k, int group, struct tri_plan
         plan->kernels[plan->count] = kernel;
         plan->cost[plan->count] = c->cost[plan->count];
     }
+    accept_sparse(c, k, &plan->sparse);
     return plan->count > 0;
 }
 
@@ -107,6 +117,9 @@ void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_p
 {
     if (!tuned(role, m, k, group, plan))
         usual(k, group, plan);
+    for (const struct tri_choice *c = group || plan->sparse.kernel ? NULL : tri_sparse_defaults; c && c->role; c++)
+        if (!strcmp(c->role, tri_role_names[role]))
+            accept_sparse(c, k, &plan->sparse);
     tri_plan_cut(plan);
 }
 

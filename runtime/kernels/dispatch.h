@@ -11,6 +11,13 @@ extern const char *const tri_role_names[TRI_ROLES]; /* "qkv", "o", "gate_up", "d
 
 enum { TRI_PLAN_KERNELS = 16, TRI_CUT_TOKENS = 512 };
 
+/* What skips rows of up, or columns of down; kernel NULL: nothing does. Its matrix is packed apart, in `layout`. */
+struct tri_sparse {
+    const struct tri_kernel *kernel;
+    const struct tri_layout *layout;
+    double break_even; /* the fraction of active rows (inputs) at which the dense kernel is as fast */
+};
+
 /* How one job is computed: one layout, one form, kernels by ascending `tokens`, the first with 1.
  * Tokens are cut into kernel calls by what these cost, one after the other. */
 struct tri_plan {
@@ -19,6 +26,7 @@ struct tri_plan {
     int64_t cost[TRI_PLAN_KERNELS]; /* of one call on rows in cache, in ns or any other unit; 0: nobody knows */
     int count;
     uint8_t first[TRI_CUT_TOKENS + 1]; /* the kernel that begins so many tokens */
+    struct tri_sparse sparse; /* of gate_up: for up alone */
     const char *why; /* one phrase: "tuned for this shape", "tuned for the nearest shape ...", "default" */
 };
 
@@ -28,11 +36,14 @@ struct tri_choice {
     int m, k, group; /* group: columns that share a scale, 0 where whole rows do */
     const char *kernels[TRI_PLAN_KERNELS + 1];
     int64_t cost[TRI_PLAN_KERNELS];
+    const char *sparse; /* NULL: nobody has measured it, the default runs */
+    double break_even;
 };
 
 /* Generated: the table this binary was built with. `tri_tuned_cpu` is "" when there is none. */
 extern const struct tri_choice tri_choices[]; /* ends with role NULL */
 extern const struct tri_choice tri_defaults[]; /* per ISA and group: role is the ISA's name, m = k = 0 */
+extern const struct tri_choice tri_sparse_defaults[]; /* a role's, of each ISA, ascending rank; m = k = 0 */
 extern const char tri_tuned_cpu[];
 
 /* One token at a time, or many at once: what runs best differs. */

@@ -37,8 +37,10 @@ typedef void tri_grouped_fn(const uint8_t *w, int m0, int m1, int k, const void 
 typedef void tri_rows_fn(const uint8_t *w, const int32_t *list, int count, int k, const int8_t *x,
                          int32_t xsum, int32_t *y);
 
-/* Of a matrix whose columns are packed as rows (of padded length m) only the columns in list[0 .. count),
- * ascending, of which x[i] is the activation: y[0 .. m1 - m0) = their sum over rows [m0, m1). xsum: of x. */
+/* Of a matrix whose columns are packed as rows (its transpose, by the same packers; m is the padded length of a
+ * column) only the columns in list[0 .. count), ascending, of which x[i] is the activation: y[0 .. m1 - m0) = their
+ * sum over rows [m0, m1). m0 is a multiple of the layout's kstep; m1 is, too, or is M. xsum: of x. kmax of such a
+ * kernel bounds `count`. */
 typedef void tri_columns_fn(const uint8_t *w, int m0, int m1, int m, const int32_t *list, int count,
                             const int8_t *x, int32_t xsum, int32_t *y);
 
@@ -172,5 +174,9 @@ void tri_ref_matmul(const int8_t *w, int m0, int m1, int k, const int8_t *x, siz
 /* Likewise; ws[M][groups] by row, xs[tokens][groups]. */
 void tri_ref_grouped(const int8_t *w, int m0, int m1, int k, int group, const int8_t *x, size_t ldx, int tokens,
                      const float *ws, const float *xs, float *y, size_t ldy);
+
+/* The same of kernels that take lists: w[][k] row-major, and w[][m] of columns stored as rows. */
+void tri_ref_rows(const int8_t *w, const int32_t *list, int count, int k, const int8_t *x, int32_t *y);
+void tri_ref_columns(const int8_t *w, int m, const int32_t *list, int count, const int8_t *x, int32_t *y);
 
 #endif

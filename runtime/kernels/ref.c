@@ -31,3 +31,18 @@ void tri_ref_grouped(const int8_t *w, int m0, int m1, int k, int group, const in
             y[(size_t)t * ldy + (size_t)(m - m0)] = sum;
         }
 }
+
+void tri_ref_rows(const int8_t *w, const int32_t *list, int count, int k, const int8_t *x, int32_t *y)
+{
+    for (int i = 0; i < count; i++)
+        tri_ref_matmul(w, list[i], list[i] + 1, k, x, 0, 1, y + i, 0);
+}
+
+void tri_ref_columns(const int8_t *w, int m, const int32_t *list, int count, const int8_t *x, int32_t *y)
+{
+    for (int j = 0; j < m; j++) {
+        y[j] = 0;
+        for (int i = 0; i < count; i++)
+            y[j] += w[(size_t)list[i] * (size_t)m + (size_t)j] * x[i];
+    }
+}

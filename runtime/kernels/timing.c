@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "kernels/balance.h"
 #include "kernels/product.h"
+#include "kernels/sparse.h"
 #include "kernels/verify.h"
 
 #include <limits.h>
@@ -19,6 +20,7 @@ enum {
     MIB = 1 << 20,
     LEAST_MEMORY = 256 * MIB,
     MAX_SIZES = 24,
+    LISTS = 8, /* of what is active: a matrix's is not the last one's */
 };
 
 struct tri_timing {
@@ -30,6 +32,9 @@ struct tri_timing {
     int32_t *sum, *out; /* [tokens][groups], [threads][block][tokens] */
     float *scale, *scales; /* [tokens][groups]; of the matrices that rotate, as many as weights */
     size_t q_bytes, table_bytes, sums, outs, scale_count, scales_count;
+    int32_t *list; /* [LISTS][rows or inputs] */
+    size_t listed;
+    uint64_t seed; /* of the next lists */
 };
 
 static double now(void)
@@ -240,7 +245,7 @@ void tri_timing_free(struct tri_timing *t)
     if (t->memory)
         munmap(t->memory, t->reserved + MIB);
     tri_free(t->q), tri_free(t->table), tri_free(t->sum), tri_free(t->out);
-    tri_free(t->scale), tri_free(t->scales);
+    tri_free(t->scale), tri_free(t->scales), tri_free(t->list);
     tri_free(t);
 }
 
@@ -260,6 +265,7 @@ struct work {
     struct tri_timing *t;
     const struct tri_timing_job *job;
     int kp;
+    int items, count[LISTS]; /* what lists choose from, and how many they hold; 0 where nothing is listed */
     size_t ldt, outs;     /* bytes of a token's table; int32s of a thread's output */
     size_t stride, first; /* bytes from matrix to matrix; which of them comes first */
     size_t matrices;      /* that fit into the span */
@@ -282,11 +288,24 @@ static enum tri_status grow(void *buffer, size_t *have, size_t count, size_t siz
     return *p ? TRI_OK : e->status;
 }
 
+static enum tri_status check_sparse(const struct tri_timing_job *job, struct tri_error *e)
+{
+    const struct tri_sparse *sparse = &job->plan.sparse;
+    if (!(job->active > 0 && job->active <= 1) || job->tokens != 1 || !sparse->kernel)
+        return tri_fail(e, TRI_USAGE, "timing: %g of a matrix for %d tokens cannot be timed", job->active, job->tokens);
+    if (tri_round_up(job->k, sparse->layout->kstep) > sparse->kernel->kmax)
+        return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", sparse->kernel->name, job->k,
+                        sparse->kernel->kmax);
+    return TRI_OK;
+}
+
 static enum tri_status check(const struct tri_timing_job *job, struct tri_error *e)
 {
     const int most = 1 << 30;
     if (job->m < 1 || job->k < 1 || job->m > most || job->k > most || job->tokens < 1 || job->tokens > 4096)
         return tri_fail(e, TRI_USAGE, "timing: %dx%d with %d tokens cannot be timed", job->m, job->k, job->tokens);
+    if (job->active != 0)
+        return check_sparse(job, e);
     if (job->tokens % job->plan.kernels[0]->tokens)
         return tri_fail(e, TRI_USAGE, "timing: %d tokens cannot be cut into calls of %s", job->tokens,
                         job->plan.kernels[0]->name);
@@ -313,14 +332,33 @@ static enum tri_status ones(float **buffer, size_t *have, size_t count, struct t
     return TRI_OK;
 }
 
+/* Lists of a random part of the items. */
+static enum tri_status lists(struct work *w, struct tri_error *e)
+{
+    struct tri_timing *t = w->t;
+    const double active = w->job->active;
+    if (grow(&t->list, &t->listed, LISTS * (size_t)w->items, sizeof *t->list, e) != TRI_OK)
+        return e->status;
+    for (int i = 0; i < LISTS; i++) {
+        int32_t *list = t->list + (size_t)i * (size_t)w->items;
+        w->count[i] = 0;
+        for (int j = 0; j < w->items; j++)
+            if ((double)(tri_random(&t->seed) >> 11) * 0x1p-53 < active)
+                list[w->count[i]++] = j;
+    }
+    return TRI_OK;
+}
+
 /* Activations are any bytes but -128, and their sums any number: nobody reads the outcome. */
 static enum tri_status activations(struct work *w, struct tri_error *e)
 {
     struct tri_timing *t = w->t;
+    const bool sparse = w->job->active > 0;
     const size_t threads = (size_t)tri_pool_threads(t->pool), had = t->q_bytes;
-    const size_t n = (size_t)w->job->tokens + (size_t)tri_product_spare(&w->job->plan);
-    w->outs = tri_product_sums(&w->job->plan) + LINE;
-    if (grow(&t->q, &t->q_bytes, n * (size_t)w->kp, 1, e) || grow(&t->sum, &t->sums, n * w->groups, sizeof *t->sum, e) ||
+    const size_t n = (size_t)w->job->tokens + (sparse ? 0 : (size_t)tri_product_spare(&w->job->plan));
+    const size_t row = (size_t)(w->kp > w->items ? w->kp : w->items);
+    w->outs = sparse ? (size_t)w->job->m : tri_product_sums(&w->job->plan) + LINE;
+    if (grow(&t->q, &t->q_bytes, n * row, 1, e) || grow(&t->sum, &t->sums, n * w->groups, sizeof *t->sum, e) ||
         grow(&t->table, &t->table_bytes, n * w->ldt, 1, e) ||
         grow(&t->out, &t->outs, threads * w->outs, sizeof *t->out, e) ||
         ones(&t->scale, &t->scale_count, n * w->groups, e) ||
@@ -334,12 +372,17 @@ static enum tri_status activations(struct work *w, struct tri_error *e)
 
 static enum tri_status prepare_work(struct work *w, struct tri_error *e)
 {
-    const struct tri_layout *l = w->job->plan.layout;
+    const struct tri_plan *plan = &w->job->plan;
+    const bool sparse = w->job->active > 0;
     if (check(w->job, e) != TRI_OK)
         return e->status;
-    w->kp = tri_round_up(w->job->k, l->kstep);
+    const struct tri_layout *l = sparse ? plan->sparse.layout : plan->layout;
+    const bool columns = sparse && plan->sparse.kernel->kind == TRI_KIND_columns; /* they are packed as rows */
+    const int rows = columns ? w->job->k : w->job->m;
+    w->items = sparse ? rows : 0;
+    w->kp = tri_round_up(columns ? w->job->m : w->job->k, l->kstep);
     const size_t tile = (size_t)(w->kp / l->kstep) * (size_t)l->bytes;
-    const size_t bytes = tile * (size_t)((w->job->m + l->rows - 1) / l->rows);
+    const size_t bytes = tile * (size_t)((rows + l->rows - 1) / l->rows);
     size_t span = w->job->span && w->job->span < w->t->filled ? w->job->span : w->t->filled;
     if (bytes > w->t->filled)
         return tri_fail(e, TRI_UNSUPPORTED, "timing: %dx%d packs to %zu MiB, the memory for weights has %zu",
@@ -347,12 +390,12 @@ static enum tri_status prepare_work(struct work *w, struct tri_error *e)
     w->stride = (bytes + LINE - 1) / LINE * LINE;
     w->matrices = span / w->stride ? span / w->stride : 1;
     w->first = w->t->cursor / w->stride % w->matrices;
-    w->ldt = tri_table_bytes(&w->job->plan, w->kp);
-    const int group = w->job->plan.kernels[0]->group, rows = tri_round_up(w->job->m, l->rows);
+    w->ldt = sparse ? 0 : tri_table_bytes(plan, w->kp);
+    const int group = sparse ? 0 : plan->kernels[0]->group;
     w->groups = group ? (size_t)tri_groups(w->kp, group) : 1;
-    w->scales = group ? w->groups * (size_t)rows : 0;
+    w->scales = group ? w->groups * (size_t)tri_round_up(rows, l->rows) : 0;
     atomic_init(&w->last, INT_MAX);
-    return activations(w, e);
+    return sparse && lists(w, e) != TRI_OK ? e->status : activations(w, e);
 }
 
 static void ignore(const void *arg, int t, int tokens, int m0, int m1, const void *y)
@@ -360,11 +403,27 @@ static void ignore(const void *arg, int t, int tokens, int m0, int m1, const voi
     (void)arg, (void)t, (void)tokens, (void)m0, (void)m1, (void)y;
 }
 
+static void sparse_matrix(const struct work *w, int i, const uint8_t *packed, int thread)
+{
+    const struct tri_timing *t = w->t;
+    const struct tri_plan *plan = &w->job->plan;
+    const int32_t *list = t->list + (size_t)(i % LISTS) * (size_t)w->items;
+    const int count = w->count[i % LISTS];
+    if (plan->sparse.kernel->kind == TRI_KIND_rows)
+        tri_sparse_rows(plan, packed, w->kp, list, count, t->q, 0, t->pool, thread, t->out);
+    else
+        tri_sparse_columns(plan, packed, w->job->m, list, count, t->q, 0, t->pool, thread, t->out);
+}
+
 static void matrix(const struct work *w, int i, int thread)
 {
     const struct tri_plan *plan = &w->job->plan;
     const size_t at = (w->first + (size_t)i) % w->matrices;
     const uint8_t *packed = w->t->memory + at * w->stride;
+    if (w->job->active > 0) {
+        sparse_matrix(w, i, packed, thread);
+        return;
+    }
     const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt, w->t->scale};
     if (plan->kernels[0]->prepare) {
         tri_prepare(plan, w->kp, &x, w->job->tokens, w->t->pool, thread);

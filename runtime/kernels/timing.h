@@ -20,6 +20,7 @@ struct tri_timing;
 struct tri_timing_job {
     struct tri_plan plan;
     int m, k;
+    double active; /* 0: dense; else that fraction, at random, of the rows or inputs of plan.sparse, one token */
     int tokens;  /* 1: decoding; more: a batch of that many, cut into the plan's kernels */
     size_t span; /* bytes the weights rotate through; 0, or more than there is: all of it */
 };

@@ -227,9 +227,133 @@ static enum tri_status compare(const struct bench *b, const struct tri_kernel *k
     return TRI_OK;
 }
 
+/* -- kernels that take lists ------------------------------------------------------------------------------ */
+
+/* Of `m` rows, or columns packed as rows, those listed; y has `sums` of them, or as many as there are rows. */
+struct lists {
+    struct bench b; /* m and k: of what is packed */
+    int32_t *want;  /* [sums] */
+    struct guarded list, x, y;
+    int count, sums;
+    int32_t sum; /* of x */
+};
+
+enum { DENSITIES = 5 }; /* none, one, an eighth, half, all */
+
+static void choose(struct lists *s, int density, int32_t *list, uint64_t *seed)
+{
+    const int one = (int)(tri_random(seed) % (uint64_t)s->b.m);
+    s->count = 0;
+    for (int i = 0; i < s->b.m; i++) {
+        const uint64_t r = tri_random(seed) % 8;
+        if ((density == 1 && i == one) || (density == 2 && r == 0) || (density == 3 && r < 4) || density == 4)
+            list[s->count++] = i;
+    }
+}
+
+static bool guard_lists(struct lists *s, const int32_t *list, bool columns)
+{
+    s->sums = columns ? s->b.k : s->count;
+    if (!guard(&s->list, (size_t)s->count * sizeof *list) || !guard(&s->y, (size_t)s->sums * sizeof *list) ||
+        !guard(&s->x, (size_t)(columns ? s->count : s->b.kp)))
+        return false;
+    memcpy(s->list.at, list, s->list.bytes);
+    return true;
+}
+
+/* Two calls, as two threads would: halves of the list, or of the rows. */
+static void compute_lists(struct lists *s, const struct tri_kernel *kernel, int kstep)
+{
+    const uint8_t *w = (const uint8_t *)s->b.packed.at;
+    const int32_t *list = (const int32_t *)s->list.at;
+    const int8_t *x = (const int8_t *)s->x.at;
+    int32_t *y = (int32_t *)s->y.at;
+    if (kernel->kind == TRI_KIND_rows) {
+        const int half = s->count / 2;
+        kernel->rows(w, list + half, s->count - half, s->b.kp, x, s->sum, y + half);
+        kernel->rows(w, list, half, s->b.kp, x, s->sum, y);
+    } else {
+        const int half = s->b.kp / kstep / 2 * kstep;
+        kernel->columns(w, half, s->b.k, s->b.kp, list, s->count, x, s->sum, y + half);
+        kernel->columns(w, 0, half, s->b.kp, list, s->count, x, s->sum, y);
+    }
+}
+
+static enum tri_status compare_lists(const struct lists *s, const struct tri_kernel *kernel, const struct tri_case *c,
+                                     struct tri_error *e)
+{
+    const int32_t *y = (const int32_t *)s->y.at;
+    for (int i = 0; i < s->sums; i++)
+        if (y[i] != s->want[i])
+            return tri_fail(e, TRI_WRONG, "%s: %dx%d pattern %d seed %llu, %d listed: y[%d] is %d, not %d", kernel->name,
+                            c->m, c->k, (int)c->pattern, (unsigned long long)c->seed, s->count, i, y[i], s->want[i]);
+    for (const char *p = s->y.base + sysconf(_SC_PAGESIZE); p < s->y.at; p++)
+        if (*p != CANARY)
+            return tri_fail(e, TRI_WRONG, "%s: wrote %td bytes before y", kernel->name, s->y.at - p);
+    return TRI_OK;
+}
+
+static enum tri_status check_lists(struct lists *s, int32_t *list, int density, const struct tri_kernel *kernel,
+                                   int kstep, const struct tri_case *c, struct tri_error *e)
+{
+    const bool columns = kernel->kind == TRI_KIND_columns;
+    uint64_t seed = c->seed + (uint64_t)density;
+    choose(s, density, list, &seed);
+    enum tri_status status = TRI_OK;
+    if (!guard_lists(s, list, columns)) {
+        status = tri_fail(e, TRI_NO_MEMORY, "%s: no memory to check %dx%d", kernel->name, c->m, c->k);
+    } else {
+        int8_t *x = (int8_t *)s->x.at;
+        memset(x, 0, s->x.bytes);
+        s->sum = 0;
+        for (int i = 0; i < (columns ? s->count : s->b.k); i++)
+            s->sum += x[i] = activation(c->pattern, columns ? list[i] : i, &seed);
+        if (columns)
+            tri_ref_columns(s->b.trits, s->b.k, list, s->count, x, s->want);
+        else
+            tri_ref_rows(s->b.trits, list, s->count, s->b.k, x, s->want);
+        compute_lists(s, kernel, kstep);
+        status = compare_lists(s, kernel, c, e);
+    }
+    release(&s->list), release(&s->x), release(&s->y);
+    return status;
+}
+
+static enum tri_status verify_lists(const struct tri_kernel *kernel, const struct tri_layout *l,
+                                    const struct tri_case *c, struct tri_error *e)
+{
+    const bool columns = kernel->kind == TRI_KIND_columns;
+    struct lists s = {.b = {.m = columns ? c->k : c->m, .k = columns ? c->m : c->k}};
+    struct bench *b = &s.b;
+    b->kp = tri_round_up(b->k, l->kstep);
+    if ((columns ? b->m : b->kp) > kernel->kmax)
+        return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, c->k, kernel->kmax);
+    b->tiles = (b->m + l->rows - 1) / l->rows;
+    b->tile_bytes = (size_t)(b->kp / l->kstep) * (size_t)l->bytes;
+    b->trits = malloc((size_t)b->m * (size_t)b->k);
+    s.want = malloc((size_t)(b->m > b->k ? b->m : b->k) * sizeof *s.want);
+    int32_t *list = malloc((size_t)b->m * sizeof *list);
+    enum tri_status status = TRI_OK;
+    if (!b->trits || !s.want || !list || !guard(&b->packed, (size_t)b->tiles * b->tile_bytes + 64))
+        status = tri_fail(e, TRI_NO_MEMORY, "%s: no memory to check %dx%d", kernel->name, c->m, c->k);
+    uint64_t seed = c->seed;
+    for (int r = 0; status == TRI_OK && r < b->m; r++)
+        for (int i = 0; i < b->k; i++)
+            b->trits[(size_t)r * (size_t)b->k + (size_t)i] = trit(c->pattern, (size_t)(columns ? r : i), &seed);
+    if (status == TRI_OK)
+        status = pack(b, l, e);
+    for (int density = 0; status == TRI_OK && density < DENSITIES; density++)
+        status = check_lists(&s, list, density, kernel, l->kstep, c, e);
+    release(&b->packed);
+    free(b->trits), free(s.want), free(list);
+    return status;
+}
+
 enum tri_status tri_verify(const struct tri_kernel *kernel, const struct tri_layout *layout,
                            const struct tri_case *c, struct tri_error *e)
 {
+    if (kernel->kind == TRI_KIND_rows || kernel->kind == TRI_KIND_columns)
+        return verify_lists(kernel, layout, c, e);
     struct bench b = {.m = c->m, .k = c->k, .kp = tri_round_up(c->k, layout->kstep)};
     if (b.kp > kernel->kmax)
         return tri_fail(e, TRI_UNSUPPORTED, "%s: K %d is beyond its limit of %d", kernel->name, b.kp, kernel->kmax);

@@ -185,7 +185,8 @@ describe("the generator", function()
     "mad ssse3 m=16 a=1 g=64", "lut avx2 g=256", "mad avx2 c=r2 r=1 m=4 a=2", "mad c c=r2 r=1 m=1 a=1", "lut avx2",
     "mad avx2 c=n5 a=2 m=8", "mad ssse3 c=b5 a=1 m=4", "mad neondot c=b5 a=2 m=8",
     "tile amx", "tile amx n=256 t=32 b=2560 c=f5 p=0", "tile c", "tile i8mm", "lut avx512vbmi", "lut avx512vnni",
-    "lut neon c=l3", "--layout q2r16", "--layout r2r1", "--layout n5r16", "--layout b5r16", "--layout l3r32" }
+    "lut neon c=l3", "rows avx2", "rows neon", "columns c", "columns avx512vnni",
+    "--layout q2r16", "--layout r2r1", "--layout n5r16", "--layout b5r16", "--layout l3r32" }
 
   for _, lua in ipairs { "lua5.1", "lua5.4", "luajit" } do
     it("prints the same bytes under " .. lua, function()

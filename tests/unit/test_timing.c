@@ -79,7 +79,14 @@ static void test_kernels(void **state)
         if (!tri_isa_find(kernel->isa)->present())
             continue;
         struct tri_timing_job j = {.m = 300, .k = 500, .tokens = 4 * kernel->tokens};
-        j.plan = (struct tri_plan){.layout = tri_layout_find(kernel->layout), .kernels = {kernel}, .count = 1};
+        if (kernel->kind == TRI_KIND_rows || kernel->kind == TRI_KIND_columns) {
+            j.tokens = 1;
+            j.plan.sparse = (struct tri_sparse){kernel, tri_layout_find(kernel->layout), 0};
+            j.active = 0.1, run(&j);
+            j.active = 1;
+        } else {
+            j.plan = (struct tri_plan){.layout = tri_layout_find(kernel->layout), .kernels = {kernel}, .count = 1};
+        }
         run(&j);
     }
 }
@@ -118,6 +125,8 @@ static void test_refusals(void **state)
             j.tokens = k->tokens + 1, refused(j, TRI_USAGE);
         }
     j = good, j.k = good.plan.kernels[0]->kmax + 1, refused(j, TRI_UNSUPPORTED);
+    j = good, j.active = 0.5, j.plan.sparse.kernel = NULL, refused(j, TRI_USAGE);
+    j = job(64, 64, 2), j.active = 0.5, refused(j, TRI_USAGE);
     j = good, j.m = 1 << 30, j.k = 1 << 20, refused(j, TRI_UNSUPPORTED);
     assert_null(tri_timing_new(0, &e));
     assert_int_equal(e.status, TRI_USAGE);
