@@ -19,7 +19,8 @@ local function text_of(value) return '"' .. value:gsub('[\n\t\r\\"]', spelled) .
 local formats = { ns = "%.0f", call_ns = "%.0f", bytes = "%.0f", gbps = "%.2f", share = "%.3f", gain = "%.3f",
   prompt_gain = "%.3f", margin = "%.3f", bench_ns = "%.0f", read_gbps = "%.2f", confidence = "%.2f", mean = "%.3f",
   decode = "%.3f", prompt = "%.3f", runner_up_decode = "%.2f", runner_up_prompt = "%.1f", runner_up_ratio = "%.3f",
-  default_decode = "%.2f", default_prompt = "%.1f", default_ratio = "%.3f" }
+  default_decode = "%.2f", default_prompt = "%.1f", default_ratio = "%.3f", active = "%.2f", dense_ns = "%.0f",
+  break_even = "%.3f" }
 
 -- "key = value" of those of `keys` that `t` has.
 function dispatch.fields(t, keys)
@@ -40,14 +41,24 @@ local job_keys = { "role", "m", "k", "group", "layout", "gain", "prompt_gain", "
 local team_keys = { "threads", "pinned" }
 local confirmed_keys = { "shape", "layers", "of", "vocab", "prompt_tokens", "rounds", "winner", "decode", "prompt",
   "runner_up_decode", "runner_up_prompt", "runner_up_ratio", "default_decode", "default_prompt", "default_ratio" }
+local sparse_keys = { "name", "hash", "break_even" }
+local at_keys = { "active", "ns", "dense_ns" }
 local table_keys = { "cpu", "arch", "compiler", "threads", "read_gbps", "pool_mib", "objective" }
+
+-- The fields of a job's sparse kernel, behind the others.
+local function sparse_text(s)
+  local at = {}
+  for i, p in ipairs(s.at) do at[i] = "{ " .. table.concat(dispatch.fields(p, at_keys), ", ") .. " }" end
+  return ("sparse = { %s, at = {\n      %s } }"):format(table.concat(dispatch.fields(s, sparse_keys), ", "),
+    table.concat(at, ",\n      "))
+end
 
 local function job_text(job)
   local lines = { "    { " .. table.concat(dispatch.fields(job, job_keys), ", ") .. ", kernels = {" }
   for _, k in ipairs(job.kernels) do
     lines[#lines + 1] = "      { " .. table.concat(dispatch.fields(k, kernel_keys), ", ") .. " },"
   end
-  lines[#lines + 1] = "    } },"
+  lines[#lines + 1] = "    }" .. (job.sparse and ", " .. sparse_text(job.sparse) or "") .. " },"
   return table.concat(lines, "\n")
 end
 
@@ -86,6 +97,8 @@ function dispatch.text(t)
 -- confidence: how often the choice stays ahead of it when the samples are drawn again; state: what was wrong with the
 -- machine while it was measured, if anything. decode, prompt: who runs single tokens and batches; huge: weights in huge
 -- pages. confirmed: tokens/s of so many layers of a model under this table; ratio: others' time over its.
+-- sparse: the kernel of active rows of up (half of gate_up) or inputs of down, the fraction of them at which the
+-- dense kernel is as fast, and what both took where it was measured.
 return {
   %s,
   jobs = {
@@ -121,7 +134,8 @@ function dispatch.current(job)
     local point = type(k) == "table" and name.parse(k.name)
     if not point or emit.kernel(point).hash ~= k.hash then return false end
   end
-  return true
+  local point = type(job.sparse) == "table" and name.parse(job.sparse.name)
+  return job.sparse == nil or point and emit.kernel(point).hash == job.sparse.hash or false
 end
 
 -- The points a table names, as far as they exist.

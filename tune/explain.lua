@@ -53,6 +53,8 @@ local function fact_of(threads, job, decided, mhz)
     fact.batches[#fact.batches + 1] = { tokens = job.kernels[i].tokens, kernel = job.kernels[i].name,
       ns = job.kernels[i].ns }
   end
+  local s = job.sparse
+  fact.sparse = s and { kernel = s.name, break_even = s.break_even, at = s.at }
   add_samples(fact, decided)
   fact.limit = bound.of(k, job, threads, mhz)
   return fact
@@ -64,9 +66,19 @@ local function are_numbers(t, required, optional)
   return true
 end
 
+local function sound_sparse(s)
+  if s == nil then return true end
+  if type(s.break_even) ~= "number" or type(s.at) ~= "table" then return false end
+  for _, p in ipairs(s.at) do
+    if type(p) ~= "table" or not are_numbers(p, { "active", "ns", "dense_ns" }, {}) then return false end
+  end
+  return true
+end
+
 -- Jobs of a table that are what the tuner writes.
 local function sound(job)
   if not dispatch.current(job) or not are_numbers(job, { "m", "k" }, { "gain", "group" }) then return false end
+  if not sound_sparse(job.sparse) then return false end
   for i, k in ipairs(job.kernels) do
     local required = i == 1 and { "ns", "tokens", "gbps", "bytes" } or { "ns", "tokens" }
     if not are_numbers(k, required, { "share", "margin" }) then return false end
@@ -113,6 +125,13 @@ local function runner_up(f)
   return text
 end
 
+local function sparse_of(s)
+  local parts = {}
+  for i, p in ipairs(s.at) do parts[i] = ("%.0f%%: %.2f"):format(100 * p.active, p.ns / p.dense_ns) end
+  return ("%s, faster where less than %.0f%% is active; its time over the dense kernel's at %s"):format(s.kernel,
+    100 * s.break_even, table.concat(parts, ", "))
+end
+
 -- Rows of a fact: { label, words }.
 local function rows_of(f)
   local rows = { { "choice", f.kernel } }
@@ -127,6 +146,7 @@ local function rows_of(f)
     add("machine", "%s while this was measured", state.explained(f.state))
   end
   for _, b in ipairs(f.batches or {}) do add(b.tokens .. " tokens", "%s, %.0f ns", b.kernel, b.ns) end
+  if f.sparse then add("sparse", "%s", sparse_of(f.sparse)) end
   if f.note then add("note", "%s", f.note) end
   return rows
 end

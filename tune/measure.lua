@@ -93,7 +93,8 @@ function measure.time(m, kernels, job, tokens, seconds, costs)
   if not hashes then return nil, why end
   local answer
   answer, why = measure.ask(m, { op = "time", hashes = hashes, m = job.m, k = job.k, tokens = tokens,
-    span = measure.span(job, kernels[1].layout), seconds = seconds or 0.002, costs = costs })
+    span = measure.span(job, kernels[1].layout), seconds = seconds or 0.002, costs = costs,
+    active = kernels[1].kind ~= "matmul" and job.active or nil })
   return answer and answer.ns, why
 end
 

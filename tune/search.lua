@@ -4,6 +4,7 @@
 local race = require "race"
 local candidates = require "candidates"
 local measure = require "measure"
+local sparse = require "sparse"
 local store = require "store"
 local name = require "name"
 local linux = require "linux"
@@ -11,6 +12,7 @@ local cuts = require "cuts"
 local state = require "state"
 local confidence = require "confidence"
 local expectation = require "cost"
+local space = require "space"
 
 local search = {}
 
@@ -45,18 +47,18 @@ end
 -- What is timed: weights only if a whole model of them is less than what rotates.
 function search.timed(s, job)
   local whole = job.weights and job.weights / 4 < s.machine.memory and job.weights or nil
-  return { m = job.m, k = job.k, group = job.group, weights = whole }
+  return { m = job.m, k = job.k, group = job.group, weights = whole, active = job.active }
 end
 
 local function record_of(s, job, stage, tokens, c)
   return { kind = tokens == 1 and "decode" or "prompt", stage = stage, name = c.name, hash = c.hash,
     compiler = s.compiler, threads = s.threads, m = job.m, k = job.k, group = job.group,
-    span = search.timed(s, job).weights }
+    span = search.timed(s, job).weights, active = job.active }
 end
 
 local function note_best(s, job, tokens, c, ns)
   local seen = s.state
-  if tokens > 1 then return end
+  if tokens > 1 or job.active then return end
   if c == s.default[1] then seen.default_ns = math.min(seen.default_ns or ns, ns) end
   if ns < (seen.ns or math.huge) then
     seen.ns, seen.gbps = ns, measure.bytes(job, c.layout) / ns
@@ -539,6 +541,18 @@ local function recorded(s, job, stage, tokens)
   return entries
 end
 
+-- Beside a job's choice: its sparse kernel by what is stored, which is measured first if there is a deadline.
+local function add_sparse(s, job, choice, deadline)
+  local dense = choice.kernels[1].candidate
+  local function in_order(entries) return ranked(s, entries) end
+  if deadline then
+    sparse.measure(s.pool, job, dense, deadline, function(...) return run_race(s, ...) end, in_order)
+  end
+  choice.sparse = sparse.decide(job, dense.hash, function(part_of, stage) return recorded(s, part_of, stage, 1) end,
+    in_order)
+  return choice
+end
+
 local function ns_of(entries)
   local ns = {}
   for _, e in ipairs(entries) do ns[e.item] = e.ns end
@@ -557,7 +571,8 @@ function search.decide(s, job)
   if #final == 0 then return nil end
   local _, reference = usual_batches(s)
   local by_layout, ns = stored_batches(s, job)
-  return choose(s, job, final, by_layout, ns_of(recorded(s, job, "calls", call_tokens)), ns[reference])
+  local choice = choose(s, job, final, by_layout, ns_of(recorded(s, job, "calls", call_tokens)), ns[reference])
+  return choice and add_sparse(s, job, choice)
 end
 
 -- How many candidates a job's races timed, how many were wrong or crashed, in them or in others, and how many
@@ -608,9 +623,10 @@ function search.job(s, job, set, deadline)
   s.state = { job = job }
   local final = decode(s, job, set, part(deadline, decode_part[s.objective]))
   if #final == 0 then return nil end
-  batches(s, job, set, final, deadline)
+  batches(s, job, set, final, space.sparse[job.role] and part(deadline, 0.6) or deadline)
   calls(s, job, final, (stored_batches(s, job)))
   local choice = search.decide(s, job)
+  if choice then add_sparse(s, job, choice, deadline) end
   if choice then s.machine.read_of(search.timed(s, job), choice.kernels[1].candidate.layout, true) end
   return choice
 end

@@ -15,7 +15,7 @@ local store = {}
 json.decode_invalid_numbers(false)
 
 -- What identifies a set of samples. stage: samples were taken interleaved with the others of their stage.
-local key_fields = { "kind", "stage", "m", "k", "group", "span", "threads", "hash", "compiler" }
+local key_fields = { "kind", "stage", "m", "k", "group", "span", "active", "threads", "hash", "compiler" }
 
 function store.key(record)
   local parts = {}

@@ -45,7 +45,8 @@ function columns.refuse(p, isa)
 end
 
 function columns.bind(p, isa)
-  return { lanes = math.floor(isa.bits / 32), pieces = math.floor(512 / isa.bits), counted = { tokens = 1, columns = 4, times = 1 },
+  return { lanes = math.floor(isa.bits / 32), pieces = math.floor(512 / isa.bits),
+    counted = { tokens = 1, columns = 4, times = 1 },
     record = { form = "q8", table_bytes = 0, tokens = 1,
       kmax = math.min(math.floor(2147483647 / (254 * 4 ^ (p.a - 1))), 8388480) } }
 end
