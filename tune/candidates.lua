@@ -145,8 +145,9 @@ end
 -- The candidates of the small space, in its order, and as a set; nil if the space is whole.
 local function chosen(s)
   if s.small and not s.chosen then
-    s.chosen = selection.of(s.isas, s.families, { first = candidates.default(s), group = s.group, tile_key = tile_key,
-      oddity = oddity, in_turn = candidates.in_turn, candidate = function(point) return candidates.of(s, point) end })
+    s.chosen = selection.of(s.isas, space.of_kind(s.families, "matmul"), { first = candidates.default(s),
+      group = s.group, tile_key = tile_key, oddity = oddity, in_turn = candidates.in_turn,
+      candidate = function(point) return candidates.of(s, point) end })
   end
   return s.chosen
 end
@@ -180,7 +181,7 @@ end
 function candidates.all(s, batches)
   local list, seen = {}, {}
   for _, isa in ipairs(isas_of(s)) do
-    for _, family in ipairs(s.families) do
+    for _, family in ipairs(space.of_kind(s.families, "matmul")) do
       for _, p in ipairs(points_of(s, family, isa)) do
         if ((p.n or 1) > 1) == batches then add(list, seen, candidates.of(s, p)) end
       end
