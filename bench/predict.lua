@@ -7,6 +7,7 @@ package.path = here .. "?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
 local space = require "space"
 local name = require "name"
+local untuned = require "untuned"
 local emit = require "emit"
 local loop = require "loop"
 
@@ -105,7 +106,7 @@ end
 local function points_of(architecture, wanted)
   local list = {}
   for _, isa in ipairs(space.isas(architecture)) do
-    if #wanted == 0 and space.isa(isa).arch == architecture then list[#list + 1] = space.untuned(isa)[1] end
+    if #wanted == 0 and space.isa(isa).arch == architecture then list[#list + 1] = untuned.points(isa)[1] end
   end
   for _, point in ipairs(wanted) do
     if space.isa(point.isa).arch == architecture then list[#list + 1] = point end
