@@ -213,13 +213,24 @@ function candidates.tiles(s, batches, layout, kind)
   return list
 end
 
+-- The point with another value of a fine parameter, and, where that is refused (what fetches nothing, or begins to,
+-- names another level), with another level, too; nil if there is none.
+local function changed(point, parameter, value)
+  local new, levels = copy(point, { [parameter] = value }), space.family(point.family).space.h
+  if not space.refuse(new) then return new end
+  for _, h in ipairs(parameter == "p" and levels or {}) do
+    new.h = h
+    if not space.refuse(new) then return new end
+  end
+end
+
 -- The candidates that differ from c in one fine parameter.
 function candidates.neighbours(s, c)
   local list, family = {}, space.family(c.point.family)
   for _, p in ipairs(family.fine) do
     for _, value in ipairs(family.space[p]) do
-      local point = copy(c.point, { [p] = value })
-      local other = value ~= c.point[p] and not space.refuse(point) and candidates.of(s, point)
+      local point = value ~= c.point[p] and changed(c.point, p, value)
+      local other = point and candidates.of(s, point)
       if other and candidates.allowed(s, other) then list[#list + 1] = other end
     end
   end

@@ -212,11 +212,12 @@ local function recorded(kept, run, model, contestants)
   end
 end
 
+-- The models that a run's jobs are of; jobs of ROWSxCOLUMNS are of none.
 local function models_of(run)
   local list, has = {}, {}
   for _, job in ipairs(run.jobs) do
-    if not has[job.model] then list[#list + 1] = job.model end
-    has[job.model] = true
+    local model = job.model
+    if model and not has[model] then list[#list + 1], has[model] = model, true end
   end
   return list
 end

@@ -85,6 +85,7 @@ function lut.refuse(p, isa)
   local tables = code.wide and 4 or 2 * code.fields
   if vectors * held + tables + 2 > isa.regs then return "registers" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
+  if p.g > 0 and (p.u > 1 or p.p ~= 0 and (p.p ~= 64 or p.h ~= 2)) then return "scaling hides what loads wait for" end
   if p.u * p.m * code.planes > 512 then return "loop body too long" end
   return nil
 end

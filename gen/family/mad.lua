@@ -130,6 +130,27 @@ local function vectors_of(p, isa)
   return p.m / lanes
 end
 
+-- Whether more is computed for each byte than fetching it takes: for batches, scales of groups, digits of base 3.
+local function computes_most(p) return p.n > 1 or p.g > 0 or p.c == "b5" and p.a == 1 end
+
+-- Whether more accumulators cost more than they save: each saves a shift a step at most, and costs a shift and an
+-- addition for each token and group.
+local function groups_end_soon(p)
+  local code = mad.codes[p.c]
+  return p.g > 0 and p.g / (code.width * code.planes) <= 2 * p.n
+end
+
+-- nil, or why a loop is not worth trying, since another does the same with less.
+local function refuse_loop(p, isa)
+  if computes_most(p) and p.u > 1 then return "tokens, scales or digits fill the loop already" end
+  if is_row(p) and p.u > 2 then return "sums across lanes end the loop anyway" end
+  if computes_most(p) and p.p ~= 0 and (p.p ~= 64 or p.h ~= 2) then return "computing hides what loads wait for" end
+  if p.a > 1 and groups_end_soon(p) then return "groups end before more sums pay" end
+  if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
+  if p.u * p.m > 128 or is_row(p) and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
+  return nil
+end
+
 -- nil, or why the point makes no sense on the ISA.
 function mad.refuse(p, isa)
   local vectors, why = vectors_of(p, isa)
@@ -145,12 +166,7 @@ function mad.refuse(p, isa)
   if isa.dot16 and flush(isa, p) * pieces(p, isa) < 4 then return "int16 overflow" end
   local held = mad.codes[p.c].planes == 5 and 3 + vectors or 0   -- tables or limits, and the fifth plane
   if vectors * p.n * p.a + vectors + 2 + p.a + held > isa.regs then return "registers" end
-  if p.n > 1 and p.u > 1 then return "tokens fill the loop already" end
-  if p.n > 4 and p.p ~= 0 and p.p ~= 64 then return "large batches hide what they wait for" end
-  if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
-  if p.u * p.m > 128 or is_row(p) and p.u * p.m * pieces(p, isa) > 32 then return "loop body too long" end
-  if p.g > 0 and p.u > 2 then return "groups are short" end
-  return nil
+  return refuse_loop(p, isa)
 end
 
 -- Everything the template reads, and the facts for the kernel's record.

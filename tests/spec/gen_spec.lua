@@ -8,7 +8,6 @@ local emit = require "emit"
 local literal = require "literal"
 local tidy = require "tidy"
 local untuned = require "untuned"
-local hash = require "hash"
 
 local function run(command)
   local pipe = io.popen(command .. " 2>&1")
@@ -188,11 +187,17 @@ describe("the generator", function()
     "lut neon c=l3", "rows avx2", "rows neon", "columns c", "columns avx512vnni",
     "--layout q2r16", "--layout r2r1", "--layout n5r16", "--layout b5r16", "--layout l3r32" }
 
+  local expected = {}
+  local function printed(command)
+    expected[command] = expected[command] or run("luajit gen/gen.lua " .. command)
+    return expected[command]
+  end
+
   for _, lua in ipairs { "lua5.1", "lua5.4", "luajit" } do
     it("prints the same bytes under " .. lua, function()
       if run("command -v " .. lua) == "" then return pending(lua .. " is not installed") end
       for _, command in ipairs(commands) do
-        assert.equal(hash(run("luajit gen/gen.lua " .. command)), hash(run(lua .. " gen/gen.lua " .. command)))
+        assert.is_true(printed(command) == run(lua .. " gen/gen.lua " .. command), command)
       end
     end)
   end
