@@ -1,7 +1,8 @@
 -- selection: the small space (--space small): at most 300 points, always the same for the same instruction sets, which
 -- can be tried exhaustively in minutes. Of the widest instruction sets present: what runs untuned; then one tile
 -- (all parameters but the fine ones) after the other with its usual fine values; then all tiles once more, each
--- with another setting of the fine values, and so on. A third of the points is for batches.
+-- with another setting of the fine values, and so on. A third of the points is for batches. Where there are more tiles than
+-- places, families, codes and numbers of tokens take turns: each has some.
 
 local space = require "space"
 
@@ -24,7 +25,7 @@ local function tiles_of(family, isa, batches, o)
     if ((p.n or 1) > 1) == batches then
       local key = o.tile_key(p)
       if not of[key] then
-        of[key] = { tokens = p.n or 1 }
+        of[key] = { code = p.c or "", tokens = p.n or 1 }
         rows[#rows + 1] = of[key]
       end
       table.insert(of[key], p)
@@ -41,12 +42,12 @@ local function tiles_of(family, isa, batches, o)
   return rows
 end
 
--- Rows of one ISA: families and numbers of tokens in turn.
+-- Rows of one ISA: families, codes and numbers of tokens in turn.
 local function rows_of(isa, families, batches, o)
   local queues, by = {}, {}
   for _, family in ipairs(families) do
     for _, row in ipairs(tiles_of(family, isa, batches, o)) do
-      local key = family .. row.tokens
+      local key = family .. row.code .. row.tokens
       if not by[key] then
         by[key] = {}
         queues[#queues + 1] = by[key]

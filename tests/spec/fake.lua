@@ -3,6 +3,8 @@
 
 local linux = require "linux"
 local store = require "store"
+local emit = require "emit"
+local name = require "name"
 local candidates = require "candidates"
 local measure = require "measure"
 local search = require "search"
@@ -42,6 +44,14 @@ function fake.read(path)
   local text = f:read("*a")
   f:close()
   return text
+end
+
+-- Kernels take time to write: here each is written once for all searches.
+local write_kernel, written = emit.kernel, {}
+function emit.kernel(point)
+  local text = name.of(point)
+  written[text] = written[text] or write_kernel(point)
+  return written[text]
 end
 
 local ready, time = candidates.ready, measure.time

@@ -69,7 +69,7 @@ describe("the small space", function()
     return list
   end
 
-  it("is the same every time, at most 300 kernels, with what runs untuned and every tile", function()
+  it("is the same every time, at most 300 kernels, with what runs untuned and every tile that decodes", function()
     local s = pool { "c", "avx2" }
     local list = names_of(s)
     assert.is_true(#list > 250 and #list <= 300)
@@ -77,15 +77,22 @@ describe("the small space", function()
     local is = {}
     for _, text in ipairs(list) do is[text] = true end
     for _, p in ipairs(untuned.points "avx2") do assert.is_true(is[name.of(p)]) end
-    local tiles = {}
-    for _, batches in ipairs { false, true } do
-      for _, c in ipairs(candidates.tiles(s, batches)) do
-        assert.is_true(is[c.name])
-        tiles[#tiles + 1] = c
+    local tiles = candidates.tiles(s, false)
+    for _, c in ipairs(tiles) do assert.is_true(is[c.name]) end
+    assert.equal(#candidates.tiles(candidates.new { present = { "c", "avx2" } }, false), #tiles)
+  end)
+
+  it("has batch kernels of every code for every number of tokens there are", function()
+    local function kinds(s)
+      local seen = {}
+      for _, c in ipairs(candidates.tiles(s, true)) do
+        seen[("%s %s %d"):format(c.point.family, c.point.c, c.tokens)] = true
       end
+      return seen
     end
-    local whole = candidates.new { present = { "c", "avx2" } }
-    assert.equal(#candidates.tiles(whole, false) + #candidates.tiles(whole, true), #tiles)
+    local present = { "c", "ssse3", "avx2", "avx512vnni" }
+    assert.same(kinds(candidates.new { present = present, isas = { "avx512vnni" } }), kinds(pool(present)))
+    assert.same(kinds(candidates.new { present = { "c", "avx2" } }), kinds(pool { "c", "avx2" }))
   end)
 
   it("has several settings of every tile, and all values of what is searched last", function()
@@ -166,7 +173,7 @@ end)
 
 describe("the cost model", function()
   local function candidate(s, point)
-    for key, value in pairs { family = "mad", isa = "avx2", c = "q2", n = 1, u = 1, h = 2, p = 64 } do
+    for key, value in pairs { family = "mad", isa = "avx2", c = "q2", n = 1, u = 1, h = 2, p = 64, g = 0 } do
       point[key] = point[key] or value
     end
     assert.is_nil(space.refuse(point))
@@ -531,7 +538,7 @@ describe("defaults for CPUs nobody tuned", function()
       io.write((choose.tables("x86_64", {})))
     ]]):format(untuned.path))
     local text = run("luajit " .. script)
-    assert.is_truthy(text:find(('{"avx2", 0, 0, {"%s"'):format(list[#list].kernels[1].name), 1, true))
+    assert.is_truthy(text:find(('{"avx2", 0, 0, 0, {"%s"'):format(list[#list].kernels[1].name), 1, true))
     for _, lua in ipairs { "lua5.1", "lua5.4" } do assert.equal(text, (run(lua .. " " .. script))) end
     for what, change in pairs { stale = { 'hash = "', 'hash = "0' }, other = { "__avx2", "__ssse3" },
       nonsense = { "kernels = {", "kernels = 3, x = {" }, none = { "^.*$", "os.exit(3)" } } do
