@@ -1,8 +1,8 @@
 -- selection: the small space (--space small): at most 300 points, always the same for the same instruction sets, which
 -- can be tried exhaustively in minutes. Of the widest instruction sets present: what runs untuned; then one tile
 -- (all parameters but the fine ones) after the other with its usual fine values; then all tiles once more, each
--- with another setting of the fine values, and so on. A third of the points is for batches. Where there are more tiles than
--- places, families, codes and numbers of tokens take turns: each has some.
+-- with another setting of the fine values, and so on. A third of the points is for batches. Where there are more
+-- tiles than places, families, codes and numbers of tokens take turns: each has some.
 
 local space = require "space"
 
