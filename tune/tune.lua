@@ -359,9 +359,9 @@ local function trial_of(run, set, contestants)
     local said = {}
     for role, plan in pairs(plans) do
       local kernels, costs = {}, {}
-      for i, k in ipairs(plan.kernels) do kernels[i], costs[i] = k.candidate, k.call_ns end
+      for i, k in ipairs(plan.kernels) do kernels[i], costs[#costs + 1] = k.candidate, k.call_ns end
       candidates.ready(run.pool, kernels, math.huge, #kernels)
-      said[role] = { kernels = kernels, costs = #costs == #kernels and costs or nil }
+      said[role] = { kernels = kernels, costs = #costs == #kernels and costs or nil } -- of some only: of none
     end
     return measure.trial(run.measure, label, said, { model = part, prompt = trial.prompt_tokens, threads = most,
       huge = huge })
