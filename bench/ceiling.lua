@@ -86,7 +86,7 @@ end
 local function raced(b, list, tokens, shape, deadline, seconds)
   local function late() return b.now() > deadline end
   local right = b.prove(list, b.now() + 0.8 * (deadline - b.now()))
-  local entries = race.run(right, { rounds = 8, least = 1, reference = right[1], late = late,
+  local entries = race.run(right, { rounds = 10, grace = 2, least = 1, reference = right[1], late = late,
     sample = function(c) return b.time(c, shape, measure.whole(c, tokens), seconds or 0.003) end })
   return by_time(entries)
 end
@@ -249,7 +249,7 @@ end
 -- A plan on the layout that decodes best: the fastest kernel for each number of tokens in a batch, as far as they
 -- earn their place; and what a call of each costs.
 local function plan_of(b, unit, single, deadline)
-  local list = tiles(unit, true, function(c) return c.layout == single.layout end)
+  local list = tiles(unit, true, function(c) return c.layout.name == single.layout.name end)
   local right = b.prove({ single, unpack(list) }, b.now() + 0.7 * (deadline - b.now()))
   local entries = race.run(right, { rounds = 5, least = 1, reference = single,
     group = function(c) return c.tokens end, late = function() return b.now() > deadline end,
