@@ -29,18 +29,39 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 
 /* -- options ----------------------------------------------------------- */
 
+/* Which of three names; the first where none is given. */
+static enum tri_status read_name(const char *option, const char *name, const char *const names[3], int *which,
+                                 struct tri_error *e)
+{
+    *which = 0;
+    for (int i = 0; name && i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            *which = i;
+    if (!name || strcmp(name, names[*which]) == 0)
+        return TRI_OK;
+    return tri_fail(e, TRI_USAGE, "option %s: expected %s, %s or %s, found \"%s\"", option, names[0], names[1],
+                    names[2], name);
+}
+
 static enum tri_status read_cache(const char *option, const char *name, enum tri_cache_type *type,
                                   struct tri_error *e)
 {
-    static const char *const names[] = {
+    static const char *const names[3] = {
         [TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
-    *type = TRI_CACHE_F32;
-    for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(name, names[i]) == 0)
-            *type = (enum tri_cache_type)i;
-    if (!name || strcmp(name, names[*type]) == 0)
-        return TRI_OK;
-    return tri_fail(e, TRI_USAGE, "option %s: expected f32, f16 or q8_0, found \"%s\"", option, name);
+    int which;
+    const enum tri_status status = read_name(option, name, names, &which, e);
+    *type = (enum tri_cache_type)which;
+    return status;
+}
+
+static enum tri_status read_ffn(const char *name, enum tri_ffn *ffn, struct tri_error *e)
+{
+    static const char *const names[3] = {
+        [TRI_FFN_DENSE] = "dense", [TRI_FFN_SPARSE] = "sparse", [TRI_FFN_AUTO] = "auto"};
+    int which;
+    const enum tri_status status = read_name("--ffn", name, names, &which, e);
+    *ffn = (enum tri_ffn)which;
+    return status;
 }
 
 static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error *e)
@@ -121,10 +142,11 @@ static enum tri_status open_pool(struct tri_load *l, const struct tri_setting *s
 
 static enum tri_status open_weights(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
 {
-    if (open_pool(l, s, e) != TRI_OK)
+    enum tri_ffn ffn;
+    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || open_pool(l, s, e) != TRI_OK)
         return e->status;
     l->weights = tri_model_load(l->gguf, l->pool, e);
-    return l->weights ? check_vocabulary(l, e) : e->status;
+    return l->weights && tri_model_skip(l->weights, ffn, l->pool, e) == TRI_OK ? check_vocabulary(l, e) : e->status;
 }
 
 static enum tri_status open_session(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)

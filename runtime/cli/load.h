@@ -1,4 +1,5 @@
-/* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv, and opening
+/* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
+ * --ffn, and opening
  * it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
@@ -9,7 +10,7 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *isa, *cache_k, *cache_v, *core_weights;
+    const char *model, *isa, *cache_k, *cache_v, *ffn, *core_weights;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -39,6 +40,8 @@ struct tri_load {
     {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
     {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32, f16 or q8_0", &(l).cache_k, 0, 0},          \
     {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32, f16 or q8_0", &(l).cache_v, 0, 0},        \
+    {NULL, "--ffn", TRI_TEXT, "TYPE", "decode past what ReLU zeroes: dense, sparse or auto (default: dense)",    \
+     &(l).ffn, 0, 0},                                                                                          \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 
 /* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */

@@ -189,20 +189,63 @@ static struct tri_measure activate(const struct pass *p, const float *gate, cons
     return p->v->silu_mul(gate, up, f, p->c->ffn);
 }
 
+/* The single token's gate, and of up only the rows it lets through: the others stay zeros, and zeros of either sign
+ * are the same to the norm and the quantiser behind. (An up beyond the range of floats goes unnoticed where gate is not
+ * positive.) Every thread makes the whole list for itself, which costs less than to meet once more. */
+static void gate_then_up(const struct pass *p, const struct tri_layer *w)
+{
+    const struct tri_skip *skip = w->skip;
+    float *gate = p->s->wide, *up = gate + w->matrix[TRI_ROLE_GATE_UP].part[1].row;
+    int32_t *list = p->s->list + (size_t)p->thread * (size_t)p->c->ffn;
+    int from, to;
+    share(p, p->c->ffn, &from, &to);
+    memset(up + from, 0, (size_t)(to - from) * sizeof *up);
+    linear(p, &skip->gate, gate, p->s->ldw, false);
+    const int n = tri_list_positive(gate, 0, p->c->ffn, list);
+    if (tri_sparse_pays(&skip->up.plan, n, p->c->ffn)) {
+        tri_linear_rows(&skip->up, skip->rows, &p->input, list, n, p->s->pool, p->thread, p->sums, up);
+    } else {
+        const struct tri_output to_up = {.at = up};
+        tri_linear(p->v, &skip->up, &p->input, 1, p->s->pool, p->thread, p->sums, &to_up);
+    }
+    sync(p);
+}
+
+/* x += down, without the columns whose quantised input is zero, if there are few others; else false. */
+static bool skip_down(const struct pass *p, const struct tri_layer *w)
+{
+    const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
+    const size_t at = (size_t)p->thread * (size_t)p->c->ffn;
+    int32_t *list = p->s->list + at;
+    int8_t *values = p->s->listed + at;
+    const int n = tri_list_nonzero(p->input.x.q, 0, p->c->ffn, list, values);
+    if (!tri_sparse_pays(&down->plan, n, p->c->ffn))
+        return false;
+    tri_linear_columns(p->v, down, w->skip->columns, &p->input, list, values, n, p->s->pool, p->thread, p->sums,
+                       p->s->x);
+    sync(p);
+    return true;
+}
+
 static void feed_forward(const struct pass *p, int layer)
 {
     const struct tri_layer *w = &p->model->layer[layer];
     const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP];
     const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
+    const bool skips = p->solo && w->skip;
     size_t hidden = (size_t)p->c->hidden;
     quantise_rows(p, gate_up, p->s->x, w->ffn_norm);
-    linear(p, gate_up, p->s->wide, p->s->ldw, false);
+    if (skips)
+        gate_then_up(p, w);
+    else
+        linear(p, gate_up, p->s->wide, p->s->ldw, false);
     for (int t = p->from; t < p->to; t++) {
         const float *wide = row(p->s->wide, t, p->s->ldw);
         float *f = p->scratch + widest(p->c);
         quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f), w->ffn_sub_norm);
     }
-    linear(p, down, p->s->x, hidden, true);
+    if (!skips || !skip_down(p, w))
+        linear(p, down, p->s->x, hidden, true);
 }
 
 /* -- both ends --------------------------------------------------------- */

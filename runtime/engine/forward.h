@@ -29,6 +29,8 @@ struct tri_session {
     float *floats; /* [threads][floats_each] scratch */
     int32_t *sums; /* [threads][sums_each] scratch */
     size_t floats_each, sums_each;
+    int32_t *list;  /* [threads][ffn] where layers skip: what counts, */
+    int8_t *listed; /* [threads][ffn] and its quantised values */
     atomic_bool overflow; /* a norm or quantiser met values beyond the range of floats */
 };
 

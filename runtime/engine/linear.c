@@ -54,3 +54,36 @@ void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struc
     const struct scaling c = {v, m, in->s, out};
     tri_product(&m->plan, m->packed, NULL, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
 }
+
+/* The layout of the copy may pad further than the one the input was quantised for. */
+static int pad_input(const struct tri_matrix *m, const struct tri_input *in)
+{
+    const int kp = tri_round_up(m->k, m->plan.sparse.layout->kstep);
+    if (kp > m->kp)
+        memset(in->x.q + m->kp, 0, (size_t)(kp - m->kp));
+    return kp;
+}
+
+void tri_linear_rows(const struct tri_matrix *m, const uint8_t *packed, const struct tri_input *in,
+                     const int32_t *list, int count, const struct tri_pool *pool, int thread, int32_t *sums,
+                     float *out)
+{
+    const int kp = pad_input(m, in);
+    const float r = m->part[0].scale / in->s[0];
+    int from, to;
+    tri_sparse_rows(&m->plan, packed, kp, list, count, in->x.q, in->x.sum[0], pool, thread, sums);
+    tri_pool_share(pool, count, thread, &from, &to);
+    for (int i = from; i < to; i++)
+        out[list[i]] = (float)sums[i] * r;
+}
+
+void tri_linear_columns(const struct tri_vec *v, const struct tri_matrix *m, const uint8_t *packed,
+                        const struct tri_input *in, const int32_t *list, const int8_t *values, int count,
+                        const struct tri_pool *pool, int thread, int32_t *sums, float *out)
+{
+    const int rows = m->part[0].rows;
+    int from, to;
+    tri_sparse_columns(&m->plan, packed, rows, list, count, values, in->x.sum[0], pool, thread, sums);
+    tri_sparse_columns_share(&m->plan, rows, pool, thread, &from, &to);
+    v->dequantize_add(sums + from, m->part[0].scale / in->s[0], out + from, to - from);
+}

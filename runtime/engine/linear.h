@@ -9,6 +9,7 @@
 #define TRI_LINEAR_H
 
 #include "kernels/product.h"
+#include "kernels/sparse.h"
 #include "model/model.h"
 
 struct tri_input {
@@ -29,5 +30,15 @@ bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const str
 /* sums: scratch of tri_product_sums(&m->plan) int32. */
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
                 const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out);
+
+/* The same for a single token and a matrix of one part, but of what is in the list only, from a copy in
+ * m->plan.sparse.layout: rows list[i], to out[list[i]]; or columns list[i], whose quantised inputs are values[i], added
+ * to out. in->x.q has room for k padded to that layout. sums: as many as rows. */
+void tri_linear_rows(const struct tri_matrix *m, const uint8_t *packed, const struct tri_input *in,
+                     const int32_t *list, int count, const struct tri_pool *pool, int thread, int32_t *sums,
+                     float *out);
+void tri_linear_columns(const struct tri_vec *v, const struct tri_matrix *m, const uint8_t *packed,
+                        const struct tri_input *in, const int32_t *list, const int8_t *values, int count,
+                        const struct tri_pool *pool, int thread, int32_t *sums, float *out);
 
 #endif

@@ -27,13 +27,27 @@ static size_t lines(size_t n, size_t line)
 
 /* What the matrices of a model ask of the buffers, at most. */
 struct needs {
-    size_t kp, table, sums, wide, spare;
+    size_t kp, table, sums, wide, spare, list;
 };
+
+/* Of a layer that skips: sums of all rows of up or down, and inputs as its layouts pad them. */
+static void need_skip(struct needs *n, const struct tri_layer *l)
+{
+    for (int r = 0; l->skip && r < TRI_ROLES; r++) {
+        const struct tri_matrix *m = &l->matrix[r];
+        if (!m->plan.sparse.layout)
+            continue;
+        n->kp = most(n->kp, (size_t)tri_round_up(m->k, m->plan.sparse.layout->kstep));
+        n->sums = most(n->sums, (size_t)m->m);
+        n->list = most(n->list, (size_t)l->skip->up.part[0].rows);
+    }
+}
 
 static struct needs needs_of(const struct tri_model *m)
 {
     struct needs n = {0};
-    for (int i = 0; i < m->config.layers; i++)
+    for (int i = 0; i < m->config.layers; i++) {
+        need_skip(&n, &m->layer[i]);
         for (int r = 0; r < TRI_ROLES; r++) {
             const struct tri_matrix *matrix = &m->layer[i].matrix[r];
             n.kp = most(n.kp, (size_t)matrix->kp);
@@ -42,6 +56,7 @@ static struct needs needs_of(const struct tri_model *m)
             n.wide = most(n.wide, (size_t)matrix->m);
             n.spare = most(n.spare, (size_t)tri_product_spare(&matrix->plan));
         }
+    }
     return n;
 }
 
@@ -89,6 +104,8 @@ static enum tri_status allocate_buffers(struct tri_session *s, struct tri_error 
         {&s->logits, TRI_HEAD_TOKENS * (size_t)c->vocab, f, "logits"},
         {&s->floats, threads * s->floats_each, f, "scratch"},
         {&s->sums, threads * s->sums_each, sizeof(int32_t), "scratch"},
+        {&s->list, threads * need.list, sizeof(int32_t), "scratch"},
+        {&s->listed, threads * need.list, 1, "scratch"},
     };
     return allocate(buffers, sizeof buffers / sizeof buffers[0], e);
 }
@@ -130,7 +147,7 @@ void tri_session_free(struct tri_session *s)
     void *const memory[] = {
         s->keys.data, s->values.data, s->input.x.q, s->input.x.table, s->input.s, s->input.x.sum,
         s->frequency, s->cosine,      s->sine,    s->x,           s->wide,    s->mixed,
-        s->last,      s->logits,      s->floats,  s->sums,        s};
+        s->last,      s->logits,      s->floats,  s->sums,        s->list,  s->listed, s};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);
 }

@@ -47,13 +47,21 @@ void tri_sparse_rows(const struct tri_plan *plan, const uint8_t *packed, int kp,
     plan->sparse.kernel->rows(packed, list + from, to - from, kp, x, xsum, y + from);
 }
 
+void tri_sparse_columns_share(const struct tri_plan *plan, int m, const struct tri_pool *pool, int thread, int *from,
+                              int *to)
+{
+    const int step = plan->sparse.layout->kstep;
+    tri_pool_share(pool, tri_round_up(m, step) / step, thread, from, to);
+    *from = *from * step < m ? *from * step : m;
+    *to = *to * step < m ? *to * step : m;
+}
+
 void tri_sparse_columns(const struct tri_plan *plan, const uint8_t *packed, int m, const int32_t *list, int count,
                         const int8_t *x, int32_t xsum, const struct tri_pool *pool, int thread, int32_t *y)
 {
-    const int step = plan->sparse.layout->kstep, mp = tri_round_up(m, step);
     int from, to;
-    tri_pool_share(pool, mp / step, thread, &from, &to);
+    tri_sparse_columns_share(plan, m, pool, thread, &from, &to);
     if (from < to)
-        plan->sparse.kernel->columns(packed, from * step, to * step < m ? to * step : m, mp, list, count, x, xsum,
-                                     y + from * step);
+        plan->sparse.kernel->columns(packed, from, to, tri_round_up(m, plan->sparse.layout->kstep), list, count, x,
+                                     xsum, y + from);
 }

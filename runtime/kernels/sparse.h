@@ -31,6 +31,10 @@ bool tri_sparse_pays(const struct tri_plan *plan, int active, int of);
 void tri_sparse_rows(const struct tri_plan *plan, const uint8_t *packed, int kp, const int32_t *list, int count,
                      const int8_t *x, int32_t xsum, const struct tri_pool *pool, int thread, int32_t *y);
 
+/* The rows [*from, *to) of m that are this thread's in tri_sparse_columns. */
+void tri_sparse_columns_share(const struct tri_plan *plan, int m, const struct tri_pool *pool, int thread, int *from,
+                              int *to);
+
 /* This thread's share of the m rows, in whole steps of the layout: y[j] = sum of x[i] times element j of column
  * list[i], i < count. xsum: the sum of x. y: [m]; other threads' rows stay as they are. */
 void tri_sparse_columns(const struct tri_plan *plan, const uint8_t *packed, int m, const int32_t *list, int count,

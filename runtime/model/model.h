@@ -44,10 +44,17 @@ struct tri_matrix {
     size_t bytes;
 };
 
+/* What a single token needs to leave out of the feed forward what a squared ReLU makes zero. */
+struct tri_skip {
+    struct tri_matrix gate, up;    /* the parts of gate_up as matrices of their own, where they are packed */
+    const uint8_t *rows, *columns; /* second copies, in plan.sparse.layout: rows of up, columns of down */
+};
+
 struct tri_layer {
     const float *attn_norm, *ffn_norm;         /* [hidden] */
     const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; NULL without sub_norms */
     struct tri_matrix matrix[TRI_ROLES];       /* by role */
+    const struct tri_skip *skip;               /* NULL: everything is computed */
 };
 
 struct tri_owned;
@@ -65,6 +72,17 @@ struct tri_model {
  * the ternary matrices in parallel on `pool`. Progress on stderr if it is a terminal. NULL on error. */
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
 void tri_model_free(struct tri_model *m);
+
+/* Whether decoding skips rows of up and columns of down. The bits are the same. */
+enum tri_ffn {
+    TRI_FFN_DENSE,
+    TRI_FFN_SPARSE, /* always, whatever it costs */
+    TRI_FFN_AUTO,   /* for a layer and token where it is faster; never where memory is short */
+};
+
+/* Packs the copies that takes, from the packed matrices, in parallel on `pool`; before sessions of the model begin.
+ * For TRI_FFN_SPARSE: TRI_UNSUPPORTED if the activation leaves nothing to skip, TRI_NO_MEMORY. */
+enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri_pool *pool, struct tri_error *e);
 
 /* The family that files call `arch`, or NULL. */
 const struct tri_family *tri_family_find(const char *arch);

@@ -55,6 +55,8 @@ while read -r isa absent; do
         compare --isa "$isa" -t "$threads"
     done
     compare --isa "$isa" -t 2 -ub 1
+    compare --isa "$isa" -t 2 -ub 1 --ffn sparse
+    compare --isa "$isa" -t 3 -ub 4 --ffn auto
     compare --isa "$isa" -t 3 -ub 7
     compare_loss --isa "$isa" -t 2
     compare_small --isa "$isa" -t 2 -ub 11

@@ -36,6 +36,7 @@ expect 2 'found "2,1" as number 2' run -p x -t 2 --core-weights 3,2,1
 expect 2 'found "3" as number 1' run -p x -t 2 --core-weights 3
 expect 2 'found "" as number 1' run -p x -t 1 --core-weights ''
 expect 2 'option -ctk: expected f32, f16 or q8_0, found "q9"' run -p x -ctk q9
+expect 2 'option --ffn: expected dense, sparse or auto, found "some"' run -p x --ffn some
 expect 2 'nonsense' run -p x --isa nonsense
 expect 2 'expected' run
 expect 2 'expected one of -p TEXT and --tokens IDS' logits

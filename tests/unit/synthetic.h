@@ -17,6 +17,7 @@ struct synthetic {
     const char *arch;
     int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, vocab, context;
     bool sub_norms, own_head;
+    int idle; /* of 100 rows of ffn_gate those that are zeros, of a hidden size that is a multiple of 128 */
     uint32_t embedding; /* and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K */
     /* what is wrong, by name of a key (without the architecture) or tensor */
     const char *drop;
@@ -206,6 +207,7 @@ static inline void trits(struct writer *w, const char *name, int k, int rows)
         return;
     }
     rows *= is(w->m->taller, name) ? 2 : 1;
+    const int idle = strstr(name, "ffn_gate") ? w->m->idle : 0;
     float tail[8] = {is(w->m->spoilt, name) ? INFINITY
                                             : any_float(&w->random, 0.5f, 1) / sqrtf((float)k)};
     tensor_start(w, name, (uint64_t)k, (uint64_t)rows, 36);
@@ -213,6 +215,8 @@ static inline void trits(struct writer *w, const char *name, int k, int rows)
         uint8_t byte = 0;
         for (int j = 0; j < 4; j++)
             byte = (uint8_t)(byte << 2 | any(&w->random) % 3);
+        if (i / (k / 4) % 100 < idle)
+            byte = 0x55;
         put(&w->data, &byte, 1);
     }
     put(&w->data, tail, sizeof tail);

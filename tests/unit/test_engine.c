@@ -17,6 +17,7 @@ struct engine {
     struct tri_pool *pool;
     struct tri_model *model;
     struct tri_session *s;
+    enum tri_ffn ffn;
 };
 
 static void start(struct engine *n, int threads, struct tri_session_options o)
@@ -24,7 +25,9 @@ static void start(struct engine *n, int threads, struct tri_session_options o)
     struct tri_error e = {0};
     n->pool = tri_pool_new(threads, &e);
     n->model = tri_model_load(n->g, n->pool, &e);
-    n->s = n->model ? tri_session_new(n->model, n->pool, &o, &e) : NULL;
+    n->s = n->model && tri_model_skip(n->model, n->ffn, n->pool, &e) == TRI_OK
+               ? tri_session_new(n->model, n->pool, &o, &e)
+               : NULL;
     if (!n->s)
         fail_msg("%s", e.text);
 }
@@ -402,6 +405,99 @@ static void q8_0_caches_are_near_and_the_same(void **unused)
     }
 }
 
+/* -- feed forward that skips ------------------------------------------- */
+
+/* Of the model in tests/, or a synthetic one. */
+static struct engine skipping_engine(const struct synthetic *m, enum tri_ffn ffn, int threads)
+{
+    struct tri_error e = {0};
+    struct engine n = {.ffn = ffn};
+    if (m) {
+        n.bytes = synthetic_file(m);
+        n.g = tri_gguf_read(n.bytes.at, n.bytes.count, "test.gguf", &e);
+    } else {
+        n.g = tri_gguf_open("tests/model/tiny-tales-i2_s.gguf", &e);
+    }
+    assert_non_null(n.g);
+    start(&n, threads, (struct tri_session_options){.context = 64});
+    return n;
+}
+
+/* The dense matrices of up and down as zeros: whoever reads them gets other logits. */
+static void wipe_dense(struct engine *n)
+{
+    for (int i = 0; i < n->model->config.layers; i++) {
+        struct tri_layer *l = &n->model->layer[i];
+        struct tri_matrix *down = &l->matrix[TRI_ROLE_DOWN];
+        memset(l->skip->up.packed, 0, l->skip->up.bytes);
+        memset(down->packed, 0, down->bytes);
+    }
+}
+
+static void compare_skipping(const struct synthetic *m, const char *isa, enum tri_ffn ffn, int threads,
+                             const float *expected)
+{
+    struct tri_error e;
+    int32_t ids[24];
+    const int vocab = m ? m->vocab : 4096;
+    assert_int_equal(tri_dispatch_limit(isa, &e), TRI_OK);
+    struct engine n = skipping_engine(m, ffn, threads);
+    assert_true((n.model->layer[0].skip != NULL) == (ffn != TRI_FFN_DENSE));
+    some_ids(ids, 24, vocab);
+    if (ffn == TRI_FFN_SPARSE)
+        wipe_dense(&n);
+    else
+        assert_memory_equal(feed(&n, ids, 24, 5), expected, (size_t)vocab * sizeof *expected);
+    tri_session_rewind(n.s, 0);
+    assert_memory_equal(feed(&n, ids, 24, 1), expected, (size_t)vocab * sizeof *expected);
+    stop(&n);
+    assert_int_equal(tri_dispatch_limit(NULL, &e), TRI_OK);
+}
+
+/* Dense, always skipping and by density, on every ISA: of dense matrices that are wiped nothing is missed. */
+static void skips_like_dense(const struct synthetic *m)
+{
+    static const enum tri_ffn ways[] = {TRI_FFN_DENSE, TRI_FFN_SPARSE, TRI_FFN_AUTO};
+    int32_t ids[24];
+    static float expected[4096];
+    struct engine n = skipping_engine(m, TRI_FFN_DENSE, 1);
+    const int vocab = m ? m->vocab : 4096;
+    some_ids(ids, 24, vocab);
+    memcpy(expected, feed(&n, ids, 24, 24), (size_t)vocab * sizeof *expected);
+    stop(&n);
+    for (const struct tri_isa *isa = tri_isas; isa->name; isa++)
+        for (int i = 0; isa->present() && i < 12; i++)
+            compare_skipping(m, isa->name, ways[i % 3], 1 + i / 3, expected);
+}
+
+static void skipping_changes_nothing(void **unused)
+{
+    (void)unused;
+    static const int idle[] = {0, 60, 95, 100};
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        struct synthetic m = SYNTHETIC;
+        m.hidden = 384; /* the copies pad it, and share it, in several steps */
+        m.ffn = 420;
+        m.idle = idle[i];
+        skips_like_dense(&m);
+    }
+    skips_like_dense(NULL);
+}
+
+static void nothing_to_skip_is_told(void **unused)
+{
+    (void)unused;
+    struct tri_error e = {0};
+    struct synthetic m = SYNTHETIC;
+    m.arch = "llama";
+    m.sub_norms = false;
+    struct engine n = skipping_engine(&m, TRI_FFN_AUTO, 1);
+    assert_null(n.model->layer[0].skip);
+    assert_int_equal(tri_model_skip(n.model, TRI_FFN_SPARSE, n.pool, &e), TRI_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "squared ReLU"));
+    stop(&n);
+}
+
 /* -- sessions ---------------------------------------------------------- */
 
 static void f16_caches_are_near(void **unused)
@@ -641,6 +737,8 @@ int main(void)
         cmocka_unit_test(f16_caches_are_near),
         cmocka_unit_test(q8_0_caches_are_near_and_the_same),
         cmocka_unit_test(heads_of_every_encoding),
+        cmocka_unit_test(skipping_changes_nothing),
+        cmocka_unit_test(nothing_to_skip_is_told),
         cmocka_unit_test(rewinding_forgets),
         cmocka_unit_test(scores_are_the_logits_of_feeds),
         cmocka_unit_test(wrong_feeds_are_refused),

@@ -69,6 +69,57 @@ static void every_plan_gives_the_same_bits(void **state)
     assert_true(plans > 0);
 }
 
+/* Logits of a few tokens, one after the other. */
+static uint64_t decode_bits(const struct tri_synth *s, enum tri_ffn ffn, int threads)
+{
+    struct tri_error e = {0};
+    struct tri_pool *pool = pool_of(threads);
+    struct tri_model *m = tri_model_synth(s, pool, &e);
+    if (!m || tri_model_skip(m, ffn, pool, &e) != TRI_OK)
+        fail_msg("%s", e.text);
+    assert_true((m->layer[0].skip != NULL) == (ffn != TRI_FFN_DENSE));
+    struct tri_session *session = tri_session_new(m, pool, &(struct tri_session_options){0}, &e);
+    uint64_t hash = 0;
+    for (int32_t id = 1; id < 6; id++) {
+        const float *logits;
+        assert_int_equal(tri_session_feed(session, &id, 1, &logits, &e), TRI_OK);
+        for (int i = 0; i < s->config.vocab; i++) {
+            uint32_t word;
+            memcpy(&word, &logits[i], sizeof word);
+            hash = (hash ^ word) * 0x100000001B3u;
+        }
+    }
+    tri_session_free(session);
+    tri_model_free(m);
+    tri_pool_free(pool);
+    return hash;
+}
+
+/* Whatever layout the copies are made of, and whatever computes gate and what does not pay. */
+static void skipping_follows_every_plan(void **state)
+{
+    (void)state;
+    struct tri_synth s = shape("bitnet-b1.58");
+    const uint64_t expected = decode_bits(&s, TRI_FFN_DENSE, 1);
+    int plans = 0;
+    for (const struct tri_kernel *k = tri_kernels; k->name; k++) {
+        if (k->tokens > 1 || k->kind != TRI_KIND_matmul || !tri_isa_find(k->isa)->present())
+            continue;
+        for (int r = 0; r < TRI_ROLES; r++) {
+            struct tri_plan usual;
+            tri_dispatch_plan((enum tri_role)r, s.config.hidden, s.config.ffn, 0, &usual);
+            s.plan[r] = (struct tri_plan){
+                .layout = tri_layout_find(k->layout), .kernels = {k}, .count = 1, .sparse = usual.sparse};
+            s.plan[r].sparse.break_even = 0.4;
+        }
+        if (decode_bits(&s, TRI_FFN_SPARSE, 1 + plans % 3) != expected ||
+            decode_bits(&s, TRI_FFN_AUTO, 1 + plans % 2) != expected)
+            fail_msg("%s: other bits", k->name);
+        plans++;
+    }
+    assert_true(plans > 0);
+}
+
 static void seeds_and_families_differ(void **state)
 {
     (void)state;
@@ -175,7 +226,8 @@ static void pages_are_a_choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_plan_gives_the_same_bits), cmocka_unit_test(seeds_and_families_differ),
+        cmocka_unit_test(every_plan_gives_the_same_bits),
+        cmocka_unit_test(skipping_follows_every_plan), cmocka_unit_test(seeds_and_families_differ),
         cmocka_unit_test(weights_are_random),             cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_trial_wants_a_prompt),         cmocka_unit_test(pages_are_a_choice),
     };
