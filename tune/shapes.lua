@@ -5,7 +5,7 @@ local shapes = {}
 
 shapes.roles = { "qkv", "o", "gate_up", "down" }
 
--- Public models, and "tiny", the one built into tritune.
+-- Public models, and "tiny", the one built into tritune. Also in runtime/model/sizes.c, but for "tiny".
 local models = {
   ["2b4t"] = { hidden = 2560, layers = 30, heads = 20, kv = 5, head = 128, ffn = 6912, vocab = 128256 },
   tiny     = { hidden = 256, layers = 6, heads = 4, kv = 2, head = 64, ffn = 1024, vocab = 4096 },

@@ -14,7 +14,9 @@ struct tri_load {
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
+    const struct tri_config *shape; /* no option: random weights of this shape instead of a file, without a tokenizer */
     /* what tri_load_open made */
+    struct tri_setting setting; /* tuned, but for what the options say */
     struct tri_gguf *gguf;
     struct tri_tokenizer *tokenizer;
     struct tri_pool *pool;
@@ -23,11 +25,19 @@ struct tri_load {
 };
 
 #define TRI_LOAD_OPTIONS(l)                                                                                  \
-    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0},        \
+    TRI_MODEL_OPTION(l),                                                                                       \
     {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &(l).threads[TRI_DECODE], 1,  \
      512},                                                                                                     \
     {"-tb", "--threads-batch", TRI_INT, "N", "threads for prompts (default: as -t, if given)",                 \
      &(l).threads[TRI_PROMPT], 1, 512},                                                                        \
+    {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
+    TRI_RUN_OPTIONS(l)
+
+#define TRI_MODEL_OPTION(l)                                                                                  \
+    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0}
+
+/* What stays where threads and context are the command's own business. */
+#define TRI_RUN_OPTIONS(l)                                                                                   \
     {NULL, "--cpu-strict", TRI_TEXT, "0|1", "pin each thread to a CPU (default: as tuned, else 0)",             \
      &(l).strict[TRI_DECODE], 0, 0},                                                                           \
     {NULL, "--cpu-strict-batch", TRI_TEXT, "0|1", "the same for prompts (default: as --cpu-strict, if given)",  \
@@ -36,17 +46,19 @@ struct tri_load {
      0},                                                                                                       \
     {NULL, "--core-weights", TRI_TEXT, "N,N...", "how fast each thread is (default: measured where cores differ)", \
      &(l).core_weights, 0, 0},                                                                                 \
-    {"-c", "--ctx-size", TRI_INT, "N", "context in tokens (default: the model's)", &(l).context, 0, 1 << 24},  \
     {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
-    {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32, f16 or q8_0", &(l).cache_k, 0, 0},          \
-    {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32, f16 or q8_0", &(l).cache_v, 0, 0},        \
+    {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32, f16 or q8_0 (default: f32; of bench f16)",  \
+     &(l).cache_k, 0, 0},                                                                                      \
+    {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32, f16 or q8_0 (the same defaults)",   \
+     &(l).cache_v, 0, 0},                                                                                      \
     {NULL, "--ffn", TRI_TEXT, "TYPE", "decode past what ReLU zeroes: dense, sparse or auto (default: dense)",    \
      &(l).ffn, 0, 0},                                                                                          \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 
 /* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
-/* Everything: text, kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights, session. */
+/* Everything: text (a shape has none), kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights,
+ * session. */
 enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e);
 void tri_load_close(struct tri_load *l);
 

@@ -164,6 +164,11 @@ int tri_session_position(const struct tri_session *s)
     return s->position;
 }
 
+size_t tri_session_position_bytes(const struct tri_session *s)
+{
+    return (size_t)s->model->config.layers * (s->keys.position + s->values.position);
+}
+
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team)
 {
     s->team[phase] = team;

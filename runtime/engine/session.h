@@ -28,6 +28,7 @@ void tri_session_free(struct tri_session *s);
 
 int tri_session_context(const struct tri_session *s);
 int tri_session_position(const struct tri_session *s);
+size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
 void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
 

@@ -18,6 +18,10 @@ struct tri_synth {
     uint64_t seed;
 };
 
+/* The shape of a public model, by one of these names. False: another name. */
+#define TRI_SYNTH_SIZES "2b4t, 3b, large, 8b"
+bool tri_synth_size(const char *name, struct tri_config *c);
+
 /* Fills in parallel on `pool`; the head is the embedding, F16. TRI_USAGE for a shape that no model has or a plan that
  * cannot take it; TRI_NO_MEMORY before anything large is allocated, if it would not fit. */
 struct tri_model *tri_model_synth(const struct tri_synth *s, struct tri_pool *pool, struct tri_error *e);

@@ -20,7 +20,7 @@ expect() {
 
 expect 2 'usage: tritune SUBCOMMAND'
 expect 2 'unknown subcommand "frobnicate"' frobnicate
-for command in run logits perplexity tokenize kernels selftest inspect; do
+for command in run logits perplexity tokenize kernels selftest inspect bench; do
     expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
     "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
 done
@@ -44,6 +44,18 @@ expect 2 'expected an id from 0 to 4095, found 4096' logits --tokens 1,4096
 expect 2 'expected ids like 1,2,3' logits --tokens 1,,2
 expect 2 'expected' tokenize
 expect 2 'expected a GGUF file' inspect
+expect 2 'option -p: expected numbers from 0 to 16777216 with commas, found ""' bench -p 512,
+expect 2 'option -n: expected numbers .* found "x"' bench -n 1,x
+expect 2 'option -d: expected numbers .* found "-1"' bench -d -1
+expect 2 'option -t: expected numbers from 1 to 512 with commas, found "0"' bench -t 1,0
+expect 2 'option -d: expected at most 32 numbers' bench -d "$(seq -s, 40)"
+expect 2 'option -r: expected 1 to 10000, found 0' bench -r 0
+expect 2 'option -o: expected md, csv or json, found "sql"' bench -o sql
+expect 2 'option --synth: expected one of 2b4t, .*found "7b"' bench --synth 7b
+expect 2 'expected one of -m FILE and --synth SIZE, found both' bench --synth 2b4t -m x
+expect 2 'expected something to run, found -p 0 and -n 0' bench -p 0 -n 0
+expect 2 'option -ctv: expected f32, f16 or q8_0, found "q9"' bench -ctv q9
+expect 3 '/nonexistent: cannot be opened' bench -m /nonexistent
 
 expect 3 '/nonexistent: cannot be opened' run -m /nonexistent -p x
 expect 3 'expected a regular, non-empty file' run -m / -p x

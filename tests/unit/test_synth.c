@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +224,46 @@ static void pages_are_a_choice(void **state)
     assert_true(tri_memory_available() > 1 << 20);
 }
 
+/* A line for each model that the tuner knows; run from the project's root. */
+static const char shapes_in_lua[] =
+    "luajit -e 'package.path = \"tune/?.lua\" local shapes = require \"shapes\" "
+    "for _, set in ipairs(shapes.named((shapes.known():gsub(\" \", \"\")))) do local m = set.model "
+    "print(set.name, m.arch or \"bitnet-b1.58\", m.hidden, m.layers, m.heads, m.kv, m.head, m.ffn, m.vocab) end'";
+
+/* The tuner's other model is the embedded one. */
+static void sizes_are_those_of_the_tuner(void **state)
+{
+    (void)state;
+    char line[256];
+    int same = 0, sizes = 1;
+    for (const char *at = TRI_SYNTH_SIZES; (at = strchr(at, ',')); at++)
+        sizes++;
+    FILE *lua = system("command -v luajit > /dev/null") == 0 ? popen(shapes_in_lua, "r") : NULL;
+    if (!lua)
+        skip();
+    while (fgets(line, sizeof line, lua)) {
+        char name[32], arch[32];
+        struct tri_config c, found;
+        assert_int_equal(sscanf(line, "%31s %31s %d %d %d %d %d %d %d", name, arch, &c.hidden, &c.layers, &c.heads,
+                                &c.kv_heads, &c.head_dim, &c.ffn, &c.vocab), 9);
+        if (strcmp(name, "tiny") == 0)
+            continue;
+        assert_non_null(strstr(TRI_SYNTH_SIZES, name));
+        assert_true(tri_synth_size(name, &found));
+        assert_string_equal(found.family->arch, arch);
+        const int expected[] = {c.hidden, c.layers, c.heads, c.kv_heads, c.head_dim, c.ffn, c.vocab};
+        const int is[] = {found.hidden,   found.layers, found.heads, found.kv_heads,
+                          found.head_dim, found.ffn,    found.vocab};
+        assert_memory_equal(is, expected, sizeof is);
+        struct tri_error e;
+        assert_true(tri_synth_bytes(&(struct tri_synth){.config = found}, &e) > 0);
+        same++;
+    }
+    pclose(lua);
+    assert_int_equal(same, sizes);
+    assert_false(tri_synth_size("7b", &(struct tri_config){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +271,7 @@ int main(void)
         cmocka_unit_test(skipping_follows_every_plan), cmocka_unit_test(seeds_and_families_differ),
         cmocka_unit_test(weights_are_random),             cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_trial_wants_a_prompt),         cmocka_unit_test(pages_are_a_choice),
+        cmocka_unit_test(sizes_are_those_of_the_tuner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

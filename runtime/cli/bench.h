@@ -1,0 +1,28 @@
+/* What `tritune bench` measures, and the three ways to show it. */
+#ifndef TRI_BENCH_H
+#define TRI_BENCH_H
+
+#include "cli/load.h"
+
+struct tri_bench_row {
+    int prompt, gen; /* tokens; one of them is 0 */
+    int depth;       /* tokens in the cache before */
+    int threads;
+    double gbps;   /* what so many threads read memory with, and nothing else */
+    double *speed; /* [samples] tokens per second */
+    int samples;
+};
+
+struct tri_bench {
+    struct tri_load load;
+    const char *size; /* of a synthetic model, or NULL */
+    struct tri_bench_row *row;
+    int rows;
+    double load_ms, peak_rss_mib; /* the latter 0 where the system does not say */
+};
+
+/* Rows without samples (an interrupted run's) are left out. */
+typedef enum tri_status tri_bench_print_fn(const struct tri_bench *b, struct tri_error *e);
+tri_bench_print_fn tri_bench_markdown, tri_bench_csv, tri_bench_json;
+
+#endif
