@@ -1,6 +1,5 @@
 /* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
- * --ffn, and opening
- * it all. */
+ * --ffn, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
