@@ -43,7 +43,8 @@ function race.fastest(samples)
   return ns
 end
 
-local function median(samples)
+-- Of an even number of samples the lower of the two in the middle.
+function race.median(samples)
   local list = {}
   for i, ns in ipairs(samples) do list[i] = ns end
   table.sort(list)
@@ -93,7 +94,7 @@ function race.run(items, o)
   local sampled, drift = {}, 1
   for _, e in ipairs(all) do
     if #e.samples > 0 or e.failed then sampled[#sampled + 1] = e end
-    if e.item == o.reference and e.ns then drift = median(e.samples) / e.ns end
+    if e.item == o.reference and e.ns then drift = race.median(e.samples) / e.ns end
   end
   for _, e in ipairs(running) do if o.leave then o.leave(e) end end
   return sampled, drift

@@ -118,13 +118,6 @@ end
 
 -- -- deciding ----------------------------------------------------------------------------------------------------
 
-local function median(list)
-  local sorted = {}
-  for i, v in ipairs(list) do sorted[i] = v end
-  table.sort(sorted)
-  return sorted[math.ceil(#sorted / 2)]
-end
-
 -- What a costs of what b does, round by round, weighed: the median, and in which share of the rounds a was ahead.
 local function against(a, b, weigh)
   local ratios, ahead = {}, 0
@@ -134,7 +127,7 @@ local function against(a, b, weigh)
     ratios[i] = ratio
     ahead = ahead + (ratio < 1 and 1 or 0)
   end
-  return median(ratios), ahead / #ratios
+  return race.median(ratios), ahead / #ratios
 end
 
 trial.against = against

@@ -1,6 +1,7 @@
 /* `tritune bench`: tokens per second of prompts and of decoding, as llama-bench counts them, beside what reading the
  * memory they need would allow. Owns the tests and their clock; leaves out how they are shown (bench_report.c). */
 #include "cli/bench.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "kernels/timing.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_VALUES = 32, MOST_TOKENS = 1 << 24, FILL = 512, DEFAULT_REPETITIONS = 5 };
@@ -105,13 +105,6 @@ static enum tri_status make_rows(struct options *o, const struct tests *t, struc
 
 /* -- the machine ------------------------------------------------------- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Before there is a model, whose memory might leave no room for what is read here. */
 static enum tri_status measure_reading(struct tri_bench *b, struct tri_error *e)
 {
@@ -200,10 +193,10 @@ static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, c
     tri_session_rewind(s, row->depth);
     if (feed(s, ids, row->depth, FILL, e) != TRI_OK)
         return e->status;
-    const double begin = now();
+    const double begin = tri_now();
     if (feed(s, ids, row->depth + tokens, row->prompt ? tokens : 1, e) != TRI_OK)
         return e->status;
-    const double spent = now() - begin;
+    const double spent = tri_now() - begin;
     if (!warm)
         row->speed[row->samples++] = tokens / spent;
     return TRI_OK;
@@ -232,10 +225,10 @@ static enum tri_status measure(struct options *o, struct tri_error *e)
     if (measure_reading(b, e) != TRI_OK)
         return e->status;
     forget_peak();
-    const double begin = now();
+    const double begin = tri_now();
     if (tri_load_open(&b->load, e) != TRI_OK)
         return e->status;
-    b->load_ms = 1e3 * (now() - begin);
+    b->load_ms = 1e3 * (tri_now() - begin);
     enum tri_status status = run_rows(o, e);
     b->peak_rss_mib = peak_rss_mib();
     return status;

@@ -1,5 +1,6 @@
 /* `tritune run`: continues a prompt, streaming the text as it comes. */
 #define _GNU_SOURCE
+#include "base/clock.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct options {
     struct tri_load load;
@@ -136,17 +136,10 @@ struct story {
     double prompt_seconds, decode_seconds;
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, const float **logits,
                                    struct tri_error *e)
 {
-    double start = seconds();
+    double start = tri_now();
     s->prompt = (int)ids->count;
     for (int at = 0, n; at < s->prompt; at += n) {
         n = s->prompt - at < FEED ? s->prompt - at : FEED;
@@ -157,7 +150,7 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, c
         for (int i = 0; i < n; i++)
             tri_sampler_accept(s->sampler, ids->at[at + i]);
     }
-    s->prompt_seconds = seconds() - start;
+    s->prompt_seconds = tri_now() - start;
     return TRI_OK;
 }
 
@@ -178,7 +171,7 @@ static enum tri_status continue_story(struct story *s, const float *logits, stru
 {
     struct tri_session *session = s->o->load.session;
     int context = tri_session_context(session);
-    double start = seconds();
+    double start = tri_now();
     enum tri_status status = TRI_OK;
     while (status == TRI_OK && s->decoded != s->o->predict && !ferror(stdout)) {
         if (tri_interrupted())
@@ -191,7 +184,7 @@ static enum tri_status continue_story(struct story *s, const float *logits, stru
             tri_session_position(session) == context)
             break;
         status = tri_session_feed(session, &id, 1, &logits, e);
-        s->decode_seconds = seconds() - start;
+        s->decode_seconds = tri_now() - start;
     }
     return status;
 }

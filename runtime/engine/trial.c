@@ -1,9 +1,9 @@
 /* Owns: what is run and timed. Leaves out who is compared with whom. */
 #include "engine/trial.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <string.h>
-#include <time.h>
 
 struct tri_trial {
     struct tri_model *model;
@@ -55,13 +55,6 @@ void tri_trial_free(struct tri_trial *t)
     tri_free(t);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* FNV-1a over words; never 0. */
 static uint64_t hash(const float *logits, int n)
 {
@@ -79,14 +72,14 @@ enum tri_status tri_trial_run(struct tri_trial *t, enum tri_phase phase, struct 
 {
     int from = phase == TRI_DECODE ? t->prompt : 0, n = phase == TRI_DECODE ? 1 : t->prompt, steps = 0;
     const float *logits;
-    double begin = now(), spent;
+    double begin = tri_now(), spent;
     tri_session_use(t->session, phase, team);
     do {
         tri_session_rewind(t->session, from);
         if (tri_session_feed(t->session, t->ids + from, n, &logits, e) != TRI_OK)
             return e->status;
         steps++;
-        spent = now() - begin;
+        spent = tri_now() - begin;
     } while (spent < seconds);
     *ns = spent * 1e9 / ((double)steps * n);
     t->bits[phase] = hash(logits, t->model->config.vocab);

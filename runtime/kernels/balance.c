@@ -3,11 +3,11 @@
 #include "kernels/balance.h"
 
 #include "base/cores.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/product.h"
 
 #include <string.h>
-#include <time.h>
 
 enum { COLUMNS = 2048, TILES = 4, MOST_WEIGHT = 1 << 20 };
 static const double seconds = 1e-3; /* of a round, of which there are two */
@@ -22,22 +22,15 @@ struct trial {
     int best[TRI_MAX_THREADS];
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int calls(const struct trial *t, int thread)
 {
     const int32_t sum = 0;
     int32_t *y = t->y + (size_t)thread * (size_t)t->rows;
-    const double end = now() + seconds;
+    const double end = tri_now() + seconds;
     int n = 0;
     do
         t->plan.kernels[0]->matmul(t->packed, 0, t->rows, t->kp, t->x, 0, &sum, y, (size_t)t->rows);
-    while (++n < MOST_WEIGHT && now() < end);
+    while (++n < MOST_WEIGHT && tri_now() < end);
     return n;
 }
 

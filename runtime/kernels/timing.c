@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "kernels/timing.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/balance.h"
 #include "kernels/product.h"
@@ -12,7 +13,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -36,13 +36,6 @@ struct tri_timing {
     size_t listed;
     uint64_t seed; /* of the next lists */
 };
-
-static double now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
 
 /* -- reading ------------------------------------------------------------------------------------------ */
 
@@ -82,9 +75,9 @@ double tri_timing_read(struct tri_timing *t, int threads, size_t span)
     r.passes = r.span < 16 * MIB ? (int)(16 * MIB / (r.span + 1)) + 1 : 1;
     double best = 0;
     for (int round = 0; round < 4; round++) {
-        const double begin = now();
+        const double begin = tri_now();
         tri_pool_run(t->pool, read_share, &r);
-        const double rate = (double)r.passes * (double)r.span / (now() - begin) * 1e-9;
+        const double rate = (double)r.passes * (double)r.span / (tri_now() - begin) * 1e-9;
         best = rate > best ? rate : best;
     }
     return best;
@@ -116,9 +109,9 @@ double tri_timing_registers(struct tri_timing *t, int threads)
     struct registers r = {.threads = threads, .steps = 1000000};
     double best = 0;
     for (int round = 0; round < 3; round++) {
-        const double begin = now();
+        const double begin = tri_now();
         tri_pool_run(t->pool, registers_share, &r);
-        const double rate = 8.0 * (double)r.steps * threads / (now() - begin) * 1e-9;
+        const double rate = 8.0 * (double)r.steps * threads / (tri_now() - begin) * 1e-9;
         best = rate > best ? rate : best;
     }
     return best;
@@ -439,17 +432,17 @@ static void stream(void *arg, int thread, int threads)
     (void)threads;
     tri_pool_sync(w->t->pool); /* all are awake */
     if (thread == 0)
-        w->began = now();
+        w->began = tri_now();
     for (int i = 0;; i++) {
         matrix(w, i, thread);
-        if (thread == 0 && (i + 1 == w->most || now() - w->began > w->seconds))
+        if (thread == 0 && (i + 1 == w->most || tri_now() - w->began > w->seconds))
             atomic_store_explicit(&w->last, i, memory_order_relaxed);
         tri_pool_sync(w->t->pool);
         if (i >= atomic_load_explicit(&w->last, memory_order_relaxed))
             break;
     }
     if (thread == 0)
-        w->ended = now();
+        w->ended = tri_now();
 }
 
 static void run(struct work *w)
