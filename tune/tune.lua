@@ -22,6 +22,7 @@ local host = require "host"
 local linux = require "linux"
 local shapes = require "shapes"
 local space = require "space"
+local untuned = require "untuned"
 local build = require "build"
 local measure = require "measure"
 local candidates = require "candidates"
@@ -54,7 +55,7 @@ local function count(most)
 end
 
 local function group_of(text)
-  for _, group in ipairs(space.groups("mad")) do
+  for _, group in ipairs(untuned.groups()) do
     if group > 0 and text == tostring(group) then return group end
   end
   return nil, ("expected 32, 64, 128 or 256, found '%s'"):format(text)
@@ -190,12 +191,12 @@ end
 
 -- What this run is to do, for whoever decides again by its measurements.
 local function run_record(run, list)
-  local jobs, untuned = {}, {}
+  local jobs, usual = {}, {}
   for i, item in ipairs(list) do jobs[i] = item.job end
-  for i, c in ipairs(candidates.default(run.pool)) do untuned[i] = c.name end
+  for i, c in ipairs(candidates.default(run.pool)) do usual[i] = c.name end
   return { kind = "run", id = ("%s %d"):format(linux.stamp(), linux.pid()), cpu = run.cpu, arch = run.arch,
     compiler = run.compiler, threads = run.threads, objective = run.objective, memory = run.machine.memory,
-    present = run.pool.present, isas = run.pool.isas, group = run.options.group, untuned = untuned, jobs = jobs }
+    present = run.pool.present, isas = run.pool.isas, group = run.options.group, untuned = usual, jobs = jobs }
 end
 
 local function write_machine(run)

@@ -61,6 +61,7 @@ struct tri_pool {
     struct barrier region; /* of those that take part in it */
     int looks;
     bool stop, pinned, weighed;
+    bool chosen; /* the CPUs of workers are known */
     cpu_mask usable; /* by this process when the pool was made */
     tri_task_fn *task;
     void *arg;
@@ -121,10 +122,22 @@ static void place(pthread_t id, const cpu_mask mask)
     pthread_setaffinity_np(id, sizeof(cpu_mask), (const cpu_set_t *)mask); /* a wish: refusal changes nothing */
 }
 
+/* Asked when the first threads are pinned, since it takes a look at several files for every CPU. */
+static void choose_cpus(struct tri_pool *p)
+{
+    struct tri_core list[TRI_MAX_CORES];
+    const int cpus = tri_cpu_list(list);
+    for (int i = 0; i < tri_pool_threads(p); i++)
+        p->worker[i].cpu = list[i % cpus].cpu;
+    p->chosen = true;
+}
+
 static void pin(struct tri_pool *p, bool pinned)
 {
     if (pinned == p->pinned)
         return;
+    if (!p->chosen)
+        choose_cpus(p);
     p->pinned = pinned;
     for (int i = 0; i < tri_pool_threads(p); i++) {
         cpu_mask one = {0};
@@ -169,10 +182,8 @@ static int usable_cpus(cpu_mask mask)
 
 static void introduce(struct tri_pool *p, int threads)
 {
-    struct tri_core list[TRI_MAX_CORES];
-    const int cpus = tri_cpu_list(list);
     for (int i = 0; i < threads; i++)
-        p->worker[i] = (struct worker){.pool = p, .thread = i, .cpu = list[i % cpus].cpu, .until = i + 1};
+        p->worker[i] = (struct worker){.pool = p, .thread = i, .until = i + 1};
     p->worker[0].id = pthread_self();
 }
 
