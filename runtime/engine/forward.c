@@ -9,11 +9,11 @@
 #include <string.h>
 
 struct pass {
-    struct tri_session *s;
+    struct tri_workspace *w;
+    const struct tri_ubatch *u;
     const struct tri_model *model;
     const struct tri_config *c;
     const struct tri_vec *v;
-    const int32_t *ids;
     int n, thread, threads;
     bool solo;      /* one token: norms are every thread's own */
     int from, to;   /* tokens whose norms this thread does */
@@ -42,12 +42,12 @@ size_t tri_forward_floats(const struct tri_config *c)
 
 static void sync(const struct pass *p)
 {
-    tri_pool_sync(p->s->pool);
+    tri_pool_sync(p->w->pool);
 }
 
 static void share(const struct pass *p, int items, int *from, int *to)
 {
-    tri_pool_share(p->s->pool, items, p->thread, from, to);
+    tri_pool_share(p->w->pool, items, p->thread, from, to);
 }
 
 static float *row(float *rows, int t, size_t ld)
@@ -63,16 +63,16 @@ struct tri_measure tri_rms_norm(const struct tri_vec *v, const float *x, float s
     return v->norm(x, 1.0f / sqrtf(squares / (float)n + eps), weight, y, n);
 }
 
-static void expect_finite(const struct pass *p, bool finite)
+static void expect_finite(const struct pass *p, int t, bool finite)
 {
     if (!finite)
-        atomic_store_explicit(&p->s->overflow, true, memory_order_relaxed);
+        atomic_store_explicit(&p->w->overflow[t], true, memory_order_relaxed);
 }
 
-static struct tri_measure rms_norm(const struct pass *p, const float *x, struct tri_measure of, const float *weight,
-                                   int n, float *y)
+static struct tri_measure rms_norm(const struct pass *p, int t, const float *x, struct tri_measure of,
+                                   const float *weight, int n, float *y)
 {
-    expect_finite(p, of.squares < INFINITY);
+    expect_finite(p, t, of.squares < INFINITY);
     return tri_rms_norm(p->v, x, of.squares, weight, p->c->norm_eps, n, y);
 }
 
@@ -82,8 +82,8 @@ static void quantise(const struct pass *p, const struct tri_matrix *m, int t, co
 {
     float *y = p->scratch;
     if (weight)
-        of = rms_norm(p, x, of, weight, m->k, y);
-    expect_finite(p, tri_quantize(p->v, m, &p->input, t, weight ? y : x, of));
+        of = rms_norm(p, t, x, of, weight, m->k, y);
+    expect_finite(p, t, tri_quantize(p->v, m, &p->input, t, weight ? y : x, of));
 }
 
 /* The inputs of this thread's tokens, as they lie in rows. */
@@ -101,7 +101,7 @@ static void ready(const struct pass *p, const struct tri_matrix *m)
     if (!p->solo)
         sync(p);
     if (m->plan.kernels[0]->prepare) {
-        tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->s->pool, p->thread);
+        tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->w->pool, p->thread);
         sync(p);
     }
 }
@@ -111,7 +111,7 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
 {
     const struct tri_output to = {.at = out, .ld = ld, .add = add};
     ready(p, m);
-    tri_linear(p->v, m, &p->input, p->n, p->s->pool, p->thread, p->sums, &to);
+    tri_linear(p->v, m, &p->input, p->n, p->w->pool, p->thread, p->sums, &to);
     sync(p);
 }
 
@@ -120,49 +120,61 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
 static void rotate(const struct pass *p, int t, float *head)
 {
     size_t dims = (size_t)p->c->rope_dims;
-    tri_rope(p->v, p->c, row(p->s->cosine, t, dims), row(p->s->sine, t, dims), head);
+    tri_rope(p->v, p->c, row(p->w->cosine, t, dims), row(p->w->sine, t, dims), head);
 }
 
 /* Rotates queries in place; rotates keys and puts them and the values into the cache. */
-static void rotate_and_store(const struct pass *p, int layer)
+static void rotate_and_store_run(const struct pass *p, int layer, const struct tri_run *run)
 {
     const struct tri_matrix *qkv = &p->model->layer[layer].matrix[TRI_ROLE_QKV];
-    const struct tri_session *s = p->s;
+    const struct tri_session *s = run->session;
     int heads = p->c->heads, each = heads + p->c->kv_heads, dim = p->c->head_dim, from, to;
-    share(p, p->n * each, &from, &to);
+    share(p, run->count * each, &from, &to);
     for (int i = from; i < to; i++) {
-        int t = i / each, head = i % each, kv = head - heads;
-        float *wide = row(s->wide, t, s->ldw);
+        int t = run->first + i / each, position = run->position + i / each, head = i % each, kv = head - heads;
+        float *wide = row(p->w->wide, t, p->w->ldw);
         if (head < heads) {
             rotate(p, t, wide + head * dim);
             continue;
         }
         float *key = wide + qkv->part[1].row + kv * dim, *value = wide + qkv->part[2].row + kv * dim;
         rotate(p, t, key);
-        tri_cache_put(&s->keys, p->v, layer, s->position + t, kv, key, dim);
-        tri_cache_put(&s->values, p->v, layer, s->position + t, kv, value, dim);
+        tri_cache_put(&s->keys, p->v, layer, position, kv, key, dim);
+        tri_cache_put(&s->values, p->v, layer, position, kv, value, dim);
     }
+}
+
+static void rotate_and_store(const struct pass *p, int layer)
+{
+    for (int r = 0; r < p->u->runs; r++)
+        rotate_and_store_run(p, layer, &p->u->run[r]);
     sync(p);
 }
 
-/* Heads of tokens are dealt out in turn, since later tokens look back on more. */
-static void attend(const struct pass *p, int layer)
+/* Heads of tokens are dealt out in turn, since later tokens look back on more; the deal goes on from run to run. */
+static void attend_run(const struct pass *p, int layer, const struct tri_run *run)
 {
-    const struct tri_session *s = p->s;
     int heads = p->c->heads, shared = heads / p->c->kv_heads, dim = p->c->head_dim;
-    for (int i = p->thread; i < p->n * heads; i += p->threads) {
-        int t = i / heads, head = i % heads;
+    int dealt = run->first * heads % p->threads, turn = (p->thread + p->threads - dealt) % p->threads;
+    for (int i = turn; i < run->count * heads; i += p->threads) {
+        int t = run->first + i / heads, head = i % heads;
         const struct tri_attention a = {.v = p->v,
-                                        .keys = &s->keys,
-                                        .values = &s->values,
+                                        .keys = &run->session->keys,
+                                        .values = &run->session->values,
                                         .layer = layer,
-                                        .position = s->position + t,
+                                        .position = run->position + i / heads,
                                         .head = head / shared,
                                         .head_dim = dim,
                                         .scratch = p->scratch};
-        float *out = row(s->mixed, t, (size_t)heads * (size_t)dim) + head * dim;
-        expect_finite(p, tri_attend(&a, row(s->wide, t, s->ldw) + head * dim, out));
+        float *out = row(p->w->mixed, t, (size_t)heads * (size_t)dim) + head * dim;
+        expect_finite(p, t, tri_attend(&a, row(p->w->wide, t, p->w->ldw) + head * dim, out));
     }
+}
+
+static void attend(const struct pass *p, int layer)
+{
+    for (int r = 0; r < p->u->runs; r++)
+        attend_run(p, layer, &p->u->run[r]);
     sync(p);
 }
 
@@ -171,12 +183,12 @@ static void attention(const struct pass *p, int layer)
     const struct tri_layer *w = &p->model->layer[layer];
     const struct tri_matrix *qkv = &w->matrix[TRI_ROLE_QKV], *o = &w->matrix[TRI_ROLE_O];
     size_t hidden = (size_t)p->c->hidden;
-    quantise_rows(p, qkv, p->s->x, w->attn_norm);
-    linear(p, qkv, p->s->wide, p->s->ldw, false);
+    quantise_rows(p, qkv, p->w->x, w->attn_norm);
+    linear(p, qkv, p->w->wide, p->w->ldw, false);
     rotate_and_store(p, layer);
     attend(p, layer);
-    quantise_rows(p, o, p->s->mixed, w->attn_sub_norm);
-    linear(p, o, p->s->x, hidden, true);
+    quantise_rows(p, o, p->w->mixed, w->attn_sub_norm);
+    linear(p, o, p->w->x, hidden, true);
 }
 
 /* -- feed forward ------------------------------------------------------ */
@@ -195,18 +207,18 @@ static struct tri_measure activate(const struct pass *p, const float *gate, cons
 static void gate_then_up(const struct pass *p, const struct tri_layer *w)
 {
     const struct tri_skip *skip = w->skip;
-    float *gate = p->s->wide, *up = gate + w->matrix[TRI_ROLE_GATE_UP].part[1].row;
-    int32_t *list = p->s->list + (size_t)p->thread * (size_t)p->c->ffn;
+    float *gate = p->w->wide, *up = gate + w->matrix[TRI_ROLE_GATE_UP].part[1].row;
+    int32_t *list = p->w->list + (size_t)p->thread * (size_t)p->c->ffn;
     int from, to;
     share(p, p->c->ffn, &from, &to);
     memset(up + from, 0, (size_t)(to - from) * sizeof *up);
-    linear(p, &skip->gate, gate, p->s->ldw, false);
+    linear(p, &skip->gate, gate, p->w->ldw, false);
     const int n = tri_list_positive(gate, 0, p->c->ffn, list);
     if (tri_sparse_pays(&skip->up.plan, n, p->c->ffn)) {
-        tri_linear_rows(&skip->up, skip->rows, &p->input, list, n, p->s->pool, p->thread, p->sums, up);
+        tri_linear_rows(&skip->up, skip->rows, &p->input, list, n, p->w->pool, p->thread, p->sums, up);
     } else {
         const struct tri_output to_up = {.at = up};
-        tri_linear(p->v, &skip->up, &p->input, 1, p->s->pool, p->thread, p->sums, &to_up);
+        tri_linear(p->v, &skip->up, &p->input, 1, p->w->pool, p->thread, p->sums, &to_up);
     }
     sync(p);
 }
@@ -216,13 +228,13 @@ static bool skip_down(const struct pass *p, const struct tri_layer *w)
 {
     const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
     const size_t at = (size_t)p->thread * (size_t)p->c->ffn;
-    int32_t *list = p->s->list + at;
-    int8_t *values = p->s->listed + at;
+    int32_t *list = p->w->list + at;
+    int8_t *values = p->w->listed + at;
     const int n = tri_list_nonzero(p->input.x.q, 0, p->c->ffn, list, values);
     if (!tri_sparse_pays(&down->plan, n, p->c->ffn))
         return false;
-    tri_linear_columns(p->v, down, w->skip->columns, &p->input, list, values, n, p->s->pool, p->thread, p->sums,
-                       p->s->x);
+    tri_linear_columns(p->v, down, w->skip->columns, &p->input, list, values, n, p->w->pool, p->thread, p->sums,
+                       p->w->x);
     sync(p);
     return true;
 }
@@ -234,34 +246,38 @@ static void feed_forward(const struct pass *p, int layer)
     const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
     const bool skips = p->solo && w->skip;
     size_t hidden = (size_t)p->c->hidden;
-    quantise_rows(p, gate_up, p->s->x, w->ffn_norm);
+    quantise_rows(p, gate_up, p->w->x, w->ffn_norm);
     if (skips)
         gate_then_up(p, w);
     else
-        linear(p, gate_up, p->s->wide, p->s->ldw, false);
+        linear(p, gate_up, p->w->wide, p->w->ldw, false);
     for (int t = p->from; t < p->to; t++) {
-        const float *wide = row(p->s->wide, t, p->s->ldw);
+        const float *wide = row(p->w->wide, t, p->w->ldw);
         float *f = p->scratch + widest(p->c);
         quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f), w->ffn_sub_norm);
     }
     if (!skips || !skip_down(p, w))
-        linear(p, down, p->s->x, hidden, true);
+        linear(p, down, p->w->x, hidden, true);
 }
 
 /* -- both ends --------------------------------------------------------- */
 
-static void embed(const struct pass *p, int t)
+/* This thread's tokens of a run. */
+static void embed(const struct pass *p, const struct tri_run *run)
 {
     const struct tri_tensor *e = p->model->embedding;
     size_t dims = (size_t)p->c->rope_dims;
-    e->encoding->floats(e, p->ids[t], row(p->s->x, t, (size_t)p->c->hidden));
-    tri_rope_angles(p->c, p->s->frequency, p->s->position + t, row(p->s->cosine, t, dims),
-                    row(p->s->sine, t, dims));
+    int end = run->first + run->count, to = p->to < end ? p->to : end;
+    for (int t = p->from > run->first ? p->from : run->first; t < to; t++) {
+        e->encoding->floats(e, p->u->ids[t], row(p->w->x, t, (size_t)p->c->hidden));
+        tri_rope_angles(p->c, p->w->frequency, run->position + t - run->first, row(p->w->cosine, t, dims),
+                        row(p->w->sine, t, dims));
+    }
 }
 
 /* logits = head . h, for n tokens at once: few rows at a time, since the head comes from memory. With more than one
  * token blocks are decoded once. The bits are those of one row and one token at a time. */
-static void project(const struct pass *p, const float *h, int n)
+static void project(const struct pass *p, const float *h, int n, float *logits)
 {
     const struct tri_tensor *head = p->model->head;
     const struct tri_rows *stored = &p->v->rows[head->encoding->rows], *floats = &p->v->rows[TRI_ROWS_F32];
@@ -275,7 +291,7 @@ static void project(const struct pass *p, const float *h, int n)
         for (int r = 0; decode && r < rows; r++)
             stored->floats(w + (size_t)r * ld, row(p->scratch, r, hidden), p->c->hidden);
         for (int t = 0; t < n; t++) {
-            float *out = row(p->s->logits, t, vocab) + i;
+            float *out = row(logits, t, vocab) + i;
             const float *x = h + (size_t)t * hidden;
             if (decode)
                 floats->dots(p->scratch, hidden * sizeof(float), rows, x, p->c->hidden, out);
@@ -285,46 +301,57 @@ static void project(const struct pass *p, const float *h, int n)
     }
 }
 
-/* Logits of tokens [first, first + n); a single one is normed by every thread for itself. */
-static void head(const struct pass *p, int first, int n)
+/* Logits of at most TRI_HEAD_TOKENS tokens; a single one is normed by every thread for itself. */
+static void head_some(const struct pass *p, const int *token, int n, float *logits)
 {
     size_t hidden = (size_t)p->c->hidden;
-    float *h = n == 1 ? p->scratch : p->s->last;
+    float *h = n == 1 ? p->scratch : p->w->last;
     int from = 0, to = 1;
     if (n > 1)
         share(p, n, &from, &to);
-    for (int t = from; t < to; t++) {
-        const float *x = row(p->s->x, first + t, hidden);
-        rms_norm(p, x, p->v->measure(x, p->c->hidden), p->model->output_norm, p->c->hidden, row(h, t, hidden));
+    for (int i = from; i < to; i++) {
+        const float *x = row(p->w->x, token[i], hidden);
+        rms_norm(p, token[i], x, p->v->measure(x, p->c->hidden), p->model->output_norm, p->c->hidden,
+                 row(h, i, hidden));
     }
     if (n > 1)
         sync(p);
-    project(p, h, n);
+    project(p, h, n, logits);
+}
+
+static void head(const struct pass *p, const struct tri_wanted *wanted)
+{
+    for (int from = 0, n; from < wanted->n; from += n) {
+        n = wanted->n - from < TRI_HEAD_TOKENS ? wanted->n - from : TRI_HEAD_TOKENS;
+        if (from)
+            sync(p); /* all have read what is normed anew */
+        head_some(p, wanted->token + from, n, wanted->logits + (size_t)from * (size_t)p->c->vocab);
+    }
 }
 
 /* -- the pass ---------------------------------------------------------- */
 
 struct job {
-    struct tri_session *s;
-    const int32_t *ids;
-    int n, head_from, head_n;
+    struct tri_workspace *w;
+    const struct tri_ubatch *u;
+    const struct tri_wanted *wanted;
 };
 
 static struct pass begin(const struct job *job, int thread, int threads)
 {
-    struct tri_session *s = job->s;
-    struct pass p = {.s = s,
-                     .model = s->model,
-                     .c = &s->model->config,
-                     .v = s->vec,
-                     .ids = job->ids,
-                     .n = job->n,
+    struct tri_workspace *w = job->w;
+    struct pass p = {.w = w,
+                     .u = job->u,
+                     .model = w->model,
+                     .c = &w->model->config,
+                     .v = w->vec,
+                     .n = job->u ? job->u->n : 0,
                      .thread = thread,
                      .threads = threads,
-                     .solo = job->n == 1,
-                     .scratch = s->floats + (size_t)thread * s->floats_each,
-                     .sums = s->sums + (size_t)thread * s->sums_each,
-                     .input = s->input};
+                     .scratch = w->floats + (size_t)thread * w->floats_each,
+                     .sums = w->sums + (size_t)thread * w->sums_each,
+                     .input = w->input};
+    p.solo = p.n == 1;
     if (p.solo) {
         p.to = 1;
         p.input.x.q += (size_t)thread * p.input.x.ldq;
@@ -340,40 +367,48 @@ static void forward(void *arg, int thread, int threads)
 {
     const struct job *job = arg;
     const struct pass p = begin(job, thread, threads);
-    for (int t = p.from; t < p.to; t++)
+    for (int r = 0; r < p.u->runs; r++)
         if (!p.solo || thread == 0)
-            embed(&p, t);
+            embed(&p, &p.u->run[r]);
     if (p.solo)
         sync(&p);
     for (int layer = 0; layer < p.c->layers; layer++) {
         attention(&p, layer);
         feed_forward(&p, layer);
     }
-    if (job->head_n)
-        head(&p, job->head_from, job->head_n);
+    head(&p, job->wanted);
 }
 
 static void head_only(void *arg, int thread, int threads)
 {
     const struct job *job = arg;
     const struct pass p = begin(job, thread, threads);
-    head(&p, job->head_from, job->head_n);
+    head(&p, job->wanted);
 }
 
 static void run(const struct job *job, enum tri_phase phase, tri_task_fn *task)
 {
-    tri_pool_use(job->s->pool, job->s->team[phase]);
-    tri_pool_run(job->s->pool, task, (void *)job);
+    tri_pool_use(job->w->pool, job->w->team[phase]);
+    tri_pool_run(job->w->pool, task, (void *)job);
 }
 
-void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits)
+void tri_forward(struct tri_workspace *w, const struct tri_ubatch *u, const struct tri_wanted *wanted)
 {
-    struct job job = {.s = s, .ids = ids, .n = n, .head_from = n - 1, .head_n = logits};
-    run(&job, n == 1 ? TRI_DECODE : TRI_PROMPT, forward);
+    const struct job job = {.w = w, .u = u, .wanted = wanted};
+    run(&job, u->n == 1 ? TRI_DECODE : TRI_PROMPT, forward);
 }
 
-void tri_forward_head(struct tri_session *s, int from, int n)
+void tri_forward_head(struct tri_workspace *w, const struct tri_wanted *wanted)
 {
-    struct job job = {.s = s, .n = n, .head_from = from, .head_n = n};
+    const struct job job = {.w = w, .wanted = wanted};
     run(&job, TRI_PROMPT, head_only);
+}
+
+int tri_forward_overflow(struct tri_workspace *w, int n)
+{
+    int first = -1;
+    for (int t = n - 1; t >= 0; t--)
+        if (atomic_exchange_explicit(&w->overflow[t], false, memory_order_relaxed))
+            first = t;
+    return first;
 }

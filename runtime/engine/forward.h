@@ -1,21 +1,33 @@
-/* The forward pass over a session's buffers: what session.c allocates and forward.c computes. */
+/* The forward pass of one ubatch: tokens of one or several sessions go through all layers together, each looking back
+ * on its own session only. What a token comes to does not depend on what else is in the ubatch, bit for bit. */
 #ifndef TRI_FORWARD_H
 #define TRI_FORWARD_H
 
 #include "engine/attention.h"
 #include "engine/linear.h"
+#include "engine/workspace.h"
 
 #include <stdatomic.h>
 
 enum { TRI_HEAD_TOKENS = 8 }; /* whose logits are made in one go, reading the head once */
 
+/* Tokens of a text: what is kept of them, and how many there are. */
 struct tri_session {
+    const struct tri_model *model;
+    struct tri_workspace *work; /* where its passes run when it is fed alone */
+    bool owns_work;
+    int context, position;
+    struct tri_cache keys, values;
+    float *logits; /* [TRI_HEAD_TOKENS][vocab] of the last feed or score */
+};
+
+/* What workspace.c allocates; between passes it holds nothing anybody needs, but for the head (tri_forward_head). */
+struct tri_workspace {
     const struct tri_model *model;
     struct tri_pool *pool;
     struct tri_team team[TRI_PHASES];
     const struct tri_vec *vec;
-    int context, ubatch, position;
-    struct tri_cache keys, values;
+    int ubatch;
     struct tri_input input; /* [max(ubatch + what kernels read behind, threads)] tokens */
 
     double *frequency;    /* [rope_dims / 2] */
@@ -25,13 +37,33 @@ struct tri_session {
     size_t ldw;
     float *mixed;  /* [ubatch][heads * head_dim] output of attention */
     float *last;   /* [TRI_HEAD_TOKENS][hidden] normed, for the head */
-    float *logits; /* [TRI_HEAD_TOKENS][vocab] */
     float *floats; /* [threads][floats_each] scratch */
     int32_t *sums; /* [threads][sums_each] scratch */
     size_t floats_each, sums_each;
-    int32_t *list;  /* [threads][ffn] where layers skip: what counts, */
-    int8_t *listed; /* [threads][ffn] and its quantised values */
-    atomic_bool overflow; /* a norm or quantiser met values beyond the range of floats */
+    int32_t *list;         /* [threads][ffn] where layers skip: what counts, */
+    int8_t *listed;        /* [threads][ffn] and its quantised values */
+    atomic_bool *overflow; /* [ubatch] a norm, score or quantiser met values beyond the range of floats */
+};
+
+/* Consecutive tokens of one session: those of the ubatch from `first` on stand at `position` and behind it. */
+struct tri_run {
+    const struct tri_session *session;
+    int position, first, count;
+};
+
+/* The tokens of one pass, at most as many as the workspace's ubatch. */
+struct tri_ubatch {
+    const int32_t *ids; /* [n] */
+    int n;
+    const struct tri_run *run; /* [runs], all tokens in their order */
+    int runs;
+};
+
+/* Which tokens' logits are wanted, and where to. */
+struct tri_wanted {
+    const int *token; /* [n] of the ubatch, in any order */
+    int n;
+    float *logits; /* [n][vocab] */
 };
 
 /* Floats of scratch that each thread needs. */
@@ -41,11 +73,13 @@ size_t tri_forward_floats(const struct tri_config *c);
 struct tri_measure tri_rms_norm(const struct tri_vec *v, const float *x, float squares, const float *weight, float eps,
                                 int n, float *y);
 
-/* `n` tokens at s->position through all layers; with `logits` also those of the last one,
- * s->logits. */
-void tri_forward(struct tri_session *s, const int32_t *ids, int n, bool logits);
+/* Puts the tokens' keys and values into their sessions' caches, whose positions the caller has checked and moves on. */
+void tri_forward(struct tri_workspace *w, const struct tri_ubatch *u, const struct tri_wanted *wanted);
 
-/* s->logits of tokens [from, from + n) of the pass before, n <= TRI_HEAD_TOKENS. */
-void tri_forward_head(struct tri_session *s, int from, int n);
+/* Logits of tokens of the pass before. */
+void tri_forward_head(struct tri_workspace *w, const struct tri_wanted *wanted);
+
+/* The first of the n tokens of the pass before that went beyond the range of floats, or -1; forgets it. */
+int tri_forward_overflow(struct tri_workspace *w, int n);
 
 #endif

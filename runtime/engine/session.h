@@ -1,4 +1,4 @@
-/* One conversation with a model: a KV cache and the forward pass over it.
+/* One conversation with a model: its KV cache, fed through the forward pass.
  *
  *     struct tri_session *s = tri_session_new(model, pool, &(struct tri_session_options){.context = 512}, &e);
  *     const float *logits;
@@ -9,15 +9,16 @@
 #ifndef TRI_SESSION_H
 #define TRI_SESSION_H
 
-#include "model/model.h"
+#include "engine/workspace.h"
 
 enum tri_cache_type { TRI_CACHE_F32, TRI_CACHE_F16, TRI_CACHE_Q8_0 };
 
 struct tri_session_options {
     int context;  /* positions; 0: the model's own */
-    int ubatch;   /* tokens per pass at most; 0: 512 */
     enum tri_cache_type cache_k, cache_v;
-    struct tri_team team[TRI_PHASES]; /* of the pool, for single tokens and for batches */
+    struct tri_workspace *workspace; /* where its passes run, for sessions that take turns; NULL: its own, of */
+    int ubatch;                      /* tokens per pass at most; 0: 512 */
+    struct tri_team team[TRI_PHASES];
 };
 
 struct tri_session;

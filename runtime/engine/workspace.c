@@ -1,0 +1,135 @@
+/* Owns: the memory of a forward pass. Leaves out the pass. */
+#include "engine/workspace.h"
+#include "base/memory.h"
+#include "engine/forward.h"
+
+#include <string.h>
+
+enum { MAX_UBATCH = 1 << 16, LINE_FLOATS = 16 };
+
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t lines(size_t n, size_t line)
+{
+    return (n + line - 1) / line * line;
+}
+
+/* What the matrices of a model ask of the buffers, at most. */
+struct needs {
+    size_t kp, table, sums, wide, spare, list;
+};
+
+/* Of a layer that skips: sums of all rows of up or down, and inputs as its layouts pad them. */
+static void need_skip(struct needs *n, const struct tri_layer *l)
+{
+    for (int r = 0; l->skip && r < TRI_ROLES; r++) {
+        const struct tri_matrix *m = &l->matrix[r];
+        if (!m->plan.sparse.layout)
+            continue;
+        n->kp = most(n->kp, (size_t)tri_round_up(m->k, m->plan.sparse.layout->kstep));
+        n->sums = most(n->sums, (size_t)m->m);
+        n->list = most(n->list, (size_t)l->skip->up.part[0].rows);
+    }
+}
+
+static struct needs needs_of(const struct tri_model *m)
+{
+    struct needs n = {0};
+    for (int i = 0; i < m->config.layers; i++) {
+        need_skip(&n, &m->layer[i]);
+        for (int r = 0; r < TRI_ROLES; r++) {
+            const struct tri_matrix *matrix = &m->layer[i].matrix[r];
+            n.kp = most(n.kp, (size_t)matrix->kp);
+            n.table = most(n.table, tri_table_bytes(&matrix->plan, matrix->kp));
+            n.sums = most(n.sums, tri_product_sums(&matrix->plan));
+            n.wide = most(n.wide, (size_t)matrix->m);
+            n.spare = most(n.spare, (size_t)tri_product_spare(&matrix->plan));
+        }
+    }
+    return n;
+}
+
+struct buffer {
+    void *into; /* a pointer to the pointer */
+    size_t count, size;
+    const char *what;
+};
+
+static enum tri_status allocate(const struct buffer *b, int count, struct tri_error *e)
+{
+    for (int i = 0; i < count; i++) {
+        void *memory = tri_alloc(b[i].count, b[i].size, b[i].what, e);
+        if (!memory)
+            return e->status;
+        memcpy(b[i].into, &memory, sizeof memory);
+    }
+    return TRI_OK;
+}
+
+static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_error *e)
+{
+    const struct tri_config *c = &w->model->config;
+    struct needs need = needs_of(w->model);
+    size_t threads = (size_t)tri_pool_threads(w->pool), n = (size_t)w->ubatch;
+    size_t tokens = n + need.spare, each = most(tokens, threads), dims = (size_t)c->rope_dims, f = sizeof(float);
+    size_t marks = most(tokens, threads * LINE_FLOATS);
+    w->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
+    w->input.x.ldt = lines(need.table, 64) + 64;
+    w->ldw = lines(need.wide, LINE_FLOATS);
+    w->floats_each = lines(tri_forward_floats(c), LINE_FLOATS);
+    w->sums_each = lines(need.sums, LINE_FLOATS);
+    const struct buffer buffers[] = {
+        {&w->input.x.q, each, w->input.x.ldq, "activations"},
+        {&w->input.x.table, need.table ? tokens : 1, w->input.x.ldt, "activation tables"},
+        {&w->input.s, marks, f, "activations"},
+        {&w->input.x.sum, marks, sizeof(int32_t), "activations"},
+        {&w->frequency, dims / 2, sizeof(double), "rotary embedding"},
+        {&w->cosine, n * dims, f, "rotary embedding"},
+        {&w->sine, n * dims, f, "rotary embedding"},
+        {&w->x, n * (size_t)c->hidden, f, "activations"},
+        {&w->wide, n * w->ldw, f, "activations"},
+        {&w->mixed, n * (size_t)c->heads * (size_t)c->head_dim, f, "activations"},
+        {&w->last, TRI_HEAD_TOKENS * (size_t)c->hidden, f, "activations"},
+        {&w->floats, threads * w->floats_each, f, "scratch"},
+        {&w->sums, threads * w->sums_each, sizeof(int32_t), "scratch"},
+        {&w->list, threads * need.list, sizeof(int32_t), "scratch"},
+        {&w->listed, threads * need.list, 1, "scratch"},
+        {&w->overflow, n, sizeof(atomic_bool), "activations"},
+    };
+    return allocate(buffers, sizeof buffers / sizeof buffers[0], e);
+}
+
+struct tri_workspace *tri_workspace_new(const struct tri_model *m, struct tri_pool *pool,
+                                        const struct tri_workspace_options *o, struct tri_error *e)
+{
+    struct tri_workspace *w = tri_alloc(1, sizeof *w, "workspace", e);
+    if (!w)
+        return NULL;
+    w->model = m;
+    w->pool = pool;
+    w->vec = tri_dispatch_isa()->vec;
+    memcpy(w->team, o->team, sizeof w->team);
+    w->ubatch = o->ubatch > 0 ? o->ubatch : TRI_UBATCH;
+    if (w->ubatch > MAX_UBATCH)
+        w->ubatch = MAX_UBATCH;
+    if (allocate_buffers(w, e) != TRI_OK) {
+        tri_workspace_free(w);
+        return NULL;
+    }
+    tri_rope_frequencies(m->config.rope_theta, m->config.rope_dims, w->frequency);
+    return w;
+}
+
+void tri_workspace_free(struct tri_workspace *w)
+{
+    if (!w)
+        return;
+    void *const memory[] = {w->input.x.q, w->input.x.table, w->input.s, w->input.x.sum, w->frequency, w->cosine,
+                            w->sine,      w->x,             w->wide,    w->mixed,       w->last,      w->floats,
+                            w->sums,      w->list,          w->listed,  w->overflow,    w};
+    for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
+        tri_free(memory[i]);
+}
