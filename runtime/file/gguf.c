@@ -14,7 +14,7 @@
 
 typedef unsigned long long ull; /* for %llu */
 
-enum { SHOWN = 80, KEY_LIMIT = 65535, DEFAULT_ALIGNMENT = 32, TL2_FILE_TYPE = 39, TL2_ID = 39 };
+enum { SHOWN = 80, KEY_LIMIT = 65535, TL2_FILE_TYPE = 39, TL2_ID = 39 };
 enum { KEY_LEAST = 8 + 4 + 1, TENSOR_LEAST = 8 + 4 + 8 + 4 + 8 };
 
 struct entry {
@@ -58,6 +58,11 @@ static const struct {
 const char *tri_gguf_type_name(enum tri_gguf_type type)
 {
     return types[type].name;
+}
+
+size_t tri_gguf_type_bytes(enum tri_gguf_type type)
+{
+    return (size_t)types[type].bytes;
 }
 
 static uint32_t u32_at(const uint8_t *at)
@@ -306,7 +311,7 @@ static enum tri_status read_keys(struct reader *r, uint64_t count)
 static enum tri_status find_alignment(struct reader *r, uint64_t *alignment)
 {
     const struct tri_gguf_key *key = tri_gguf_find(r->g, "general.alignment");
-    *alignment = DEFAULT_ALIGNMENT;
+    *alignment = TRI_GGUF_ALIGNMENT;
     if (!key)
         return TRI_OK;
     if (key->type != TRI_U32)

@@ -39,6 +39,9 @@ struct tri_gguf_key {
 };
 
 const char *tri_gguf_type_name(enum tri_gguf_type type); /* "u8" */
+size_t tri_gguf_type_bytes(enum tri_gguf_type type);     /* 0: no fixed size */
+
+enum { TRI_GGUF_ALIGNMENT = 32 }; /* of tensors, where general.alignment says nothing else */
 
 struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e);
 /* The same from memory that outlives the result; `name` stands in messages. */
