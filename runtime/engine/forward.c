@@ -412,3 +412,11 @@ int tri_forward_overflow(struct tri_workspace *w, int n)
             first = t;
     return first;
 }
+
+enum tri_status tri_fail_overflow(int position, struct tri_error *e)
+{
+    return tri_fail(e, TRI_FAILED,
+                    "position %d: activations are beyond the range of floats; the model's scales or norms must be "
+                    "damaged",
+                    position);
+}

@@ -47,7 +47,7 @@ struct tri_workspace {
 
 /* Consecutive tokens of one session: those of the ubatch from `first` on stand at `position` and behind it. */
 struct tri_run {
-    const struct tri_session *session;
+    struct tri_session *session;
     int position, first, count;
 };
 
@@ -81,5 +81,12 @@ void tri_forward_head(struct tri_workspace *w, const struct tri_wanted *wanted);
 
 /* The first of the n tokens of the pass before that went beyond the range of floats, or -1; forgets it. */
 int tri_forward_overflow(struct tri_workspace *w, int n);
+
+/* TRI_USAGE or TRI_FAILED, and why, if these tokens cannot stand at that position of the session. */
+enum tri_status tri_session_check(const struct tri_session *s, int position, const int32_t *ids, int count,
+                                  struct tri_error *e);
+
+/* What is said of a token that went beyond the range of floats. */
+enum tri_status tri_fail_overflow(int position, struct tri_error *e);
 
 #endif

@@ -88,17 +88,17 @@ void tri_session_rewind(struct tri_session *s, int position)
         s->position = position;
 }
 
-static enum tri_status check(const struct tri_session *s, const int32_t *ids, int count,
-                             struct tri_error *e)
+enum tri_status tri_session_check(const struct tri_session *s, int position, const int32_t *ids, int count,
+                                  struct tri_error *e)
 {
     int vocab = s->model->config.vocab;
     if (count < 1)
         return tri_fail(e, TRI_USAGE, "tokens: expected at least one, found none");
-    if (count > s->context - s->position)
+    if (count > s->context - position)
         return tri_fail(e, TRI_FAILED,
                         "context: %d tokens do not fit behind the %d already in a context of %d; "
                         "use a greater one (-c)",
-                        count, s->position, s->context);
+                        count, position, s->context);
     for (int i = 0; i < count; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
             return tri_fail(e, TRI_USAGE, "token %d: expected an id from 0 to %d, found %d", i,
@@ -108,13 +108,8 @@ static enum tri_status check(const struct tri_session *s, const int32_t *ids, in
 
 static enum tri_status check_overflow(struct tri_session *s, int n, struct tri_error *e)
 {
-    int token = tri_forward_overflow(s->work, n);
-    if (token < 0)
-        return TRI_OK;
-    return tri_fail(e, TRI_FAILED,
-                    "position %d: activations are beyond the range of floats; the model's scales or norms must be "
-                    "damaged",
-                    s->position + token);
+    const int token = tri_forward_overflow(s->work, n);
+    return token < 0 ? TRI_OK : tri_fail_overflow(s->position + token, e);
 }
 
 /* The next n tokens through all layers, and the logits of the last one if that is asked for. */
@@ -130,7 +125,7 @@ static enum tri_status pass(struct tri_session *s, const int32_t *ids, int n, bo
 enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int count,
                                  const float **logits, struct tri_error *e)
 {
-    if (check(s, ids, count, e) != TRI_OK)
+    if (tri_session_check(s, s->position, ids, count, e) != TRI_OK)
         return e->status;
     for (int at = 0, n; at < count; at += n) {
         n = least(s->work->ubatch, count - at);
@@ -164,7 +159,7 @@ static enum tri_status score_pass(struct tri_session *s, int first, int n, tri_e
 enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int count,
                                   tri_each_fn *each, void *arg, struct tri_error *e)
 {
-    if (check(s, ids, count, e) != TRI_OK)
+    if (tri_session_check(s, s->position, ids, count, e) != TRI_OK)
         return e->status;
     for (int at = 0, n; at < count; at += n) {
         n = least(s->work->ubatch, count - at);
