@@ -28,10 +28,14 @@ enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_ca
     return c->data ? TRI_OK : e->status;
 }
 
+uint8_t *tri_cache_layer(const struct tri_cache *c, int layer)
+{
+    return c->data + (size_t)layer * (size_t)c->context * c->position;
+}
+
 static uint8_t *cell(const struct tri_cache *c, int layer, int position, int head)
 {
-    const size_t row = (size_t)layer * (size_t)c->context + (size_t)position;
-    return c->data + row * c->position + (size_t)head * c->head;
+    return tri_cache_layer(c, layer) + (size_t)position * c->position + (size_t)head * c->head;
 }
 
 void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,

@@ -21,6 +21,8 @@ struct tri_cache {
 
 enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type, int layers,
                               int context, int heads, int head_dim, struct tri_error *e);
+/* Where a layer's first position lies; the others follow, c->position bytes each. */
+uint8_t *tri_cache_layer(const struct tri_cache *c, int layer);
 /* Stores x[n] as `head` of a position, rounded as the cache's type is. */
 void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,
                    const float *x, int n);

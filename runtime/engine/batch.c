@@ -145,7 +145,7 @@ enum tri_status tri_batch_run(struct tri_batch *b, struct tri_error *e)
 {
     const enum tri_status status = pass(b, e);
     for (int r = 0; r < b->runs && status == TRI_OK; r++)
-        b->run[r].session->position += b->run[r].count;
+        tri_session_advance(b->run[r].session, b->ids + b->run[r].first, b->run[r].count);
     b->ran = status == TRI_OK ? b->n : 0;
     b->n = b->runs = b->wanted = 0;
     return status;

@@ -18,6 +18,7 @@ struct tri_session {
     bool owns_work;
     int context, position;
     struct tri_cache keys, values;
+    int32_t *ids;  /* [context] */
     float *logits; /* [TRI_HEAD_TOKENS][vocab] of the last feed or score */
 };
 
@@ -85,6 +86,9 @@ int tri_forward_overflow(struct tri_workspace *w, int n);
 /* TRI_USAGE or TRI_FAILED, and why, if these tokens cannot stand at that position of the session. */
 enum tri_status tri_session_check(const struct tri_session *s, int position, const int32_t *ids, int count,
                                   struct tri_error *e);
+
+/* Moves on behind tokens that went through the layers. */
+void tri_session_advance(struct tri_session *s, const int32_t *ids, int count);
 
 /* What is said of a token that went beyond the range of floats. */
 enum tri_status tri_fail_overflow(int position, struct tri_error *e);

@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "engine/forward.h"
 
+#include <string.h>
+
 static int least(int a, int b)
 {
     return a < b ? a : b;
@@ -15,6 +17,8 @@ static enum tri_status allocate(struct tri_session *s, const struct tri_session_
     const struct tri_config *c = &s->model->config;
     if (tri_cache_new(&s->keys, "cache of keys", o->cache_k, c->layers, s->context, c->kv_heads, c->head_dim, e) ||
         tri_cache_new(&s->values, "cache of values", o->cache_v, c->layers, s->context, c->kv_heads, c->head_dim, e))
+        return e->status;
+    if (!(s->ids = tri_alloc((size_t)s->context, sizeof *s->ids, "token ids", e)))
         return e->status;
     s->logits = tri_alloc(TRI_HEAD_TOKENS * (size_t)c->vocab, sizeof *s->logits, "logits", e);
     return s->logits ? TRI_OK : e->status;
@@ -56,6 +60,7 @@ void tri_session_free(struct tri_session *s)
         tri_workspace_free(s->work);
     tri_free(s->keys.data);
     tri_free(s->values.data);
+    tri_free(s->ids);
     tri_free(s->logits);
     tri_free(s);
 }
@@ -106,6 +111,12 @@ enum tri_status tri_session_check(const struct tri_session *s, int position, con
     return TRI_OK;
 }
 
+void tri_session_advance(struct tri_session *s, const int32_t *ids, int count)
+{
+    memcpy(s->ids + s->position, ids, (size_t)count * sizeof *ids);
+    s->position += count;
+}
+
 static enum tri_status check_overflow(struct tri_session *s, int n, struct tri_error *e)
 {
     const int token = tri_forward_overflow(s->work, n);
@@ -131,7 +142,7 @@ enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int 
         n = least(s->work->ubatch, count - at);
         if (pass(s, ids + at, n, at + n == count, e) != TRI_OK)
             return e->status;
-        s->position += n;
+        tri_session_advance(s, ids + at, n);
     }
     *logits = s->logits;
     return TRI_OK;
@@ -165,7 +176,7 @@ enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int
         n = least(s->work->ubatch, count - at);
         if (pass(s, ids + at, n, false, e) != TRI_OK || score_pass(s, at, n, each, arg, e) != TRI_OK)
             return e->status;
-        s->position += n;
+        tri_session_advance(s, ids + at, n);
     }
     return TRI_OK;
 }
