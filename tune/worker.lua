@@ -150,7 +150,8 @@ function answer.trial(q)
   c.family = tri.tri_family_find(m.arch or "bitnet-b1.58")
   c.layers, c.hidden, c.ffn, c.heads, c.kv_heads = m.layers, m.hidden, m.ffn, m.heads, m.kv
   c.head_dim, c.rope_dims, c.vocab, c.context = m.head, m.head, m.vocab, 2 * q.prompt
-  c.rope_theta, c.norm_eps, synth.seed = 10000, 1e-5, 1
+  c.rope_theta, c.norm_eps = 10000, 1e-5
+  tri.tri_synth_usual(synth)
   for role, p in pairs(q.plans) do fill_plan(synth.plan[roles[role]], p.hashes, p.costs) end
   tri.tri_huge_pages(q.huge)
   local trial = tri.tri_trial_new(synth, q.prompt, pool_of(q.threads), problem)

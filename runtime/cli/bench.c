@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
+#include "cli/shape.h"
 #include "kernels/timing.h"
-#include "model/synth.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct list {
 
 struct options {
     struct tri_bench bench;
+    struct tri_shape shape;
     const char *prompt, *gen, *depth, *threads, *output;
     int repetitions;
 };
@@ -269,30 +270,33 @@ static enum tri_status run_with(struct options *o, const struct tests *t, struct
     return status;
 }
 
-static enum tri_status check(struct options *o, struct tri_config *shape, struct tri_error *e)
+static enum tri_status check(struct options *o, struct tri_synth *synth, struct tri_error *e)
 {
     struct tri_bench *b = &o->bench;
     if (!find_output(o->output))
         return tri_fail(e, TRI_USAGE, "option -o: expected md, csv or json, found \"%s\"", o->output);
-    if (b->size && b->load.model)
-        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and --synth SIZE, found both");
-    if (b->size && !tri_synth_size(b->size, shape))
-        return tri_fail(e, TRI_USAGE, "option --synth: expected one of " TRI_SYNTH_SIZES ", found \"%s\"", b->size);
-    b->load.shape = b->size ? shape : NULL;
-    return TRI_OK;
+    const bool random = o->shape.size || tri_shape_given(&o->shape);
+    if (random && b->load.model)
+        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
+    if (!random)
+        return TRI_OK;
+    b->load.synth = synth;
+    b->size = o->shape.size ? o->shape.size : "by hand";
+    return tri_shape_read(&o->shape, synth, e);
 }
 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.bench.load = {.cache_k = "f16", .cache_v = "f16", .ffn = "dense"},
-                        .prompt = "512", .gen = "128", .depth = "0", .output = "md",
+                        .shape = TRI_SHAPE_START, .prompt = "512", .gen = "128", .depth = "0", .output = "md",
                         .repetitions = DEFAULT_REPETITIONS};
-    struct tri_config shape;
+    struct tri_synth synth;
     struct tests t = {0};
     const struct tri_option options[] = {
         TRI_MODEL_OPTION(o.bench.load),
         {NULL, "--synth", TRI_TEXT, "SIZE", "random weights of one of these shapes instead: " TRI_SYNTH_SIZES,
-         &o.bench.size, 0, 0},
+         &o.shape.size, 0, 0},
+        TRI_SHAPE_OPTIONS(o.shape),
         {"-p", "--n-prompt", TRI_TEXT, "N,...", "tokens of a prompt, fed in batches; 0: no such test (default: 512)",
          &o.prompt, 0, 0},
         {"-n", "--n-gen", TRI_TEXT, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &o.gen, 0, 0},
@@ -311,7 +315,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     enum tri_status status = tri_parse(&tri_command_bench, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
-    if (check(&o, &shape, e) != TRI_OK || read_tests(&o, &t, e) != TRI_OK)
+    if (check(&o, &synth, e) != TRI_OK || read_tests(&o, &t, e) != TRI_OK)
         return e->status;
     return run_with(&o, &t, e);
 }

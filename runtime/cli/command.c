@@ -152,6 +152,8 @@ static void print_help(const struct tri_command *c, const struct tri_option *opt
     char names[160];
     printf("tritune %s: %s\n\nusage: tritune %s %s\n\n", c->name, c->summary, c->name, c->usage);
     for (const struct tri_option *o = options; !ends(o); o++) {
+        if (!o->help)
+            continue;
         print_names(o, names, sizeof names);
         if (strlen(names) + 2 < HELP_COLUMN)
             printf("  %-*s%s\n", HELP_COLUMN - 2, names, o->help);

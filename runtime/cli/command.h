@@ -11,7 +11,8 @@ enum tri_option_kind { TRI_FLAG, TRI_INT, TRI_FLOAT, TRI_TEXT };
 
 /* An option writes where `into` points: bool, int, float or const char * by kind. Ints and floats are
  * refused outside [least, most] (both 0: unlimited). `short_name` or `long_name` may be NULL; a long_name
- * may hold aliases separated by commas: "--predict,--n-predict". Names as llama.cpp spells them. */
+ * may hold aliases separated by commas: "--predict,--n-predict". Names as llama.cpp spells them. Without `help`
+ * it is another spelling of the one before in the command's own terms, which --help leaves out. */
 struct tri_option {
     const char *short_name, *long_name;
     enum tri_option_kind kind;
@@ -27,7 +28,8 @@ struct tri_command {
 };
 
 extern const struct tri_command tri_command_run, tri_command_logits, tri_command_perplexity, tri_command_tokenize,
-    tri_command_kernels, tri_command_selftest, tri_command_inspect, tri_command_bench;
+    tri_command_kernels, tri_command_selftest, tri_command_inspect, tri_command_bench,
+    tri_command_synth;
 
 /* Parses argv[1..) into the table (ended by an entry without names). At most `*operands` words that are
  * no options are moved to argv[1..]; *operands becomes their number. On --help prints the command's

@@ -2,7 +2,6 @@
 #include "cli/load.h"
 #include "base/memory.h"
 #include "kernels/balance.h"
-#include "model/synth.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,11 +145,10 @@ static enum tri_status open_weights(struct tri_load *l, const struct tri_setting
     enum tri_ffn ffn;
     if (read_ffn(l->ffn, &ffn, e) != TRI_OK || open_pool(l, s, e) != TRI_OK)
         return e->status;
-    l->weights = l->shape ? tri_model_synth(&(struct tri_synth){.config = *l->shape, .seed = 1}, l->pool, e)
-                          : tri_model_load(l->gguf, l->pool, e);
+    l->weights = l->synth ? tri_model_synth(l->synth, l->pool, e) : tri_model_load(l->gguf, l->pool, e);
     if (!l->weights || tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK)
         return e->status;
-    return l->shape ? TRI_OK : check_vocabulary(l, e);
+    return l->synth ? TRI_OK : check_vocabulary(l, e);
 }
 
 static enum tri_status open_session(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
@@ -173,7 +171,7 @@ enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e)
 {
     struct tri_setting *s = &l->setting;
     if (read_setting(l, s, e) != TRI_OK || limit_kernels(l, e) != TRI_OK ||
-        (!l->shape && tri_load_text(l, e) != TRI_OK) || open_weights(l, s, e) != TRI_OK)
+        (!l->synth && tri_load_text(l, e) != TRI_OK) || open_weights(l, s, e) != TRI_OK)
         return e->status;
     return open_session(l, s, e);
 }

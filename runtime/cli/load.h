@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "engine/session.h"
+#include "model/synth.h"
 #include "text/tokenizer.h"
 
 struct tri_load {
@@ -13,7 +14,7 @@ struct tri_load {
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
-    const struct tri_config *shape; /* no option: random weights of this shape instead of a file, without a tokenizer */
+    const struct tri_synth *synth; /* no option: a random model instead of a file, without a tokenizer */
     /* what tri_load_open made */
     struct tri_setting setting; /* tuned, but for what the options say */
     struct tri_gguf *gguf;

@@ -2,12 +2,14 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct tri_command *const commands[] = {
     &tri_command_run,     &tri_command_logits,   &tri_command_perplexity, &tri_command_tokenize,
     &tri_command_kernels, &tri_command_selftest, &tri_command_inspect, &tri_command_bench,
+    &tri_command_synth,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -50,6 +52,7 @@ static int run(const struct tri_command *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the system's limit is an error with a name, not the end */
     const char *word = argc > 1 ? argv[1] : NULL;
     if (!word) {
         print_usage(stderr);

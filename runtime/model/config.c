@@ -107,6 +107,16 @@ static const struct tri_family *family_of(const char *arch, int layers)
     return tri_family_find(name);
 }
 
+const struct tri_family *tri_family_with(enum tri_activation activation, int layers)
+{
+    const struct tri_family *found = NULL;
+    for (int i = 0; i < FAMILIES && !found; i++)
+        if (families[i].sub_norms && family_of(families[i].arch, layers)->activation == activation &&
+            families[i].activation == activation)
+            found = &families[i];
+    return found;
+}
+
 /* -- checks ------------------------------------------------------------ */
 
 static enum tri_status refuse(struct reader *r, const char *name, const char *expected,

@@ -87,6 +87,10 @@ enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri
 /* The family that files call `arch`, or NULL. */
 const struct tri_family *tri_family_find(const char *arch);
 
+/* The family of BitNet's own models with this activation, under a name that a file of so many layers is not mistaken
+ * by (config.c, family_of). */
+const struct tri_family *tri_family_with(enum tri_activation activation, int layers);
+
 /* TRI_USAGE, and which number, if no model has this shape: for a configuration that comes from no file. */
 enum tri_status tri_config_check(const struct tri_config *c, struct tri_error *e);
 

@@ -20,13 +20,20 @@ static bool plain(int c)
     return (c >= 33 && c <= 126) || (c >= 161 && c <= 172) || c >= 174;
 }
 
+int tri_alphabet_point(int byte)
+{
+    int others = 0;
+    for (int c = 0; c < byte && !plain(byte); c++)
+        others += !plain(c);
+    return plain(byte) ? byte : 256 + others;
+}
+
 static void make_alphabet(int16_t byte[TRI_ALPHABET])
 {
-    int next = 256;
     for (int i = 0; i < TRI_ALPHABET; i++)
         byte[i] = -1;
     for (int c = 0; c < 256; c++)
-        byte[plain(c) ? c : next++] = (int16_t)c;
+        byte[tri_alphabet_point(c)] = (int16_t)c;
 }
 
 size_t tri_alphabet_decode(const struct tri_vocabulary *v, struct tri_text text, char *bytes)

@@ -42,7 +42,10 @@ int32_t tri_vocabulary_find(const struct tri_vocabulary *v, const char *bytes, s
 /* Control and unknown tokens: no text unless asked for. */
 bool tri_token_hidden(const struct tri_vocabulary *v, int32_t id);
 
-/* A text in the printable alphabet of byte-level BPE (formats.md 5.3) as the bytes it stands for,
+/* The code point below TRI_ALPHABET that stands for a byte in the printable alphabet of byte-level BPE. */
+int tri_alphabet_point(int byte);
+
+/* A text in that alphabet (formats.md 5.3) as the bytes it stands for,
  * of which there are never more; characters outside the alphabet stay as they are. Returns their
  * number. */
 size_t tri_alphabet_decode(const struct tri_vocabulary *v, struct tri_text text, char *bytes);

@@ -51,8 +51,9 @@ expect 2 'option -t: expected numbers from 1 to 512 with commas, found "0"' benc
 expect 2 'option -d: expected at most 32 numbers' bench -d "$(seq -s, 40)"
 expect 2 'option -r: expected 1 to 10000, found 0' bench -r 0
 expect 2 'option -o: expected md, csv or json, found "sql"' bench -o sql
-expect 2 'option --synth: expected one of 2b4t, .*found "7b"' bench --synth 7b
-expect 2 'expected one of -m FILE and --synth SIZE, found both' bench --synth 2b4t -m x
+expect 2 'expected one of the sizes 2b4t, .*found "6b"' bench --synth 6b
+expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --synth 2b4t -m x
+expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --act silu -m x
 expect 2 'expected something to run, found -p 0 and -n 0' bench -p 0 -n 0
 expect 2 'option -ctv: expected f32, f16 or q8_0, found "q9"' bench -ctv q9
 expect 3 '/nonexistent: cannot be opened' bench -m /nonexistent

@@ -1,0 +1,95 @@
+/* `tritune synth`: a model of random weights as a GGUF file, for measuring this and other programs. */
+#include "base/clock.h"
+#include "cli/interrupt.h"
+#include "cli/shape.h"
+#include "file/gguf_write.h"
+#include "kernels/dispatch.h"
+#include "text/filler.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct options {
+    struct tri_shape shape;
+    const char *out, *type;
+    int threads;
+};
+
+static const struct type {
+    const char *name;
+    uint32_t id;
+} types[] = {{"i2_s", 36}, {"f16", 1}};
+enum { TYPES = sizeof types / sizeof types[0] };
+
+static const struct tri_encoding *find_type(const char *name, struct tri_error *e)
+{
+    for (int i = 0; i < TYPES; i++)
+        if (strcmp(name, types[i].name) == 0)
+            return tri_encoding_find(types[i].id);
+    tri_fail(e, TRI_USAGE, "option --type: expected i2_s or f16, found \"%s\"", name);
+    return NULL;
+}
+
+static void report(const struct options *o, const struct tri_gguf_writer *w, double seconds)
+{
+    const double mib = (double)tri_gguf_written_bytes(w) / (1 << 20);
+    fprintf(stderr, "%s: %.0f MiB in %.1f s\n", o->out, mib, seconds);
+}
+
+static enum tri_status fill(const struct options *o, const struct tri_synth *s, const struct tri_encoding *type,
+                            struct tri_gguf_writer *w, struct tri_pool *pool, struct tri_error *e)
+{
+    const double begin = tri_now();
+    if (tri_filler_add(w, s->config.vocab, e) != TRI_OK ||
+        tri_synth_write(s, type, w, pool, tri_interrupted, e) != TRI_OK || tri_gguf_commit(w, e) != TRI_OK)
+        return e->status;
+    report(o, w, tri_now() - begin);
+    return TRI_OK;
+}
+
+static enum tri_status make(const struct options *o, const struct tri_synth *s, const struct tri_encoding *type,
+                            struct tri_error *e)
+{
+    const int threads = o->threads ? o->threads : tri_dispatch_setting().team[TRI_PROMPT].threads;
+    struct tri_pool *pool = tri_pool_new(threads, e);
+    struct tri_gguf_writer *w = pool ? tri_gguf_create(o->out, TRI_GGUF_ALIGNMENT, e) : NULL;
+    const enum tri_status status = w ? fill(o, s, type, w, pool, e) : e->status;
+    tri_gguf_discard(w);
+    tri_pool_free(pool);
+    return status;
+}
+
+static enum tri_status run(int argc, char **argv, struct tri_error *e)
+{
+    struct options o = {.shape = TRI_SHAPE_START, .type = "i2_s"};
+    struct tri_synth synth;
+    const struct tri_option options[] = {
+        {NULL, "--out", TRI_TEXT, "FILE", "the file to write", &o.out, 0, 0},
+        {NULL, "--type", TRI_TEXT, "TYPE", "of ternary matrices: i2_s, or f16 for other converters (default: i2_s)",
+         &o.type, 0, 0},
+        TRI_SHAPE_OPTIONS(o.shape),
+        {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &o.threads, 1, TRI_MAX_THREADS},
+        {NULL, "--ffn", TRI_INT, "N", NULL, &o.shape.ffn, 1, 1 << 18}, /* --ffn-size, where it can mean nothing else */
+        {0},
+    };
+    bool helped = false;
+    int operands = 1;
+    enum tri_status status = tri_parse(&tri_command_synth, options, argc, argv, &operands, &helped, e);
+    if (status != TRI_OK || helped)
+        return status;
+    o.shape.size = operands ? argv[1] : NULL;
+    if (!o.out)
+        return tri_fail(e, TRI_USAGE, "expected --out FILE, found none");
+    const struct tri_encoding *type = find_type(o.type, e);
+    if (!type || tri_shape_read(&o.shape, &synth, e) != TRI_OK)
+        return e->status;
+    tri_catch_interrupt();
+    return make(&o, &synth, type, e);
+}
+
+const struct tri_command tri_command_synth = {
+    .name = "synth",
+    .summary = "a model of random weights as a file, for measuring",
+    .usage = "[SIZE] --out FILE [options]",
+    .run = run,
+};
