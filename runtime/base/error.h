@@ -9,21 +9,7 @@
 #ifndef TRI_ERROR_H
 #define TRI_ERROR_H
 
-enum tri_status { /* the documented exit codes of the command line */
-    TRI_OK = 0,
-    TRI_FAILED = 1,
-    TRI_USAGE = 2,
-    TRI_BAD_FILE = 3,
-    TRI_UNSUPPORTED = 4,
-    TRI_NO_MEMORY = 5,
-    TRI_WRONG = 6, /* a verification failed */
-    TRI_INTERRUPTED = 130,
-};
-
-struct tri_error {
-    enum tri_status status;
-    char text[768];
-};
+#include "include/tritune.h" /* struct tri_error, and what else is public */
 
 /* Fills `e` and returns `status`, so that a function can end with `return tri_fail(...)`. */
 enum tri_status tri_fail(struct tri_error *e, enum tri_status status, const char *format, ...)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,7 +19,7 @@ struct head {
     size_t bytes;
 };
 
-static bool huge_pages = true;
+static atomic_bool huge_pages = true;
 
 void tri_huge_pages(bool wanted)
 {

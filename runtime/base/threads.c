@@ -62,6 +62,8 @@ struct tri_pool {
     int looks;
     bool stop, pinned, weighed;
     bool chosen; /* the CPUs of workers are known */
+    bool for_any; /* threads may run regions */
+    pthread_mutex_t lock;
     cpu_mask usable; /* by this process when the pool was made */
     tri_task_fn *task;
     void *arg;
@@ -139,7 +141,7 @@ static void pin(struct tri_pool *p, bool pinned)
     if (!p->chosen)
         choose_cpus(p);
     p->pinned = pinned;
-    for (int i = 0; i < tri_pool_threads(p); i++) {
+    for (int i = p->for_any; i < tri_pool_threads(p); i++) {
         cpu_mask one = {0};
         CPU_SET_S((size_t)p->worker[i].cpu, sizeof one, (cpu_set_t *)one);
         place(p->worker[i].id, pinned ? one : p->usable);
@@ -202,6 +204,7 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
     atomic_init(&p->gate.threads, threads);
     atomic_init(&p->region.threads, threads);
     introduce(p, threads);
+    pthread_mutex_init(&p->lock, NULL);
     for (int i = 1; i < threads; i++) {
         int failed = pthread_create(&p->worker[i].id, NULL, work, &p->worker[i]);
         if (failed) {
@@ -225,12 +228,30 @@ void tri_pool_free(struct tri_pool *p)
     pass(&p->gate, p->looks);
     for (int i = 1; i < tri_pool_threads(p); i++)
         pthread_join(p->worker[i].id, NULL);
+    pthread_mutex_destroy(&p->lock);
     tri_free(p);
 }
 
 int tri_pool_threads(const struct tri_pool *p)
 {
     return members(&p->gate);
+}
+
+/* -- several callers ---------------------------------------------------- */
+
+void tri_pool_for_any(struct tri_pool *p)
+{
+    p->for_any = true;
+}
+
+void tri_pool_lock(struct tri_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+}
+
+void tri_pool_unlock(struct tri_pool *p)
+{
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* -- shares ------------------------------------------------------------ */

@@ -37,6 +37,13 @@ void tri_pool_use(struct tri_pool *pool, struct tri_team team);
 void tri_pool_run(struct tri_pool *pool, tri_task_fn *task, void *arg);
 void tri_pool_sync(struct tri_pool *pool);
 
+/* A pool whose regions may be run from any thread, one after the other: whoever runs them is never pinned, since the
+ * thread is not ours. Before the first region. Then tri_pool_lock and tri_pool_unlock stand around what must not be
+ * mixed with another thread's: what the regions share, and the regions themselves. */
+void tri_pool_for_any(struct tri_pool *pool);
+void tri_pool_lock(struct tri_pool *pool);
+void tri_pool_unlock(struct tri_pool *pool);
+
 /* Gives threads shares in proportion to weights[thread], from 1 to 2^20; at first all are equal. A weight is a
  * core's, so threads that have one stay pinned from here on, whatever team is at work. Between regions only. */
 void tri_pool_weigh(struct tri_pool *pool, const int *weights);

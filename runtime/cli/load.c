@@ -102,17 +102,6 @@ static enum tri_status read_setting(const struct tri_load *l, struct tri_setting
 
 /* -- opening ----------------------------------------------------------- */
 
-/* Ids without a row in the embedding could not be fed. */
-static enum tri_status check_vocabulary(const struct tri_load *l, struct tri_error *e)
-{
-    int rows = l->weights->config.vocab, tokens = tri_vocabulary_size(l->tokenizer);
-    if (tokens <= rows)
-        return TRI_OK;
-    return tri_fail(e, TRI_BAD_FILE,
-                    "%s: expected an embedding for each of the %d tokens, found %d rows",
-                    tri_gguf_name(l->gguf), tokens, rows);
-}
-
 /* "2,1" for two threads, the first of which is twice as fast. */
 static enum tri_status read_weights(const char *text, struct tri_pool *pool, struct tri_error *e)
 {
@@ -148,7 +137,7 @@ static enum tri_status open_weights(struct tri_load *l, const struct tri_setting
     l->weights = l->synth ? tri_model_synth(l->synth, l->pool, e) : tri_model_load(l->gguf, l->pool, e);
     if (!l->weights || tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK)
         return e->status;
-    return l->synth ? TRI_OK : check_vocabulary(l, e);
+    return l->synth ? TRI_OK : tri_tokenizer_fits(l->tokenizer, l->weights->config.vocab, e);
 }
 
 static enum tri_status open_session(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)

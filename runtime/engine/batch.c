@@ -137,8 +137,11 @@ static enum tri_status pass(struct tri_batch *b, struct tri_error *e)
         return tri_fail(e, TRI_USAGE, "batch: expected tokens, found none");
     if (check_positions(b, e) != TRI_OK)
         return e->status;
+    tri_pool_lock(b->work->pool);
     tri_forward(b->work, &ubatch, &wanted);
-    return check_overflow(b, e);
+    const enum tri_status status = check_overflow(b, e);
+    tri_pool_unlock(b->work->pool);
+    return status;
 }
 
 enum tri_status tri_batch_run(struct tri_batch *b, struct tri_error *e)

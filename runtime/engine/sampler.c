@@ -86,6 +86,11 @@ static uint32_t system_seed(void)
     return seed;
 }
 
+struct tri_sampling tri_sampling_defaults(void)
+{
+    return (struct tri_sampling)TRI_SAMPLING_DEFAULTS;
+}
+
 struct tri_sampler *tri_sampler_new(const struct tri_sampling *o, int vocab, struct tri_error *e)
 {
     struct tri_sampler *s = tri_alloc(1, sizeof *s, "sampler", e);

@@ -140,8 +140,11 @@ enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int 
         return e->status;
     for (int at = 0, n; at < count; at += n) {
         n = least(s->work->ubatch, count - at);
-        if (pass(s, ids + at, n, at + n == count, e) != TRI_OK)
-            return e->status;
+        tri_pool_lock(s->work->pool);
+        const enum tri_status status = pass(s, ids + at, n, at + n == count, e);
+        tri_pool_unlock(s->work->pool);
+        if (status != TRI_OK)
+            return status;
         tri_session_advance(s, ids + at, n);
     }
     *logits = s->logits;
@@ -174,8 +177,13 @@ enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int
         return e->status;
     for (int at = 0, n; at < count; at += n) {
         n = least(s->work->ubatch, count - at);
-        if (pass(s, ids + at, n, false, e) != TRI_OK || score_pass(s, at, n, each, arg, e) != TRI_OK)
-            return e->status;
+        tri_pool_lock(s->work->pool);
+        enum tri_status status = pass(s, ids + at, n, false, e);
+        if (status == TRI_OK)
+            status = score_pass(s, at, n, each, arg, e);
+        tri_pool_unlock(s->work->pool);
+        if (status != TRI_OK)
+            return status;
         tri_session_advance(s, ids + at, n);
     }
     return TRI_OK;

@@ -11,8 +11,6 @@
 
 #include "engine/workspace.h"
 
-enum tri_cache_type { TRI_CACHE_F32, TRI_CACHE_F16, TRI_CACHE_Q8_0 };
-
 struct tri_session_options {
     int context;  /* positions; 0: the model's own */
     enum tri_cache_type cache_k, cache_v;
@@ -21,22 +19,11 @@ struct tri_session_options {
     struct tri_team team[TRI_PHASES];
 };
 
-struct tri_session;
-
+/* The other functions of sessions are public: include/tritune.h. */
 struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *pool,
                                     const struct tri_session_options *o, struct tri_error *e);
-void tri_session_free(struct tri_session *s);
-
-int tri_session_context(const struct tri_session *s);
-int tri_session_position(const struct tri_session *s);
 size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
-void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
-
-/* Appends `count` tokens. On return *logits points at the [vocab] logits of the last one, valid until
- * the next call. TRI_FAILED if the context is too small, TRI_USAGE for an id outside the vocabulary. */
-enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int count, const float **logits,
-                                 struct tri_error *e);
 
 /* As feed, with the logits of every token: each(arg, i, logits) in order, for perplexity. */
 typedef void tri_each_fn(void *arg, int i, const float *logits);

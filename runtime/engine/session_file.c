@@ -1,6 +1,6 @@
-/* Owns: the file of a session: a header; ids, then keys layer by layer, then values, each piece with zeros up to a
+/* Owns: the file of a session, so that a prompt need not be computed twice: a header; ids, then keys layer by layer, then values, each piece with zeros up to a
  * multiple of eight bytes; and the checksum of all that. Numbers are little endian. */
-#include "engine/session_file.h"
+#include "engine/session.h"
 #include "base/checksum.h"
 #include "base/memory.h"
 #include "base/output.h"

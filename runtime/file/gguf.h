@@ -25,11 +25,6 @@ enum tri_gguf_type {
     TRI_U64, TRI_I64, TRI_F64, TRI_GGUF_TYPES
 };
 
-struct tri_text { /* bytes in the mapping, not terminated */
-    const char *at;
-    size_t size;
-};
-
 struct tri_gguf_key {
     struct tri_text name;
     enum tri_gguf_type type;

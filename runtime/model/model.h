@@ -73,13 +73,6 @@ struct tri_model {
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
 void tri_model_free(struct tri_model *m);
 
-/* Whether decoding skips rows of up and columns of down. The bits are the same. */
-enum tri_ffn {
-    TRI_FFN_DENSE,
-    TRI_FFN_SPARSE, /* always, whatever it costs */
-    TRI_FFN_AUTO,   /* for a layer and token where it is faster; never where memory is short */
-};
-
 /* Packs the copies that takes, from the packed matrices, in parallel on `pool`; before sessions of the model begin.
  * For TRI_FFN_SPARSE: TRI_UNSUPPORTED if the activation leaves nothing to skip, TRI_NO_MEMORY. */
 enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri_pool *pool, struct tri_error *e);

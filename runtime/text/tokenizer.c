@@ -230,6 +230,14 @@ const char *tri_tokenizer_notice(const struct tri_tokenizer *t)
     return *t->notice ? t->notice : NULL;
 }
 
+enum tri_status tri_tokenizer_fits(const struct tri_tokenizer *t, int rows, struct tri_error *e)
+{
+    if (t->vocabulary.count <= rows)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE, "%s: expected an embedding for each of the %d tokens, found %d rows",
+                    tri_gguf_name(t->file), t->vocabulary.count, rows);
+}
+
 /* -- text to ids ----------------------------------------------------------- */
 
 struct encoding {

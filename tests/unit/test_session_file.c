@@ -1,6 +1,6 @@
 /* Sessions in files: what is taken over has the bits of what is computed, and whatever else lies in a file is refused. */
 #include "base/checksum.h"
-#include "engine/session_file.h"
+#include "engine/session.h"
 #include "synthetic.h"
 
 #include <setjmp.h>
