@@ -1,7 +1,9 @@
 /* `tritune synth`: a model of random weights as a GGUF file, for measuring this and other programs. */
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/shape.h"
+#include "engine/session.h"
 #include "file/gguf_write.h"
 #include "kernels/dispatch.h"
 #include "text/filler.h"
@@ -30,6 +32,69 @@ static const struct tri_encoding *find_type(const char *name, struct tri_error *
     return NULL;
 }
 
+/* -- the sparsity there is ----------------------------------------------- */
+
+enum { TOKENS = 32 };
+
+/* A few tokens, one by one, from the first position on. */
+static enum tri_status feed(struct tri_session *s, int vocab, struct tri_error *e)
+{
+    const float *logits;
+    for (int i = 0; i < TOKENS; i++) {
+        const int32_t id = (int32_t)((int64_t)i * 7919 % vocab);
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        if (tri_session_feed(s, &id, 1, &logits, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+static void print_sparsity(const struct tri_config *c, const struct tri_ffn_count *counts)
+{
+    double least = 1, most = 0, gate = 0, down = 0;
+    for (int i = 0; i < c->layers; i++) {
+        const double values = (double)counts[i].tokens * c->ffn, idle = (double)counts[i].idle / values;
+        least = idle < least ? idle : least;
+        most = idle > most ? idle : most;
+        gate += idle / c->layers;
+        down += (double)counts[i].zeros / values / c->layers;
+    }
+    printf("relu(gate) is zero for %.3f of the hidden values (layers %.3f to %.3f), inputs of down for %.3f\n", gate,
+           least, most, down);
+}
+
+static enum tri_status measure_with(struct tri_session *s, const struct tri_config *c, struct tri_error *e)
+{
+    struct tri_ffn_count *counts = tri_alloc((size_t)c->layers, sizeof *counts, "counts", e);
+    if (!counts)
+        return e->status;
+    tri_session_count(s, counts);
+    const enum tri_status status = feed(s, c->vocab, e);
+    if (status == TRI_OK)
+        print_sparsity(c, counts);
+    tri_free(counts);
+    return status;
+}
+
+/* On the same model in memory. Where that is short the file is as good, and one line says what is not known. */
+static enum tri_status measure(const struct tri_synth *synth, struct tri_pool *pool, struct tri_error *e)
+{
+    const struct tri_session_options o = {.context = TOKENS, .ubatch = 1};
+    struct tri_model *m = tri_model_synth(synth, pool, e);
+    struct tri_session *s = m ? tri_session_new(m, pool, &o, e) : NULL;
+    enum tri_status status = s ? measure_with(s, &synth->config, e) : e->status;
+    if (status == TRI_NO_MEMORY) {
+        fprintf(stderr, "sparsity not measured: %s\n", e->text);
+        status = TRI_OK;
+    }
+    tri_session_free(s);
+    tri_model_free(m);
+    return status;
+}
+
+/* -- the file ------------------------------------------------------------ */
+
 static void report(const struct options *o, const struct tri_gguf_writer *w, double seconds)
 {
     const double mib = (double)tri_gguf_written_bytes(w) / (1 << 20);
@@ -53,7 +118,9 @@ static enum tri_status make(const struct options *o, const struct tri_synth *s, 
     const int threads = o->threads ? o->threads : tri_dispatch_setting().team[TRI_PROMPT].threads;
     struct tri_pool *pool = tri_pool_new(threads, e);
     struct tri_gguf_writer *w = pool ? tri_gguf_create(o->out, TRI_GGUF_ALIGNMENT, e) : NULL;
-    const enum tri_status status = w ? fill(o, s, type, w, pool, e) : e->status;
+    enum tri_status status = w ? fill(o, s, type, w, pool, e) : e->status;
+    if (status == TRI_OK && o->shape.ffn_sparsity >= 0)
+        status = measure(s, pool, e);
     tri_gguf_discard(w);
     tri_pool_free(pool);
     return status;

@@ -239,6 +239,34 @@ static bool skip_down(const struct pass *p, const struct tri_layer *w)
     return true;
 }
 
+/* Of gate, up and down, where so many gates are positive and so many inputs of down are not zero. */
+static size_t bytes_read(const struct pass *p, const struct tri_layer *w, int positive, int nonzero)
+{
+    const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP], *down = &w->matrix[TRI_ROLE_DOWN];
+    const struct tri_skip *skip = w->skip;
+    if (!skip)
+        return gate_up->bytes + down->bytes;
+    const bool rows = tri_sparse_pays(&skip->up.plan, positive, p->c->ffn);
+    const bool columns = tri_sparse_pays(&down->plan, nonzero, p->c->ffn);
+    return skip->gate.bytes + (rows ? (size_t)positive * skip->row_bytes : skip->up.bytes) +
+           (columns ? (size_t)nonzero * skip->column_bytes : down->bytes);
+}
+
+/* Of a single token, by the first thread, before down: while it has not met the others, nobody overwrites gate. */
+static void count(const struct pass *p, int layer)
+{
+    struct tri_ffn_count *c = &p->w->counts[layer];
+    int positive = 0, nonzero = 0;
+    for (int i = 0; i < p->c->ffn; i++) {
+        positive += p->w->wide[i] > 0;
+        nonzero += p->input.x.q[i] != 0;
+    }
+    c->tokens++;
+    c->idle += (uint64_t)(p->c->ffn - positive);
+    c->zeros += (uint64_t)(p->c->ffn - nonzero);
+    c->bytes += bytes_read(p, &p->model->layer[layer], positive, nonzero);
+}
+
 static void feed_forward(const struct pass *p, int layer)
 {
     const struct tri_layer *w = &p->model->layer[layer];
@@ -256,6 +284,8 @@ static void feed_forward(const struct pass *p, int layer)
         float *f = p->scratch + widest(p->c);
         quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f), w->ffn_sub_norm);
     }
+    if (p->w->counts && p->solo && p->thread == 0)
+        count(p, layer);
     if (!skips || !skip_down(p, w))
         linear(p, down, p->w->x, hidden, true);
 }

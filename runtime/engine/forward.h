@@ -43,6 +43,7 @@ struct tri_workspace {
     size_t floats_each, sums_each;
     int32_t *list;         /* [threads][ffn] where layers skip: what counts, */
     int8_t *listed;        /* [threads][ffn] and its quantised values */
+    struct tri_ffn_count *counts; /* [layers], added to by single tokens; or NULL */
     atomic_bool *overflow; /* [ubatch] a norm, score or quantiser met values beyond the range of floats */
 };
 

@@ -87,6 +87,11 @@ void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_tea
     s->work->team[phase] = team;
 }
 
+void tri_session_count(struct tri_session *s, struct tri_ffn_count *counts)
+{
+    s->work->counts = counts;
+}
+
 void tri_session_rewind(struct tri_session *s, int position)
 {
     if (position >= 0 && position < s->position)

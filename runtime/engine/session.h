@@ -25,6 +25,18 @@ struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *
 size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
 
+/* What the feed forward of single tokens met, and the bytes of gate, up and down that it read: sums over tokens. */
+struct tri_ffn_count {
+    uint64_t tokens;
+    uint64_t idle;  /* gates that are not positive: a squared ReLU makes them 0 */
+    uint64_t zeros; /* quantised inputs of down that are 0 */
+    uint64_t bytes;
+};
+
+/* From here on single tokens are added to counts[layers], of all sessions that share the workspace; NULL: no longer. It
+ * takes time, so what is timed is better not counted. */
+void tri_session_count(struct tri_session *s, struct tri_ffn_count *counts);
+
 /* As feed, with the logits of every token: each(arg, i, logits) in order, for perplexity. */
 typedef void tri_each_fn(void *arg, int i, const float *logits);
 enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int count, tri_each_fn *each,

@@ -48,6 +48,7 @@ struct tri_matrix {
 struct tri_skip {
     struct tri_matrix gate, up;    /* the parts of gate_up as matrices of their own, where they are packed */
     const uint8_t *rows, *columns; /* second copies, in plan.sparse.layout: rows of up, columns of down */
+    size_t row_bytes, column_bytes; /* of one of them */
 };
 
 struct tri_layer {

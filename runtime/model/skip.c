@@ -89,8 +89,9 @@ static enum tri_status skip_layer(struct copying *c, struct tri_layer *l, struct
 {
     struct tri_matrix *gate_up = &l->matrix[TRI_ROLE_GATE_UP], *down = &l->matrix[TRI_ROLE_DOWN];
     const struct tri_layout *rows = gate_up->plan.sparse.layout, *columns = down->plan.sparse.layout;
-    uint8_t *behind = memory + (size_t)c->m->config.ffn * row_bytes(rows, gate_up->k);
-    *skip = (struct tri_skip){part_of(gate_up, 0), part_of(gate_up, 1), memory, behind};
+    const size_t row = row_bytes(rows, c->m->config.hidden), column = row_bytes(columns, c->m->config.hidden);
+    uint8_t *behind = memory + (size_t)c->m->config.ffn * row;
+    *skip = (struct tri_skip){part_of(gate_up, 0), part_of(gate_up, 1), memory, behind, row, column};
     if (copy(c, &skip->up, rows, memory, pool, e) != TRI_OK || copy(c, down, columns, behind, pool, e) != TRI_OK)
         return e->status;
     l->skip = skip;

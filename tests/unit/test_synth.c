@@ -169,6 +169,79 @@ static void weights_are_random(void **state)
     tri_pool_free(pool);
 }
 
+enum { COUNTED = 24 };
+
+/* Counts of COUNTED tokens, by layer. */
+static void count(const struct tri_synth *s, enum tri_ffn ffn, int threads, struct tri_ffn_count counts[])
+{
+    struct tri_error e = {0};
+    struct tri_pool *pool = pool_of(threads);
+    struct tri_model *m = tri_model_synth(s, pool, &e);
+    if (!m || tri_model_skip(m, ffn, pool, &e) != TRI_OK)
+        fail_msg("%s", e.text);
+    struct tri_session *session = tri_session_new(m, pool, &(struct tri_session_options){0}, &e);
+    memset(counts, 0, (size_t)s->config.layers * sizeof *counts);
+    tri_session_count(session, counts);
+    for (int32_t i = 0; i < COUNTED; i++) {
+        const int32_t id = i * 37 % s->config.vocab;
+        const float *logits;
+        assert_int_equal(tri_session_feed(session, &id, 1, &logits, &e), TRI_OK);
+    }
+    tri_session_free(session);
+    tri_model_free(m);
+    tri_pool_free(pool);
+}
+
+/* On every layer, whatever the share of zero weights. */
+static void sparsity_is_as_asked(void **state)
+{
+    (void)state;
+    static const float shares[] = {0, 0.3f, 0.5f, 0.8f, 0.95f};
+    for (int i = 0; i < 10; i++) {
+        struct tri_ffn_count counts[8];
+        struct tri_synth s = shape("bitnet-b1.58");
+        s.config.layers = 8, s.config.hidden = 512, s.config.ffn = 2048;
+        s.ffn_sparsity = shares[i / 2];
+        s.zeros = i % 2 ? 0.2f : 0.6f;
+        count(&s, TRI_FFN_DENSE, 2, counts);
+        for (int layer = 0; layer < s.config.layers; layer++) {
+            assert_int_equal(counts[layer].tokens, COUNTED);
+            const double idle = (double)counts[layer].idle / (COUNTED * (double)s.config.ffn);
+            if (fabs(idle - (double)s.ffn_sparsity) > 0.04)
+                fail_msg("layer %d: %.3f where %.2f was asked for", layer, idle, (double)s.ffn_sparsity);
+            assert_true(counts[layer].zeros >= counts[layer].idle);
+        }
+    }
+}
+
+/* Skipping or not, the same are zero; and what is read is gate and the rows and columns that count. */
+static void what_is_skipped_is_not_read(void **state)
+{
+    (void)state;
+    struct tri_ffn_count dense[3], sparse[3];
+    struct tri_error e = {0};
+    struct tri_synth s = shape("bitnet-b1.58");
+    s.ffn_sparsity = 0.8f;
+    count(&s, TRI_FFN_DENSE, 1, dense);
+    count(&s, TRI_FFN_SPARSE, 2, sparse);
+    struct tri_pool *pool = pool_of(1);
+    struct tri_model *m = tri_model_synth(&s, pool, &e);
+    assert_int_equal(tri_model_skip(m, TRI_FFN_SPARSE, pool, &e), TRI_OK);
+    for (int i = 0; i < s.config.layers; i++) {
+        const struct tri_matrix *matrix = m->layer[i].matrix;
+        const struct tri_skip *skip = m->layer[i].skip;
+        const uint64_t all = COUNTED * (uint64_t)s.config.ffn;
+        assert_int_equal(dense[i].idle, sparse[i].idle);
+        assert_int_equal(dense[i].zeros, sparse[i].zeros);
+        assert_int_equal(dense[i].bytes,
+                         COUNTED * (matrix[TRI_ROLE_GATE_UP].bytes + matrix[TRI_ROLE_DOWN].bytes));
+        assert_int_equal(sparse[i].bytes, COUNTED * skip->gate.bytes + (all - sparse[i].idle) * skip->row_bytes +
+                                              (all - sparse[i].zeros) * skip->column_bytes);
+    }
+    tri_model_free(m);
+    tri_pool_free(pool);
+}
+
 static void expect_refused(const struct tri_synth *s, enum tri_status status, const char *words)
 {
     struct tri_error e = {0};
@@ -312,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_plan_gives_the_same_bits),
         cmocka_unit_test(skipping_follows_every_plan), cmocka_unit_test(seeds_and_families_differ),
+        cmocka_unit_test(sparsity_is_as_asked),           cmocka_unit_test(what_is_skipped_is_not_read),
         cmocka_unit_test(weights_are_random),             cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_trial_wants_a_prompt),         cmocka_unit_test(pages_are_a_choice),
         cmocka_unit_test(sizes_are_those_of_the_tuner),   cmocka_unit_test(sizes_have_their_weights),
