@@ -173,7 +173,7 @@ end
 -- Everything a build needs, as { file name = text }, and the list of { file =, cflags = } to compile.
 -- points: what to link; arch: whose ISAs; choices: the text of the dispatch tables.
 function emit.build(arch, points, choices)
-  local files, sources, inc, layouts, seen = {}, {}, {}, {}, {}
+  local files, sources, inc, seen = {}, {}, {}, {}
   local function add(file, text, cflags)
     files[file] = text
     if cflags then sources[#sources + 1] = { file = file, cflags = cflags } end
@@ -186,7 +186,6 @@ function emit.build(arch, points, choices)
       if k then
         seen[k.name] = true
         kernels[#kernels + 1] = k
-        layouts[k.layout] = true
         if k.prepare and not seen[k.prepare] then
           seen[k.prepare] = true
           inc[#inc + 1] = ("TRI_PREPARE(%s)"):format(k.prepare)
@@ -198,12 +197,9 @@ function emit.build(arch, points, choices)
     add("vec_" .. isa_name .. ".c", emit.vec(isa_name), isa.cflags)
     if #kernels > 0 then add("kernels_" .. isa_name .. ".c", kernels_file(isa_name, kernels), isa.cflags) end
   end
-  local names = {}
-  for layout in pairs(layouts) do names[#names + 1] = layout end
-  table.sort(names)
   local packers = { "/* Packers - generated, do not edit. */\n#include \"kernels/kernel.h\"\n#include <string.h>\n" }
   local records = {}
-  for _, layout in ipairs(names) do
+  for _, layout in ipairs(space.layouts()) do
     local l = emit.layout(layout)
     packers[#packers + 1] = l.code
     records[#records + 1] = ("    {\"%s\", %d, %d, %d, pack_%s, unpack_%s},"):format(l.name, l.rows, l.kstep,

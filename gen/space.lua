@@ -93,6 +93,22 @@ function space.groups(family_name) return space.family(family_name).space.g or {
 -- What a job's sparse kernels are, by role: rows of the half of gate_up that is up, columns of down.
 space.sparse = { gate_up = "rows", down = "columns" }
 
+-- The names of all layouts there can be, sorted: a file may have been packed for another machine.
+function space.layouts()
+  local list = {}
+  for _, family_name in ipairs(space.of_kind(space.families(), "matmul")) do
+    local family = space.family(family_name)
+    for _, c in ipairs(family.space.c) do
+      for _, r in ipairs(family.space.r) do
+        local layout = family.layout({ c = c, r = r })
+        if family.layout_facts(layout) and not contains(list, layout) then list[#list + 1] = layout end
+      end
+    end
+  end
+  table.sort(list)
+  return list
+end
+
 -- nil if the ISA can run the point, else one phrase.
 function space.refuse(point)
   local family, isa = space.family(point.family), space.isa(point.isa)
@@ -130,13 +146,13 @@ function space.points(family_name, isa_name, group)
 end
 
 -- The points that run untuned where so many columns share a scale (default 0: whole rows do): for decoding first,
--- then for batches, all on one layout.
-function space.defaults(family_name, isa_name, group)
+-- then for batches, all on one layout, of the family's usual code or the one given.
+function space.defaults(family_name, isa_name, group, code)
   local list, family = {}, space.family(family_name)
   if not contains(space.groups(family_name), group or 0) then return list end
-  for _, p in ipairs(family.defaults(space.isa(isa_name), group or 0)) do
+  for _, p in ipairs(family.defaults(space.isa(isa_name), group or 0, code)) do
     p.family, p.isa, p.g = family_name, isa_name, family.space.g and (group or 0)
-    if not space.refuse(p) then list[#list + 1] = p end
+    if contains(family.space.c, p.c) and not space.refuse(p) then list[#list + 1] = p end
   end
   return list
 end

@@ -111,12 +111,62 @@ end
 
 function mad.layout(p) return p.c .. "r" .. p.r end
 
+-- The byte that five codes (trit + 1) make, code[1] of plane 0.
+local five_codes = {
+  f5 = function(code)
+    local four = code[1] + 3 * code[2] + 9 * code[3] + 27 * code[4]
+    return four < 64 and four + 64 * code[5] or 192 + 3 * (four - 64) + code[5]
+  end,
+  n5 = function(code)
+    local three, two = code[1] + 3 * code[2] + 9 * code[3], code[4] + 3 * code[5]
+    if two < 8 then return three % 16 + 16 * two + 128 * math.floor(three / 16) end
+    for i = 39, 0, -1 do -- where several make the same, the greatest byte
+      local a, b, pair = eight[math.floor(i / 5) + 1], five[i % 5 + 1], 0
+      for bit = 0, 5 do pair = pair + 2 ^ bit * ((math.floor(a / 2 ^ bit) + math.floor(b / 2 ^ bit)) % 2) end
+      if pair == code[1] + 4 * code[2] + 16 * code[3] then return 139 + 16 * math.floor(i / 5) + i % 5 end
+    end
+  end,
+  b5 = function(code)
+    local number = 0
+    for p = 1, 5 do number = 3 * number + code[p] end
+    return math.floor((256 * number + 242) / 243)
+  end,
+}
+
+local function c_list(first, last, entry)
+  local lines, line = {}, {}
+  for i = first, last do
+    line[#line + 1] = ("%d"):format(entry(i))
+    if #line == 20 or i == last then lines[#lines + 1], line = table.concat(line, ", "), {} end
+  end
+  return table.concat(lines, ",\n")
+end
+
+-- Both ways between numbers in base 3, the code of plane 0 their last digit, and bytes; a byte that no codes make
+-- counts as zeros.
+local function five_tables(c)
+  local byte, codes = {}, {}
+  for number = 0, 242 do
+    local code, bits = {}, 0
+    for p = 1, 5 do
+      code[p] = math.floor(number / 3 ^ (p - 1)) % 3
+      bits = bits + code[p] * 4 ^ (p - 1)
+    end
+    byte[number] = five_codes[c](code)
+    codes[byte[number]] = bits
+  end
+  return c_list(0, 242, function(i) return byte[i] end), c_list(0, 255, function(i) return codes[i] or 341 end)
+end
+
 function mad.layout_facts(text)
   local c, r = text:match("^(%a%d)r(%d+)$")
   local code = c and mad.codes[c]
   r = tonumber(r)
-  return code and { c = c, r = r, rows = r, planes = code.planes, width = code.width,
-    kstep = code.width * code.planes, bytes = code.width * r, nibbles = nibbles }
+  if not code or (code.width == 64) ~= (r == 1) then return nil end
+  local facts = { c = c, r = r, rows = r, planes = code.planes, width = code.width, kstep = code.width * code.planes,
+    bytes = code.width * r }
+  if code.planes == 5 then facts.bytes_of, facts.codes_of = five_tables(c) end
+  return facts
 end
 
 -- Vectors of rows at once, or nil and why rows do not fit.
@@ -186,18 +236,26 @@ end
 -- broadcast serves one or two vectors of rows only: 5 and 8 tokens cost 7 and 15 % more each than 4 do.
 local gainful = 16
 
--- What runs untuned, for each number of tokens, on one layout: the most rows at once that registers hold, then
--- the most accumulators, or, where groups of g columns end soon, one. Batches of any size fetch ahead: their first
--- call has its weights from memory.
-function mad.defaults(isa, g)
+-- Codes of the fewest bits a trit, those with the fewest lookups first.
+mad.smallest = { "f5", "n5", "b5" }
+
+local function runs(p, isa)
+  for _, word in ipairs(mad.words_of(p)) do if not isa[word] then return false end end
+  return not mad.refuse(p, isa)
+end
+
+-- What runs untuned, for each number of tokens, on one layout of a code (q2 unless told): the most rows at once that
+-- registers hold, then the most accumulators, or, where groups of g columns end soon, one. Batches of any size fetch
+-- ahead: their first call has its weights from memory.
+function mad.defaults(isa, g, code)
   local lanes = math.floor(isa.bits / 32)
   local r = math.max(16, 4 * lanes)
   local points = {}
   local function add(n, scales)
     for m = r, lanes, -lanes do
       for _, a in ipairs(scales) do
-        local point = { c = "q2", r = r, m = m, n = n, a = a, u = 1, p = 64, h = 2, g = g }
-        if not mad.refuse(point, isa) and (n <= 4 or n * m >= gainful * lanes) then
+        local point = { c = code or "q2", r = r, m = m, n = n, a = a, u = 1, p = 64, h = 2, g = g }
+        if runs(point, isa) and (n <= 4 or n * m >= gainful * lanes) then
           points[#points + 1] = point
           return
         end

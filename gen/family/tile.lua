@@ -76,14 +76,14 @@ end
 
 -- What runs untuned in mad's layout: the largest block of tiles for each number of tokens; a panel that stays in the
 -- first-level cache for few of them, and whole rows for many. None where groups of columns share scales.
-function tile.defaults(isa, g)
+function tile.defaults(isa, g, code)
   if g > 0 then return {} end
   local usual, points = mad.defaults(isa, 0)[1], {}
   for _, n in ipairs(tile.space.n) do
     local found
     for _, m in ipairs(tile.space.m) do
       for _, t in ipairs(tile.space.t) do
-        local p = { c = "q2", r = usual.r, m = m, t = t, n = n, b = n <= 128 and 640 or 2560, p = 16, h = 1 }
+        local p = { c = code or "q2", r = usual.r, m = m, t = t, n = n, b = n <= 128 and 640 or 2560, p = 16, h = 1 }
         if not tile.refuse(p, isa) then found = p end
       end
     end
