@@ -31,6 +31,7 @@ function choose.points(arch, selection, only)
         for _, p in ipairs(points) do list[#list + 1] = p end
       end
       for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = p end
+      for _, p in ipairs(untuned.smallest(isa)) do list[#list + 1] = p end
     end
   end
   return list
@@ -148,15 +149,21 @@ local function sparse_defaults(arch)
   return table.concat(lines, "\n")
 end
 
+local function names_of(points)
+  local names = {}
+  for i, p in ipairs(points) do names[i] = name.of(p) end
+  return names
+end
+
 -- The text of dispatch_table.c; the winners of the table at `path` (nil: none) join `plan`.
 function choose.tables(arch, plan, path)
-  local defaults = {}
+  local defaults, smallest = {}, {}
+  local function add(list, isa, group, names)
+    if #names > 0 then list[#list + 1] = line(isa, 0, 0, group, names) end
+  end
   for _, isa in ipairs(space.isas(arch)) do
-    for _, group in ipairs(untuned.groups()) do
-      local names = {}
-      for _, p in ipairs(untuned.points(isa, group)) do names[#names + 1] = name.of(p) end
-      if #names > 0 then defaults[#defaults + 1] = line(isa, 0, 0, group, names) end
-    end
+    for _, group in ipairs(untuned.groups()) do add(defaults, isa, group, names_of(untuned.points(isa, group))) end
+    add(smallest, isa, 0, names_of(untuned.smallest(isa)))
   end
   local lines, notes, t = {}, {}, nil
   if path then lines, notes, t = tuned(arch, plan, path) end
@@ -178,12 +185,17 @@ const struct tri_choice tri_defaults[] = {
     {0},
 };
 
+const struct tri_choice tri_smallest[] = {
+%s
+    {0},
+};
+
 const struct tri_choice tri_sparse_defaults[] = {
 %s
     {0},
 };
 ]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"),
-    table.concat(defaults, "\n"), sparse_defaults(arch)), notes
+    table.concat(defaults, "\n"), table.concat(smallest, "\n"), sparse_defaults(arch)), notes
 end
 
 return choose

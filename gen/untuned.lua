@@ -40,13 +40,13 @@ end
 -- The numbers of columns that may share a scale; 0: whole rows do.
 function untuned.groups() return space.groups(family) end
 
--- What runs where nothing is measured.
-function untuned.otherwise(isa, group)
-  local list = space.defaults(family, isa, group)
+-- What runs where nothing is measured, of the usual code or the one given.
+function untuned.otherwise(isa, group, code)
+  local list = space.defaults(family, isa, group, code)
   local last = list[#list]
   local layout = last and space.family(family).layout(last)
   for _, other in ipairs(last and space.families() or {}) do
-    for _, p in ipairs(space.defaults(other, isa, group)) do
+    for _, p in ipairs(space.defaults(other, isa, group, code)) do
       if space.family(other).layout(p) == layout and (p.n or 1) > list[#list].n then list[#list + 1] = p end
     end
   end
@@ -57,6 +57,15 @@ end
 -- one layout; none where nothing can run.
 function untuned.points(isa, group)
   return (group or 0) == 0 and measured(isa) or untuned.otherwise(isa, group)
+end
+
+-- Likewise where memory is short: on a layout of the fewest bits a trit; none where nothing can run.
+function untuned.smallest(isa)
+  for _, code in ipairs(space.family(family).smallest) do
+    local list = untuned.otherwise(isa, 0, code)
+    if #list > 0 and (list[1].n or 1) == 1 then return list end
+  end
+  return {}
 end
 
 return untuned

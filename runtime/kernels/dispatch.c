@@ -82,15 +82,22 @@ static double distance(const struct tri_choice *c, int m, int k)
     return (dm > 1 ? dm : 1 / dm) * (dk > 1 ? dk : 1 / dk);
 }
 
+static bool has_bits(const struct tri_layout *l, enum tri_bits bits)
+{
+    static const int fifths[] = {[TRI_BITS_2] = 10, [TRI_BITS_1_6] = 8}; /* of a bit */
+    return bits == TRI_BITS_AUTO || 5 * 8 * l->bytes == fifths[bits] * l->rows * l->kstep;
+}
+
 /* The tuned entry of this role nearest in shape, if any may run here. */
-static bool tuned(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
+static bool tuned(enum tri_role role, int m, int k, int group, enum tri_bits bits, struct tri_plan *plan)
 {
     double nearest = 0;
     struct tri_plan candidate;
     if (strcmp(tri_tuned_cpu, tri_cpu_name()))
         return false;
     for (const struct tri_choice *c = tri_choices; c->role; c++) {
-        if (strcmp(c->role, tri_role_names[role]) || !accept(c, k, group, &candidate))
+        if (strcmp(c->role, tri_role_names[role]) || !accept(c, k, group, &candidate) ||
+            !has_bits(candidate.layout, bits))
             continue;
         const double d = distance(c, m, k);
         if (nearest == 0 || d < nearest) {
@@ -102,12 +109,13 @@ static bool tuned(enum tri_role role, int m, int k, int group, struct tri_plan *
     return nearest > 0;
 }
 
-static void usual(int k, int group, struct tri_plan *plan)
+/* The last of a list by ascending rank that may run here. */
+static void usual(const struct tri_choice *list, int k, int group, enum tri_bits bits, struct tri_plan *plan)
 {
     struct tri_plan candidate;
     *plan = (struct tri_plan){0};
-    for (const struct tri_choice *c = tri_defaults; c->role; c++)
-        if (allowed(tri_isa_find(c->role)) && accept(c, k, group, &candidate)) {
+    for (const struct tri_choice *c = list; c->role; c++)
+        if (allowed(tri_isa_find(c->role)) && accept(c, k, group, &candidate) && has_bits(candidate.layout, bits)) {
             *plan = candidate;
             plan->why = "default";
         }
@@ -115,8 +123,13 @@ static void usual(int k, int group, struct tri_plan *plan)
 
 void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan)
 {
-    if (!tuned(role, m, k, group, plan))
-        usual(k, group, plan);
+    tri_dispatch_plan_of(TRI_BITS_AUTO, role, m, k, group, plan);
+}
+
+void tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan)
+{
+    if (!tuned(role, m, k, group, bits, plan))
+        usual(bits == TRI_BITS_1_6 ? tri_smallest : tri_defaults, k, group, bits, plan);
     for (const struct tri_choice *c = group || plan->sparse.kernel ? NULL : tri_sparse_defaults; c && c->role; c++)
         if (!strcmp(c->role, tri_role_names[role]))
             accept_sparse(c, k, &plan->sparse);

@@ -43,6 +43,7 @@ struct tri_choice {
 /* Generated: the table this binary was built with. `tri_tuned_cpu` is "" when there is none. */
 extern const struct tri_choice tri_choices[]; /* ends with role NULL */
 extern const struct tri_choice tri_defaults[]; /* per ISA and group: role is the ISA's name, m = k = 0 */
+extern const struct tri_choice tri_smallest[]; /* likewise, of 1.6 bits a trit */
 extern const struct tri_choice tri_sparse_defaults[]; /* a role's, of each ISA, ascending rank; m = k = 0 */
 extern const char tri_tuned_cpu[];
 
@@ -66,6 +67,12 @@ const struct tri_isa *tri_dispatch_isa(void);
 /* The plan for a job whose scales belong to `group` columns each: 0 (whole rows), 32, 64, 128 or 256; its count is 0
  * for any other group. Else it never fails, since the defaults of plain C accept every K. */
 void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan);
+
+/* Bits a trit takes where it is packed. Fewer take less memory, and more work for each byte. */
+enum tri_bits { TRI_BITS_AUTO, TRI_BITS_2, TRI_BITS_1_6 };
+
+/* The same among layouts of so many bits, AUTO: among all. There is always one for whole rows (group 0). */
+void tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan);
 
 /* The tuned setting, with the number of its threads, if the table linked is this CPU's; else all cores, not pinned,
  * and huge pages. */

@@ -162,6 +162,18 @@ describe("the space", function()
     end
   end)
 
+  it("has for every ISA kernels of one layout of 1.6 bits, of which the first decodes", function()
+    for _, isa in ipairs(space.isas()) do
+      local points = untuned.smallest(isa)
+      assert.equal(1, points[1].n)
+      for _, p in ipairs(points) do
+        local l = emit.layout(space.family(p.family).layout(p))
+        assert.equal(space.family("mad").layout(points[1]), l.name)
+        assert.equal(8, 5 * 8 * l.bytes / (l.rows * l.kstep))
+      end
+    end
+  end)
+
   it("runs untuned, on every ISA, kernels of one layout by ascending tokens, no more than a plan holds", function()
     local most = tonumber(read("runtime/kernels/dispatch.h"):match("TRI_PLAN_KERNELS = (%d+)"))
     for _, isa in ipairs(space.isas()) do
