@@ -23,10 +23,18 @@ local function spell(file, env)
   return tidy(text), said
 end
 
-local helper_blocks = { "integers", "sums", "fives", "tables", "words", "tiles", "floats" }
+local helper_blocks = { "integers", "sums", "pair_words", "fives", "tables", "words", "tiles", "floats" }
+
+-- Whether a chunk that is no function defines a type that `code` names.
+local function named(chunk, code)
+  for type_name in chunk:gmatch("} ([%w_]+);") do
+    if code:find("%f[%w_]" .. type_name .. "%f[^%w_]") then return true end
+  end
+  return false
+end
 
 -- The chunks (functions, typedefs; a blank line between two) of a block of helpers that `code` needs: from
--- the last to the first, since helpers call earlier ones. Nothing if it calls none of them.
+-- the last to the first, since helpers call earlier ones. Nothing if it uses none of them.
 local function needed(block, code)
   local chunks, kept, any = {}, {}, false
   for chunk in (block .. "\n"):gmatch("(.-\n)\n") do table.insert(chunks, 1, chunk) end
@@ -34,6 +42,7 @@ local function needed(block, code)
     local helper = not chunk:find("#define") and ("\n" .. chunk):match("\nstatic inline [%w_]+ ([%w_]+)%(")
     local called = helper and code:find("%f[%w_]" .. helper .. "%(")
     if called then any, code = true, code .. chunk end
+    if not helper and named(chunk, code) then any = true end
     if called or not helper then table.insert(kept, 1, chunk) end
   end
   return any and table.concat(kept, "\n") or nil

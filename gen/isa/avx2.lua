@@ -75,6 +75,12 @@ static inline void spill(int32_t *s, __m256i lo, __m256i hi)
 }
 ]],
 
+  shorts = 16,
+  short  = "__m256i",
+  short_load = "_mm256_loadu_si256((const __m256i *)($1))",
+  widen8 = "_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)($1)))",
+  pairs  = "_mm256_add_epi32($1, _mm256_madd_epi16($2, $3))",
+
   flanes = 8,
   fvec   = "__m256",
   fzero  = "_mm256_setzero_ps()",

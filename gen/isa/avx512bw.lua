@@ -10,5 +10,6 @@ return {
   dot16    = 508,
   dot_zero = "_mm512_setzero_si512()",
   dot      = "_mm512_add_epi16($1, _mm512_maddubs_epi16($2, $3))",
+  pairs    = "_mm512_add_epi32($1, _mm512_madd_epi16($2, $3))",
   widen    = "_mm512_add_epi32($1, _mm512_madd_epi16($2, _mm512_set1_epi16(1)))",
 }

@@ -80,6 +80,24 @@ static inline void word_spill(int32_t *s, __m512i v)
 }
 ]],
 
+  shorts = 32,
+  short  = "__m512i",
+  short_load = "_mm512_loadu_si512($1)",
+  widen8 = "_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)($1)))",
+  pairs  = "pairs($1, $2, $3)",
+  pair_words = [[
+/* products of int16, two to a lane; the instruction itself as above */
+static inline __m512i pairs(__m512i s, __m512i w, __m512i x)
+{
+#ifdef __clang__
+    return _mm512_dpwssd_epi32(s, w, x);
+#else
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(s) : "v"(w), "v"(x));
+    return s;
+#endif
+}
+]],
+
   flanes = 16,
   fvec   = "__m512",
   fzero  = "_mm512_setzero_ps()",

@@ -144,6 +144,38 @@ static inline i32x4 less_i32x4(i32x4 a, int32_t x)
 }
 ]],
 
+  shorts = 8,
+  short  = "i16x8",
+  short_load = "load_i16x8($1)",
+  widen8 = "widen_i16x8($1)",
+  pairs  = "pairs_i16x8($1, $2, $3)",
+  pair_words = [[
+typedef struct { int16_t l[8]; } i16x8;
+
+static inline i16x8 load_i16x8(const int16_t *p)
+{
+    i16x8 v;
+    memcpy(&v, p, 16);
+    return v;
+}
+
+static inline i16x8 widen_i16x8(const int8_t *p)
+{
+    i16x8 v;
+    for (int i = 0; i < 8; i++)
+        v.l[i] = p[i];
+    return v;
+}
+
+/* products of int16, two to a lane */
+static inline i32x4 pairs_i16x8(i32x4 s, i16x8 w, i16x8 x)
+{
+    for (int i = 0; i < 4; i++)
+        s.l[i] += w.l[2 * i] * x.l[2 * i] + w.l[2 * i + 1] * x.l[2 * i + 1];
+    return s;
+}
+]],
+
   tile = { tokens = 4, rows = 4, columns = 64, quads = 1, sums = 1, x = 1, w = 1, registers = 8 },
   tile_fill  = "memcpy($1, $2.b, 16)",
   tile_sums  = "sum_tile s$1 = load_sums($2, $3)",

@@ -56,6 +56,18 @@ static inline int16x8x2_t dot(int16x8x2_t s, uint8x16_t w, uint8x16_t x)
 }
 ]],
 
+  shorts = 8,
+  short  = "int16x8_t",
+  short_load = "vld1q_s16($1)",
+  widen8 = "vmovl_s8(vld1_s8($1))",
+  pairs  = "pairs($1, $2, $3)",
+  pair_words = [[
+static inline int32x4_t pairs(int32x4_t s, int16x8_t w, int16x8_t x)
+{
+    return vmlal_high_s16(vmlal_s16(s, vget_low_s16(w), vget_low_s16(x)), w, x);
+}
+]],
+
   table_entries = 16,
   table    = "vld1q_u8($1)",
   lookup   = "vqtbl1q_u8($1, $2)",

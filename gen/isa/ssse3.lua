@@ -52,6 +52,19 @@ static inline int quad_at(const void *p)
 }
 ]],
 
+  shorts = 8,
+  short  = "__m128i",
+  short_load = "_mm_loadu_si128((const __m128i *)($1))",
+  widen8 = "widen8($1)",
+  pairs  = "_mm_add_epi32($1, _mm_madd_epi16($2, $3))",
+  pair_words = [[
+static inline __m128i widen8(const int8_t *p)
+{
+    const __m128i v = _mm_loadl_epi64((const __m128i *)p);
+    return _mm_srai_epi16(_mm_unpacklo_epi8(v, v), 8);
+}
+]],
+
   table_entries = 16,
   table    = "_mm_loadu_si128((const __m128i *)($1))",
   lookup   = "_mm_shuffle_epi8($1, $2)",

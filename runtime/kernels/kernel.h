@@ -108,6 +108,12 @@ struct tri_measure {
     float squares; /* lanes of fma(y, y, acc): not below infinity if y holds what is no number, or too great ones */
 };
 
+/* What int8 codes keep of a row. */
+struct tri_coded {
+    float lost;  /* lanes of fma(d, d, acc), d = fma(-s, q, x) */
+    int32_t sum; /* of |q| */
+};
+
 /* Float work of one ISA. Every function gives the same bits on every ISA: reductions put element i in
  * lane i % 16, combine lanes as a tree (+8, +4, +2, +1), use fma exactly where the text says fma, and
  * round to nearest. n is any length >= 0; pointers need no alignment; f16 is IEEE half, as uint16_t. */
@@ -120,6 +126,13 @@ struct tri_vec {
     struct tri_measure (*norm)(const float *x, float r, const float *w, float *y, int n);
     /* q = x * s rounded to nearest even, |x * s| <= 127 given; returns the sum of q */
     int32_t (*quantize)(const float *x, float s, int8_t *q, int n);
+    /* q = x * r rounded to nearest even, |x * r| <= 127.4 given, n < 2^17; what is lost when q * s stands for x */
+    struct tri_coded (*encode)(const float *x, float r, float s, int8_t *q, int n);
+    /* out[t * ldo + r] = sum of a[r * ld + i] * x[t * ldx + i], exact. rows: a multiple of 4, n of 64; no sum of the
+     * absolute products of a row may be beyond int32. Rows lie one behind the other; up to 4 * ld bytes behind the last
+     * are fetched, not read */
+    void (*products)(const int8_t *a, size_t ld, int rows, const int16_t *x, size_t ldx, int tokens, int n,
+                     int32_t *out, size_t ldo);
     void (*dequantize)(const int32_t *d, float s, float *y, int n);     /* y = (float)d * s */
     void (*dequantize_add)(const int32_t *d, float s, float *y, int n); /* y = y + (float)d * s, two roundings */
     /* the same with a scale for each row: y = (float)d * (w / s), so that equal w have the bits of one scale w / s */

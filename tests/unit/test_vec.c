@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 83 };
@@ -234,6 +235,68 @@ static void test_quantize(void **state)
     assert_memory_equal(q, even, 8);
 }
 
+static void test_encode(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++)
+        for (int n = 0; n <= MOST; n++) {
+            float x[MOST + 1], most = 1e-30f, lane[16] = {0};
+            int8_t q[MOST + 2], want[MOST + 1];
+            int32_t sum = 0;
+            fill(x, n, kind);
+            for (int i = 0; i < n; i++)
+                most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+            const float r = 127 / most, s = most / 127;
+            for (int i = 0; i < n; i++) {
+                want[i] = (int8_t)lrintf(x[i] * r);
+                sum += abs(want[i]);
+                const float d = fmaf(-s, want[i], x[i]);
+                lane[i % 16] = fmaf(d, d, lane[i % 16]);
+            }
+            q[n] = 99;
+            const struct tri_coded found = vec->encode(x, r, s, q, n);
+            const float lost = tree(lane);
+            same(q, want, (size_t)n, "encode", n);
+            same(&found.lost, &lost, sizeof lost, "encode's loss", n);
+            assert_int_equal(found.sum, sum);
+            assert_int_equal(q[n], 99);
+        }
+}
+
+/* Random rows; then the greatest codes, with the greatest activations whose products still fit. */
+static void check_products(int rows, int tokens, int n, bool most)
+{
+    enum { TOKENS = 9, COLUMNS = 320, LD = COLUMNS + 64, LDO = 13 };
+    static int8_t a[12 * LD];
+    static int16_t x[TOKENS * LD];
+    int32_t found[TOKENS * LDO];
+    const int limit = n && most ? INT32_MAX / (127 * n) : 32767 / 2;
+    for (int i = 0; i < rows * LD; i++)
+        a[i] = (int8_t)(most ? 127 : (int)(tri_random(&seed) % 255) - 127);
+    for (int i = 0; i < tokens * LD; i++)
+        x[i] = (int16_t)(most ? (limit < 32767 ? limit : 32767) * (i / LD % 2 ? -1 : 1)
+                              : (int)(tri_random(&seed) % (unsigned)(2 * limit)) - limit);
+    for (int i = 0; i < TOKENS * LDO; i++)
+        found[i] = 99;
+    vec->products(a, LD, rows, x, LD, tokens, n, found, LDO);
+    for (int t = 0; t < TOKENS; t++)
+        for (int r = 0; r < LDO; r++) {
+            int32_t want = 0;
+            for (int i = 0; t < tokens && r < rows && i < n; i++)
+                want += a[r * LD + i] * x[t * LD + i];
+            assert_int_equal(found[t * LDO + r], t < tokens && r < rows ? want : 99);
+        }
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (int rows = 0; rows <= 12; rows += 4)
+        for (int tokens = 1; tokens <= 9; tokens++)
+            for (int n = 0; n <= 320; n += 64)
+                check_products(rows, tokens, n, false), check_products(rows, tokens, n, true);
+}
+
 static void test_to_f16(void **state)
 {
     (void)state;
@@ -394,7 +457,7 @@ static void test_exp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_rows),    cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize), cmocka_unit_test(test_encode), cmocka_unit_test(test_products),
         cmocka_unit_test(test_to_f16),  cmocka_unit_test(test_to_q8_0),  cmocka_unit_test(test_rope),
         cmocka_unit_test(test_scale_max), cmocka_unit_test(test_exp), cmocka_unit_test(test_q8_0_vectors),
     };
