@@ -326,7 +326,7 @@ static void project(const struct pass *p, const float *h, int n, float *logits)
             if (decode)
                 floats->dots(p->scratch, hidden * sizeof(float), rows, x, p->c->hidden, out);
             else
-                stored->dots(w, ld, rows, x, p->c->hidden, out);
+                (n > 1 ? stored->dots : stored->stream)(w, ld, rows, x, p->c->hidden, out);
         }
     }
 }

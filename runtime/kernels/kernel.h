@@ -97,6 +97,9 @@ enum tri_rows_kind {
 struct tri_rows {
     /* out[rows]: lanes of fma(value, b, acc) */
     void (*dots)(const void *a, size_t ld, int rows, const float *b, int n, float *out);
+    /* The same where long rows come from memory: one after the other, as a single stream, which is read up to twice as
+     * fast as four at once (Zen 4; two and more streams need the core's prefetchers to take turns) */
+    void (*stream)(const void *a, size_t ld, int rows, const float *b, int n, float *out);
     void (*floats)(const void *a, float *y, int n); /* the values of one row */
     /* y = fma(s[r], value, y) for one row after the other. NULL where no cache is stored so: BF16, Q4_0, *_K */
     void (*axpys)(const float *s, const void *a, size_t ld, int rows, float *y, int n);
@@ -128,9 +131,8 @@ struct tri_vec {
     int32_t (*quantize)(const float *x, float s, int8_t *q, int n);
     /* q = x * r rounded to nearest even, |x * r| <= 127.4 given, n < 2^17; what is lost when q * s stands for x */
     struct tri_coded (*encode)(const float *x, float r, float s, int8_t *q, int n);
-    /* out[t * ldo + r] = sum of a[r * ld + i] * x[t * ldx + i], exact. rows: a multiple of 4, n of 64; no sum of the
-     * absolute products of a row may be beyond int32. Rows lie one behind the other; up to 4 * ld bytes behind the last
-     * are fetched, not read */
+    /* out[t * ldo + r] = sum of a[r * ld + i] * x[t * ldx + i], exact. n: a multiple of 128; no sum of the absolute
+     * products of a row may be beyond int32 */
     void (*products)(const int8_t *a, size_t ld, int rows, const int16_t *x, size_t ldx, int tokens, int n,
                      int32_t *out, size_t ldo);
     void (*dequantize)(const int32_t *d, float s, float *y, int n);     /* y = (float)d * s */

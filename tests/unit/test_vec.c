@@ -102,12 +102,16 @@ static void check_rows(size_t which, int kind, int n)
     const size_t ld = ROW_BYTES - (id == 0 ? 4 : 2);
     const int block = tri_encoding_find(id)->block, count = (int)(tri_random(&seed) % (ROWS + 1));
     float b[LONGEST], value[LONGEST], y[LONGEST + 1], want[LONGEST], out[ROWS + 1], s[ROWS];
+    float streamed[ROWS + 1];
     fill(b, n, kind), fill(y, n, kind), fill(s, ROWS, kind);
     memcpy(want, y, sizeof want);
     for (int r = 0; r < ROWS; r++)
         store((int)id, kind, n, a + (size_t)r * ld);
     out[count] = y[n] = 99;
     rows->dots(a, ld, count, b, n, out);
+    memcpy(streamed, out, sizeof out);
+    rows->stream(a, ld, count, b, n, streamed);
+    same(streamed, out, sizeof out, name, n);
     for (int r = 0; r < count; r++) {
         const uint8_t *at = a + (size_t)r * ld;
         const int64_t whole = tri_round_up(n, block);
@@ -266,8 +270,8 @@ static void test_encode(void **state)
 /* Random rows; then the greatest codes, with the greatest activations whose products still fit. */
 static void check_products(int rows, int tokens, int n, bool most)
 {
-    enum { TOKENS = 9, COLUMNS = 320, LD = COLUMNS + 64, LDO = 13 };
-    static int8_t a[12 * LD];
+    enum { TOKENS = 9, COLUMNS = 384, LD = COLUMNS + 64, LDO = 5 };
+    static int8_t a[3 * LD];
     static int16_t x[TOKENS * LD];
     int32_t found[TOKENS * LDO];
     const int limit = n && most ? INT32_MAX / (127 * n) : 32767 / 2;
@@ -291,9 +295,9 @@ static void check_products(int rows, int tokens, int n, bool most)
 static void test_products(void **state)
 {
     (void)state;
-    for (int rows = 0; rows <= 12; rows += 4)
+    for (int rows = 0; rows <= 3; rows++)
         for (int tokens = 1; tokens <= 9; tokens++)
-            for (int n = 0; n <= 320; n += 64)
+            for (int n = 0; n <= 384; n += 128)
                 check_products(rows, tokens, n, false), check_products(rows, tokens, n, true);
 }
 
