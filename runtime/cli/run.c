@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
-#include "engine/sampler.h"
+#include "engine/generation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ struct options {
     struct tri_load load;
     struct tri_sampling sampling;
     const char *prompt, *file, *seed;
-    int predict;
+    int predict, draft;
     bool no_display, escape, no_escape;
 };
 
@@ -24,7 +24,10 @@ struct bytes {
     size_t count, room;
 };
 
-enum { FEED = 512 }; /* tokens between two looks at Ctrl-C */
+enum {
+    FEED = 512, /* tokens between two looks at Ctrl-C */
+    DRAFT = 7,
+};
 
 /* -- prompt ------------------------------------------------------------ */
 
@@ -131,13 +134,13 @@ static void print(struct bytes *pending, bool end)
 struct story {
     const struct options *o;
     struct tri_sampler *sampler;
+    struct tri_generation *generation;
     struct bytes pending;
     int prompt, decoded; /* tokens */
     double prompt_seconds, decode_seconds;
 };
 
-static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, const float **logits,
-                                   struct tri_error *e)
+static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, struct tri_error *e)
 {
     double start = tri_now();
     s->prompt = (int)ids->count;
@@ -145,10 +148,8 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, c
         n = s->prompt - at < FEED ? s->prompt - at : FEED;
         if (tri_interrupted())
             return tri_fail_interrupted(e);
-        if (tri_session_feed(s->o->load.session, ids->at + at, n, logits, e) != TRI_OK)
+        if (tri_generation_feed(s->generation, ids->at + at, n, e) != TRI_OK)
             return e->status;
-        for (int i = 0; i < n; i++)
-            tri_sampler_accept(s->sampler, ids->at[at + i]);
     }
     s->prompt_seconds = tri_now() - start;
     return TRI_OK;
@@ -158,33 +159,25 @@ static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *
 {
     struct tri_text t = tri_token_bytes(s->o->load.tokenizer, id, false);
     s->decoded++;
-    tri_sampler_accept(s->sampler, id);
     if (add(&s->pending, t.at, t.size, e) != TRI_OK)
         return e->status;
     print(&s->pending, false);
     return TRI_OK;
 }
 
-/* Draws and feeds until the end of generation, -n tokens, a full context, or Ctrl-C; not for nobody,
- * either, when the output is gone. */
-static enum tri_status continue_story(struct story *s, const float *logits, struct tri_error *e)
+/* Until the end of generation, -n tokens, a full context, or Ctrl-C; not for nobody, either, when the output is gone. */
+static enum tri_status continue_story(struct story *s, struct tri_error *e)
 {
-    struct tri_session *session = s->o->load.session;
-    int context = tri_session_context(session);
     double start = tri_now();
     enum tri_status status = TRI_OK;
-    while (status == TRI_OK && s->decoded != s->o->predict && !ferror(stdout)) {
+    for (int32_t id; status == TRI_OK && !tri_generation_over(s->generation) && !ferror(stdout);) {
         if (tri_interrupted())
             return tri_fail_interrupted(e);
-        int32_t id = tri_sampler_next(s->sampler, logits);
-        if (tri_ends_generation(s->o->load.tokenizer, id))
+        status = tri_generation_next(s->generation, &id, e);
+        s->decode_seconds = tri_now() - start;
+        if (status != TRI_OK || tri_ends_generation(s->o->load.tokenizer, id))
             break;
         status = add_token(s, id, e);
-        if (status != TRI_OK || s->decoded == s->o->predict ||
-            tri_session_position(session) == context)
-            break;
-        status = tri_session_feed(session, &id, 1, &logits, e);
-        s->decode_seconds = tri_now() - start;
     }
     return status;
 }
@@ -194,25 +187,27 @@ static double rate(int tokens, double time)
     return time > 0 ? tokens / time : 0;
 }
 
-/* The first token comes of the prompt's pass, so one pass less than tokens was timed. */
+/* The first token comes of the prompt's pass, so the time is that of one token less. */
 static void report(const struct story *s)
 {
-    int passes = s->decoded > 1 ? s->decoded - 1 : 0;
-    fprintf(stderr, "prompt %d tokens, %.1f tokens/s; decoded %d tokens, %.1f tokens/s; seed %u\n",
-            s->prompt, rate(s->prompt, s->prompt_seconds), s->decoded,
-            rate(passes, s->decode_seconds), tri_sampler_seed(s->sampler));
+    int timed = s->decoded > 1 ? s->decoded - 1 : 0;
+    const struct tri_generation_counts drafts = tri_generation_counts(s->generation);
+    fprintf(stderr, "prompt %d tokens, %.1f tokens/s; decoded %d tokens, %.1f tokens/s; ", s->prompt,
+            rate(s->prompt, s->prompt_seconds), s->decoded, rate(timed, s->decode_seconds));
+    if (s->o->draft)
+        fprintf(stderr, "drafted %d, accepted %d; ", drafts.drafted, drafts.accepted);
+    fprintf(stderr, "seed %u\n", tri_sampler_seed(s->sampler));
 }
 
 static enum tri_status tell(struct story *s, const struct bytes *text, const struct tri_ids *ids,
                             struct tri_error *e)
 {
-    const float *logits;
     if (!s->o->no_display)
         fwrite(text->at, 1, text->count, stdout);
     fflush(stdout);
-    enum tri_status status = feed_prompt(s, ids, &logits, e);
+    enum tri_status status = feed_prompt(s, ids, e);
     if (status == TRI_OK)
-        status = continue_story(s, logits, e);
+        status = continue_story(s, e);
     print(&s->pending, true);
     putchar('\n');
     fflush(stdout);
@@ -222,12 +217,14 @@ static enum tri_status tell(struct story *s, const struct bytes *text, const str
 
 /* -- the command ------------------------------------------------------- */
 
-static enum tri_status open_sampler(struct options *o, struct story *s, struct tri_error *e)
+static enum tri_status open_generation(struct options *o, struct story *s, struct tri_error *e)
 {
+    const struct tri_generation_options options = {.draft = o->draft, .tokens = o->predict};
     if (o->sampling.repeat_last_n < 0)
         o->sampling.repeat_last_n = tri_session_context(o->load.session);
     s->sampler = tri_sampler_new(&o->sampling, o->load.weights->config.vocab, e);
-    return s->sampler ? TRI_OK : e->status;
+    s->generation = s->sampler ? tri_generation_new(o->load.session, s->sampler, &options, e) : NULL;
+    return s->generation ? TRI_OK : e->status;
 }
 
 static enum tri_status run_with(struct options *o, struct tri_error *e)
@@ -244,10 +241,11 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
     if (status == TRI_OK)
         status = check_prompt(o, &ids, e);
     if (status == TRI_OK)
-        status = open_sampler(o, &s, e);
+        status = open_generation(o, &s, e);
     tri_catch_interrupt();
     if (status == TRI_OK)
         status = tell(&s, &text, &ids, e);
+    tri_generation_free(s.generation);
     tri_sampler_free(s.sampler);
     tri_ids_free(&ids);
     tri_load_close(&o->load);
@@ -273,7 +271,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.load = {.cache_k = "f16", .cache_v = "f16"},
                         .sampling = TRI_SAMPLING_DEFAULTS,
-                        .predict = -1};
+                        .predict = -1,
+                        .draft = DRAFT};
     const struct tri_option options[] = {
         TRI_LOAD_OPTIONS(o.load),
         {"-p", "--prompt", TRI_TEXT, "TEXT", "text to continue", &o.prompt, 0, 0},
@@ -286,6 +285,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {"-n", "--predict,--n-predict", TRI_INT, "N",
          "tokens at most (default: -1, until the story or the context ends)", &o.predict, -2,
          1 << 24},
+        {NULL, "--draft,--draft-max", TRI_INT, "N",
+         "tokens guessed from the text for a pass at most, 7 or fewer; 0: none (default: 7)", &o.draft, 0, 1 << 24},
         {"-s", "--seed", TRI_TEXT, "N", "seed of the sampling (default: -1, any)", &o.seed, 0, 0},
         {NULL, "--temp", TRI_FLOAT, "F", "temperature, 0: greedy (default: 0.8)",
          &o.sampling.temperature, 0, 0},

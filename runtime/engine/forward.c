@@ -425,7 +425,7 @@ static void run(const struct job *job, enum tri_phase phase, tri_task_fn *task)
 void tri_forward(struct tri_workspace *w, const struct tri_ubatch *u, const struct tri_wanted *wanted)
 {
     const struct job job = {.w = w, .u = u, .wanted = wanted};
-    run(&job, u->n == 1 ? TRI_DECODE : TRI_PROMPT, forward);
+    run(&job, u->n == 1 || u->decodes ? TRI_DECODE : TRI_PROMPT, forward);
 }
 
 void tri_forward_head(struct tri_workspace *w, const struct tri_wanted *wanted)

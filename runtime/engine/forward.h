@@ -59,6 +59,7 @@ struct tri_ubatch {
     int n;
     const struct tri_run *run; /* [runs], all tokens in their order */
     int runs;
+    bool decodes; /* though there are several tokens: TRI_DECODE's team works */
 };
 
 /* Which tokens' logits are wanted, and where to. */

@@ -156,6 +156,34 @@ enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int 
     return TRI_OK;
 }
 
+int tri_session_guesses(const struct tri_session *s)
+{
+    return least(least(TRI_HEAD_TOKENS, s->work->ubatch), s->context - s->position) - 1;
+}
+
+enum tri_status tri_session_guess(struct tri_session *s, const int32_t *ids, int count, const float **logits, int *fed,
+                                  struct tri_error *e)
+{
+    static const int all[TRI_HEAD_TOKENS] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const struct tri_run run = {.session = s, .position = s->position, .count = count};
+    const struct tri_ubatch ubatch = {.ids = ids, .n = count, .run = &run, .runs = 1, .decodes = true};
+    *logits = s->logits;
+    *fed = 0;
+    if (tri_session_check(s, s->position, ids, count, e) != TRI_OK)
+        return e->status;
+    if (count - 1 > tri_session_guesses(s))
+        return tri_fail(e, TRI_USAGE, "guesses: expected at most %d, found %d", tri_session_guesses(s), count - 1);
+    tri_pool_lock(s->work->pool);
+    tri_forward(s->work, &ubatch, &(struct tri_wanted){.token = all, .n = count, .logits = s->logits});
+    const int bad = tri_forward_overflow(s->work, count);
+    tri_pool_unlock(s->work->pool);
+    if (bad == 0)
+        return tri_fail_overflow(s->position, e);
+    *fed = bad > 0 ? bad : count;
+    tri_session_advance(s, ids, *fed);
+    return TRI_OK;
+}
+
 /* `first`: the number of the pass's first token in the text. */
 static enum tri_status score_pass(struct tri_session *s, int first, int n, tri_each_fn *each,
                                   void *arg, struct tri_error *e)

@@ -37,6 +37,13 @@ struct tri_ffn_count {
  * takes time, so what is timed is better not counted. */
 void tri_session_count(struct tri_session *s, struct tri_ffn_count *counts);
 
+/* As feed, in one pass of TRI_DECODE's team, with the logits of every token: *logits is [*fed][vocab]. Tokens behind the
+ * first are guesses, at most tri_session_guesses(s): 7, or less where the context ends or ubatch is small, -1 in a full
+ * context. From a guess on whose activations are beyond the range of floats none is appended: *fed tells how many are. */
+int tri_session_guesses(const struct tri_session *s);
+enum tri_status tri_session_guess(struct tri_session *s, const int32_t *ids, int count, const float **logits, int *fed,
+                                  struct tri_error *e);
+
 /* As feed, with the logits of every token: each(arg, i, logits) in order, for perplexity. */
 typedef void tri_each_fn(void *arg, int i, const float *logits);
 enum tri_status tri_session_score(struct tri_session *s, const int32_t *ids, int count, tri_each_fn *each,

@@ -44,3 +44,13 @@ const struct tri_kernel *tri_plan_next(const struct tri_plan *plan, int n)
 {
     return plan->kernels[plan->first[n < TRI_CUT_TOKENS ? n : TRI_CUT_TOKENS]];
 }
+
+int64_t tri_plan_cost(const struct tri_plan *plan, int n)
+{
+    int64_t cost = 0;
+    for (int i; n > 0; n -= plan->kernels[i]->tokens) {
+        i = plan->first[n < TRI_CUT_TOKENS ? n : TRI_CUT_TOKENS];
+        cost += plan->cost[i];
+    }
+    return cost;
+}

@@ -85,6 +85,10 @@ void tri_plan_cut(struct tri_plan *plan);
  * a single token); what it computes of the others is nobody's. */
 const struct tri_kernel *tri_plan_next(const struct tri_plan *plan, int n);
 
+/* What n tokens cost so cut, on rows in cache, in the unit of `cost`: a measure for one number of tokens against
+ * another, not for one plan against another. */
+int64_t tri_plan_cost(const struct tri_plan *plan, int n);
+
 /* One line for stderr when the table linked is not for this CPU, or its ISAs are missing; else NULL. */
 const char *tri_dispatch_notice(void);
 
