@@ -36,12 +36,18 @@ same "$story" "$(run -s 7 --temp=1.5)" "the same seed"
 [ "$story" != "$(run -s 8 --temp 1.5)" ] || fail "seeds 7 and 8 tell the same"
 [ "$greedy" != "$(run --temp 0 --repeat-penalty 1.8)" ] || fail "a repeat penalty changed nothing"
 same "${greedy#Once upon a time}" "$(run --temp 0 --no-display-prompt)" "without the prompt"
+for draft in 0 1 7 16; do
+    same "$greedy" "$(run --temp 0 --draft $draft)" "drafts of $draft"
+    same "$story" "$(run -s 7 --temp 1.5 --draft-max $draft)" "sampling and drafts of $draft"
+done
 printf 'Once upon a time\n' >"$scratch/prompt"
 same "$greedy" "$("$tritune" run -f "$scratch/prompt" -n 24 --temp 0 2>/dev/null)" "a prompt from a file"
 same $'a\n\tA\\q' "$("$tritune" run -p 'a\n\t\x41\q' -n 0 2>/dev/null)" "escapes"
 same 'a\n' "$("$tritune" run -p 'a\n' -n 0 --no-escape 2>/dev/null)" "no escapes"
 expect 0 "decoded 12 tokens" "$tritune" run -p "Once upon a time" --temp 0 -c 16
 expect 0 "prompt 1 tokens" "$tritune" run -p "" -n 1
+expect 0 "drafted 0, accepted 0" "$tritune" run -p a -n 1
+expect 0 "tokens/s; seed 1" "$tritune" run -p a -n 1 -s 1 --draft 0
 expect 0 "seed 4294967294" "$tritune" run -p a -n 1 -s 4294967294
 
 # -- mistakes
@@ -61,6 +67,7 @@ expect 2 "found neither" "$tritune" run
 expect 2 "found both" "$tritune" run -p a -f "$scratch/prompt"
 expect 2 'unexpected word "b"' "$tritune" run -p a b
 expect 2 "option -t: expected 1 to 512" "$tritune" run -p a -t 513
+expect 2 "option --draft: expected 0 to" "$tritune" run -p a --draft -1
 expect 2 "option -ctk" "$tritune" run -p a -ctk q4_0
 expect 2 "option --isa" "$tritune" run -p a --isa nonsense
 expect 2 "variable TRI_ISA" env TRI_ISA=nonsense "$tritune" run -p a

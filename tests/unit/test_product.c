@@ -71,8 +71,10 @@ static void test_cheapest(void **state)
     (void)state;
     for (size_t c = 0; c < sizeof costs / sizeof costs[0]; c++) {
         const struct tri_plan plan = plan_of(6, tokens, costs[c]);
-        for (int n = 1; n <= 14; n++)
+        for (int n = 1; n <= 14; n++) {
             assert_int_equal(cost_of_cut(&plan, n), cheapest(&plan, n));
+            assert_int_equal(tri_plan_cost(&plan, n), cheapest(&plan, n));
+        }
     }
 }
 
