@@ -8,6 +8,8 @@
 
 /* -- cache ------------------------------------------------------------- */
 
+enum { LANES = 16 }; /* rows are filled up with zeros to whole vectors */
+
 static const struct storage {
     enum tri_rows_kind rows;
     int block, bytes;
@@ -21,27 +23,28 @@ enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_ca
                               int context, int heads, int head_dim, struct tri_error *e)
 {
     const struct storage *s = &storage[type];
-    *c = (struct tri_cache){.rows = s->rows, .context = context};
-    c->head = (size_t)(tri_round_up(head_dim, s->block) / s->block) * (size_t)s->bytes;
-    c->position = (size_t)heads * c->head;
+    *c = (struct tri_cache){.rows = s->rows, .context = context, .heads = heads};
+    c->n = tri_round_up(head_dim, s->block > LANES ? s->block : LANES);
+    c->row = (size_t)(c->n / s->block) * (size_t)s->bytes;
+    c->position = (size_t)heads * c->row;
     c->data = tri_alloc((size_t)layers * (size_t)context, c->position, what, e);
     return c->data ? TRI_OK : e->status;
 }
 
-uint8_t *tri_cache_layer(const struct tri_cache *c, int layer)
+uint8_t *tri_cache_head(const struct tri_cache *c, int layer, int head)
 {
-    return c->data + (size_t)layer * (size_t)c->context * c->position;
+    return c->data + ((size_t)layer * (size_t)c->heads + (size_t)head) * (size_t)c->context * c->row;
 }
 
-static uint8_t *cell(const struct tri_cache *c, int layer, int position, int head)
+static uint8_t *cell(const struct tri_cache *c, int layer, int head, int position)
 {
-    return tri_cache_layer(c, layer) + (size_t)position * c->position + (size_t)head * c->head;
+    return tri_cache_head(c, layer, head) + (size_t)position * c->row;
 }
 
 void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,
                    const float *x, int n)
 {
-    void *to = cell(c, layer, position, head);
+    void *to = cell(c, layer, head, position);
     if (c->rows == TRI_ROWS_Q8_0)
         v->to_q8_0(x, to, n);
     else if (c->rows == TRI_ROWS_F16)
@@ -85,63 +88,201 @@ void tri_rope(const struct tri_vec *v, const struct tri_config *c, const float *
 
 /* -- attention --------------------------------------------------------- */
 
-/* Unnormalised softmax over some positions: out = sum of exp(score - most) * value. */
-struct softmax {
-    float most, sum;
-    float *out;
-    bool finite; /* all scores are numbers */
+enum {
+    QUERIES = 64, /* that rows are multiplied with before the next */
+    ROWS = 32,    /* of a cache, converted to floats to be read by all of them */
+    CONVERT = 16, /* queries from which on that pays */
 };
 
-/* Scores of positions [from, to): (query . key) times 1 / sqrt(head_dim). */
-static void score(const struct tri_attention *a, const float *query, int from, int to, float *p, struct softmax *s)
+int tri_attention_tokens(int shared)
 {
-    const struct tri_cache *c = a->keys;
-    const void *keys = cell(c, a->layer, from, a->head);
-    a->v->rows[c->rows].dots(keys, c->position, to - from, query, a->head_dim, p);
-    s->most = a->v->scale_max(1.0f / sqrtf((float)a->head_dim), p, to - from);
-    s->finite = !isnan(s->most);
+    return shared < QUERIES ? QUERIES / shared : 1;
 }
 
-static void mix(const struct tri_attention *a, const float *p, int from, int to, float *out)
+/* Of all kinds of caches. */
+static size_t width(int head_dim)
 {
-    const struct tri_cache *c = a->values;
-    const void *values = cell(c, a->layer, from, a->head);
-    memset(out, 0, (size_t)a->head_dim * sizeof *out);
-    a->v->rows[c->rows].axpys(p, values, c->position, to - from, out, a->head_dim);
+    return (size_t)tri_round_up(head_dim, 32);
 }
 
-static void block(const struct tri_attention *a, const float *query, int from, int to,
-                  struct softmax *s)
+/* n values not yet normalised, sum of exp(score - most) * value; most; sum. No number as the sum: a score was none. */
+size_t tri_part_floats(int head_dim)
 {
-    float *p = a->scratch;
-    score(a, query, from, to, p, s);
-    s->sum = a->v->exp_sum(p, s->most, to - from);
-    mix(a, p, from, to, s->out);
+    return width(head_dim) + LANES;
 }
 
-/* What was gathered so far, and the next block, brought to the greater maximum and added. */
-static void join(const struct tri_attention *a, struct softmax *s, const struct softmax *next)
+static size_t queries_of(int shared)
 {
-    float most = next->most > s->most ? next->most : s->most;
-    float old = (float)tri_exp((double)(s->most - most));
-    float new = (float)tri_exp((double)(next->most - most));
-    a->v->scale(old, s->out, a->head_dim);
-    a->v->rows[TRI_ROWS_F32].axpys(&new, next->out, 0, 1, s->out, a->head_dim);
-    s->sum = s->sum * old + next->sum * new;
-    s->most = most;
-    s->finite &= next->finite;
+    return (size_t)tri_attention_tokens(shared) * (size_t)shared;
 }
 
-bool tri_attend(const struct tri_attention *a, const float *query, float *out)
+size_t tri_attention_floats(int shared, int head_dim)
 {
-    struct softmax all = {.out = out}, next = {.out = a->scratch + TRI_ATTENTION_BLOCK};
-    int end = a->position + 1;
-    for (int from = 0, to; from < end; from = to) {
-        to = end - from < TRI_ATTENTION_BLOCK ? end : from + TRI_ATTENTION_BLOCK;
-        block(a, query, from, to, from ? &next : &all);
-        if (from)
-            join(a, &all, &next);
+    return queries_of(shared) * (width(head_dim) + TRI_ATTENTION_BLOCK + 2 * tri_part_floats(head_dim)) +
+           ROWS * width(head_dim);
+}
+
+/* How a's scratch is divided. */
+struct scratch {
+    float *query;       /* [queries][width] with zeros behind head_dim */
+    float *score;       /* [queries][TRI_ATTENTION_BLOCK] */
+    float *part, *next; /* [queries] parts */
+    float *rows;        /* [ROWS][width] */
+};
+
+static struct scratch divide(const struct tri_attention *a)
+{
+    const size_t queries = queries_of(a->shared), part = queries * tri_part_floats(a->head_dim);
+    struct scratch s = {.query = a->scratch};
+    s.score = s.query + queries * width(a->head_dim);
+    s.part = s.score + queries * TRI_ATTENTION_BLOCK;
+    s.next = s.part + part;
+    s.rows = s.next + part;
+    return s;
+}
+
+static void copy_queries(const struct tri_attention *a, float *to)
+{
+    const size_t dim = (size_t)a->head_dim, ld = width(a->head_dim);
+    for (int t = 0; t < a->tokens; t++)
+        for (int h = 0; h < a->shared; h++, to += ld) {
+            memcpy(to, a->query + (size_t)t * a->ldq + (size_t)h * dim, dim * sizeof *to);
+            memset(to + dim, 0, (ld - dim) * sizeof *to);
+        }
+}
+
+/* Some rows of a cache, as they are stored or as floats. */
+struct rows {
+    const struct tri_rows *work;
+    const uint8_t *at;
+    size_t ld;
+    int from, to, n;
+};
+
+static struct rows read_rows(const struct tri_attention *a, const struct tri_cache *c, int from, int to, float *floats)
+{
+    struct rows r = {&a->v->rows[c->rows], cell(c, a->layer, a->head, from), c->row, from, to, c->n};
+    if (c->rows == TRI_ROWS_F32 || a->tokens * a->shared < CONVERT)
+        return r;
+    r.work->floats(r.at, floats, (to - from) * c->n); /* whole blocks: one row after the other */
+    r.work = &a->v->rows[TRI_ROWS_F32];
+    r.at = (const uint8_t *)floats;
+    r.ld = (size_t)c->n * sizeof *floats;
+    return r;
+}
+
+/* The first token that looks at a position. */
+static int first_token(const struct tri_attention *a, int position)
+{
+    const int t = position > a->position ? position - a->position : 0;
+    return t < a->tokens ? t : a->tokens;
+}
+
+/* What is done for tokens [t, t + tokens), which all look at the first `rows` rows. */
+typedef void rows_fn(const struct tri_attention *a, const struct scratch *s, const struct rows *r, int t, int tokens,
+                     int rows);
+
+/* Tokens that look at some of the rows are on their own, those that look at all of them together. */
+static void for_tokens(const struct tri_attention *a, const struct scratch *s, const struct rows *r, rows_fn *work)
+{
+    const int whole = first_token(a, r->to - 1);
+    for (int t = first_token(a, r->from); t < whole; t++)
+        work(a, s, r, t, 1, a->position + t + 1 - r->from);
+    if (whole < a->tokens)
+        work(a, s, r, whole, a->tokens - whole, r->to - r->from);
+}
+
+static void score(const struct tri_attention *a, const struct scratch *s, const struct rows *r, int t, int tokens,
+                  int rows)
+{
+    const size_t i = (size_t)(t * a->shared), ld = width(a->head_dim);
+    float *to = s->score + i * TRI_ATTENTION_BLOCK + r->from % TRI_ATTENTION_BLOCK;
+    r->work->products(r->at, r->ld, rows, s->query + i * ld, ld, tokens * a->shared, r->n, to, TRI_ATTENTION_BLOCK);
+}
+
+static void mix(const struct tri_attention *a, const struct scratch *s, const struct rows *r, int t, int tokens,
+                int rows)
+{
+    const size_t i = (size_t)(t * a->shared), ld = tri_part_floats(a->head_dim);
+    const float *p = s->score + i * TRI_ATTENTION_BLOCK + r->from % TRI_ATTENTION_BLOCK;
+    r->work->axpys(p, TRI_ATTENTION_BLOCK, tokens * a->shared, r->at, r->ld, rows, s->part + i * ld, ld, r->n);
+}
+
+/* Scores of n positions, times 1 / sqrt(head_dim), to exponentials; and a part that has no values yet. */
+static void start_part(const struct tri_attention *a, float *score, int n, float *part)
+{
+    const size_t w = width(a->head_dim);
+    const float most = a->v->scale_max(1.0f / sqrtf((float)a->head_dim), score, n);
+    memset(part, 0, w * sizeof *part);
+    part[w] = most;
+    part[w + 1] = isnan(most) ? NAN : a->v->exp_sum(score, most, n);
+}
+
+static void attend_block(const struct tri_attention *a, const struct scratch *s, int block)
+{
+    const int from = block * TRI_ATTENTION_BLOCK, end = a->position + a->tokens;
+    const int to = end - from < TRI_ATTENTION_BLOCK ? end : from + TRI_ATTENTION_BLOCK;
+    for (int i = from; i < to; i += ROWS) {
+        const struct rows r = read_rows(a, a->keys, i, i + ROWS < to ? i + ROWS : to, s->rows);
+        for_tokens(a, s, &r, score);
     }
-    a->v->scale(1.0f / all.sum, out, a->head_dim);
-    return all.finite;
+    for (int i = first_token(a, from) * a->shared; i < a->tokens * a->shared; i++) {
+        const int own = a->position + i / a->shared + 1;
+        start_part(a, s->score + (size_t)i * TRI_ATTENTION_BLOCK, (own < to ? own : to) - from,
+                   s->part + (size_t)i * tri_part_floats(a->head_dim));
+    }
+    for (int i = from; i < to; i += ROWS) {
+        const struct rows r = read_rows(a, a->values, i, i + ROWS < to ? i + ROWS : to, s->rows);
+        for_tokens(a, s, &r, mix);
+    }
+}
+
+void tri_attend_block(const struct tri_attention *a, int block, float *part)
+{
+    struct scratch s = divide(a);
+    s.part = part;
+    copy_queries(a, s.query);
+    attend_block(a, &s, block);
+}
+
+/* exp(x), x <= 0: of the greater of two maxima, that is 1. */
+static float weight(float x)
+{
+    return x == 0 ? 1 : (float)tri_exp((double)x);
+}
+
+/* Both are brought to the greater maximum. */
+void tri_attend_join(const struct tri_attention *a, float *part, const float *next)
+{
+    const size_t w = width(a->head_dim);
+    const float most = next[w] > part[w] ? next[w] : part[w];
+    const float old = weight(part[w] - most), new = weight(next[w] - most);
+    a->v->scale(old, part, (int)w);
+    a->v->rows[TRI_ROWS_F32].axpys(&new, 1, 1, next, 0, 1, part, 0, (int)w);
+    part[w] = most;
+    part[w + 1] = part[w + 1] * old + next[w + 1] * new;
+}
+
+float *tri_attend(const struct tri_attention *a)
+{
+    struct scratch s = divide(a);
+    float *const part = s.part, *const next = s.next;
+    const size_t ld = tri_part_floats(a->head_dim);
+    copy_queries(a, s.query);
+    for (int block = 0; block < tri_attention_blocks(a->position + a->tokens - 1); block++) {
+        s.part = block ? next : part;
+        attend_block(a, &s, block);
+        const int first = first_token(a, block * TRI_ATTENTION_BLOCK) * a->shared;
+        for (int i = first; block && i < a->tokens * a->shared; i++)
+            tri_attend_join(a, part + (size_t)i * ld, next + (size_t)i * ld);
+    }
+    return part;
+}
+
+bool tri_attend_finish(const struct tri_attention *a, float *part, float *out)
+{
+    const float sum = part[width(a->head_dim) + 1];
+    a->v->scale(1.0f / sum, part, a->head_dim);
+    memcpy(out, part, (size_t)a->head_dim * sizeof *out);
+    return !isnan(sum);
 }

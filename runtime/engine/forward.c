@@ -4,6 +4,7 @@
  * A single token is the common case, and its norms are too short to share: every thread does them
  * for itself, into buffers of its own, and no barrier is needed behind them. */
 #include "engine/forward.h"
+#include "engine/attend.h"
 
 #include <math.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static int widest(const struct tri_config *c)
 
 size_t tri_forward_floats(const struct tri_config *c)
 {
-    size_t norms = 2 * (size_t)widest(c), attention = TRI_ATTENTION_BLOCK + (size_t)c->head_dim;
+    size_t norms = 2 * (size_t)widest(c), attention = tri_attention_floats(c->heads / c->kv_heads, c->head_dim);
     size_t head = HEAD_ROWS * (size_t)c->hidden, most = norms > attention ? norms : attention;
     return head > most ? head : most;
 }
@@ -151,33 +152,6 @@ static void rotate_and_store(const struct pass *p, int layer)
     sync(p);
 }
 
-/* Heads of tokens are dealt out in turn, since later tokens look back on more; the deal goes on from run to run. */
-static void attend_run(const struct pass *p, int layer, const struct tri_run *run)
-{
-    int heads = p->c->heads, shared = heads / p->c->kv_heads, dim = p->c->head_dim;
-    int dealt = run->first * heads % p->threads, turn = (p->thread + p->threads - dealt) % p->threads;
-    for (int i = turn; i < run->count * heads; i += p->threads) {
-        int t = run->first + i / heads, head = i % heads;
-        const struct tri_attention a = {.v = p->v,
-                                        .keys = &run->session->keys,
-                                        .values = &run->session->values,
-                                        .layer = layer,
-                                        .position = run->position + i / heads,
-                                        .head = head / shared,
-                                        .head_dim = dim,
-                                        .scratch = p->scratch};
-        float *out = row(p->w->mixed, t, (size_t)heads * (size_t)dim) + head * dim;
-        expect_finite(p, t, tri_attend(&a, row(p->w->wide, t, p->w->ldw) + head * dim, out));
-    }
-}
-
-static void attend(const struct pass *p, int layer)
-{
-    for (int r = 0; r < p->u->runs; r++)
-        attend_run(p, layer, &p->u->run[r]);
-    sync(p);
-}
-
 static void attention(const struct pass *p, int layer)
 {
     const struct tri_layer *w = &p->model->layer[layer];
@@ -186,7 +160,8 @@ static void attention(const struct pass *p, int layer)
     quantise_rows(p, qkv, p->w->x, w->attn_norm);
     linear(p, qkv, p->w->wide, p->w->ldw, false);
     rotate_and_store(p, layer);
-    attend(p, layer);
+    tri_attend_pass(p->w, p->u, layer, p->thread, p->threads);
+    sync(p);
     quantise_rows(p, o, p->w->mixed, w->attn_sub_norm);
     linear(p, o, p->w->x, hidden, true);
 }

@@ -37,6 +37,8 @@ struct tri_workspace {
     float *wide;          /* [ubatch][ldw] q, k, v of a layer; then gate and up */
     size_t ldw;
     float *mixed;  /* [ubatch][heads * head_dim] output of attention */
+    float *parts;  /* [parts_count][tri_part_floats] attention of single blocks */
+    size_t parts_count;
     float *last;   /* [TRI_HEAD_TOKENS][hidden] normed, for the head */
     float *floats; /* [threads][floats_each] scratch */
     int32_t *sums; /* [threads][sums_each] scratch */

@@ -1,5 +1,6 @@
-/* Owns: the file of a session, so that a prompt need not be computed twice: a header; ids, then keys layer by layer, then values, each piece with zeros up to a
- * multiple of eight bytes; and the checksum of all that. Numbers are little endian. */
+/* Owns: the file of a session, so that a prompt need not be computed twice: a header; ids, then keys layer by layer and
+ * head by head, then values, each piece with zeros up to a multiple of eight bytes; and the checksum of all that. Numbers
+ * are little endian. */
 #include "engine/session.h"
 #include "base/checksum.h"
 #include "base/memory.h"
@@ -31,16 +32,16 @@ struct piece {
 
 static int pieces(const struct tri_session *s)
 {
-    return 1 + 2 * s->model->config.layers;
+    return 1 + 2 * s->model->config.layers * s->model->config.kv_heads;
 }
 
 static struct piece piece_of(const struct tri_session *s, int i)
 {
-    const int layers = s->model->config.layers;
+    const int heads = s->model->config.kv_heads, all = s->model->config.layers * heads, head = (i - 1) % all;
     if (i == 0)
         return (struct piece){(uint8_t *)s->ids, sizeof *s->ids};
-    const struct tri_cache *c = i <= layers ? &s->keys : &s->values;
-    return (struct piece){tri_cache_layer(c, (i - 1) % layers), c->position};
+    const struct tri_cache *c = i <= all ? &s->keys : &s->values;
+    return (struct piece){tri_cache_head(c, head / heads, head % heads), c->row};
 }
 
 static uint64_t padded(uint64_t bytes)

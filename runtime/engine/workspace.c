@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-enum { MAX_UBATCH = 1 << 16, LINE_FLOATS = 16 };
+enum {
+    MAX_UBATCH = 1 << 16,
+    LINE_FLOATS = 16,
+    PARTS = 1 << 14, /* those of a token with 32 heads at position 131071, or of some tokens further up */
+};
 
 static size_t most(size_t a, size_t b)
 {
@@ -81,6 +85,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
     w->ldw = lines(need.wide, LINE_FLOATS);
     w->floats_each = lines(tri_forward_floats(c), LINE_FLOATS);
     w->sums_each = lines(need.sums, LINE_FLOATS);
+    w->parts_count = PARTS;
     const struct buffer buffers[] = {
         {&w->input.x.q, each, w->input.x.ldq, "activations"},
         {&w->input.x.table, need.table ? tokens : 1, w->input.x.ldt, "activation tables"},
@@ -92,6 +97,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
         {&w->x, n * (size_t)c->hidden, f, "activations"},
         {&w->wide, n * w->ldw, f, "activations"},
         {&w->mixed, n * (size_t)c->heads * (size_t)c->head_dim, f, "activations"},
+        {&w->parts, w->parts_count, tri_part_floats(c->head_dim) * f, "parts of attention"},
         {&w->last, TRI_HEAD_TOKENS * (size_t)c->hidden, f, "activations"},
         {&w->floats, threads * w->floats_each, f, "scratch"},
         {&w->sums, threads * w->sums_each, sizeof(int32_t), "scratch"},
@@ -128,8 +134,8 @@ void tri_workspace_free(struct tri_workspace *w)
     if (!w)
         return;
     void *const memory[] = {w->input.x.q, w->input.x.table, w->input.s, w->input.x.sum, w->frequency, w->cosine,
-                            w->sine,      w->x,             w->wide,    w->mixed,       w->last,      w->floats,
-                            w->sums,      w->list,          w->listed,  w->overflow,    w};
+                            w->sine,      w->x,             w->wide,    w->mixed,       w->parts,     w->last,
+                            w->floats,    w->sums,          w->list,    w->listed,      w->overflow,  w};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);
 }

@@ -101,8 +101,13 @@ struct tri_rows {
      * fast as four at once (Zen 4; two and more streams need the core's prefetchers to take turns) */
     void (*stream)(const void *a, size_t ld, int rows, const float *b, int n, float *out);
     void (*floats)(const void *a, float *y, int n); /* the values of one row */
-    /* y = fma(s[r], value, y) for one row after the other. NULL where no cache is stored so: BF16, Q4_0, *_K */
-    void (*axpys)(const float *s, const void *a, size_t ld, int rows, float *y, int n);
+    /* Of several vectors at once, for rows that a cache may hold (else NULL): F32, F16, Q8_0. n: a multiple of 16, of
+     * Q8_0 of 32. out[i * ldo + r] is the dot product of row r and b[i * ldb]; y[i * ldy] = fma(s[i * lds + r], value,
+     * y[i * ldy]) for one row after the other. */
+    void (*products)(const void *a, size_t ld, int rows, const float *b, size_t ldb, int count, int n, float *out,
+                     size_t ldo);
+    void (*axpys)(const float *s, size_t lds, int count, const void *a, size_t ld, int rows, float *y, size_t ldy,
+                  int n);
 };
 
 /* What a quantiser or norm wants to know of a vector y. */

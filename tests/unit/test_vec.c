@@ -56,7 +56,7 @@ static const struct {
     enum tri_rows_kind kind;
     uint32_t id; /* of the tensor type */
     int step;    /* lengths that are tried */
-    bool cached; /* has axpys */
+    bool cached; /* has products and axpys */
 } rows_kinds[] = {
     {"F32", TRI_ROWS_F32, 0, 1, true},
     {"F16", TRI_ROWS_F16, 1, 1, true},
@@ -92,7 +92,7 @@ static void store(int id, int kind, int n, uint8_t *row)
         memset(row + n / 32 * 34 + 2 + n % 32, 0, (size_t)(32 - n % 32));
 }
 
-/* dots, floats and axpys of some rows of n values, ld bytes apart. */
+/* dots and floats of some rows of n values, ld bytes apart. */
 static void check_rows(size_t which, int kind, int n)
 {
     static _Alignas(4) uint8_t a[ROWS * ROW_BYTES];
@@ -101,13 +101,11 @@ static void check_rows(size_t which, int kind, int n)
     const uint32_t id = rows_kinds[which].id;
     const size_t ld = ROW_BYTES - (id == 0 ? 4 : 2);
     const int block = tri_encoding_find(id)->block, count = (int)(tri_random(&seed) % (ROWS + 1));
-    float b[LONGEST], value[LONGEST], y[LONGEST + 1], want[LONGEST], out[ROWS + 1], s[ROWS];
-    float streamed[ROWS + 1];
-    fill(b, n, kind), fill(y, n, kind), fill(s, ROWS, kind);
-    memcpy(want, y, sizeof want);
+    float b[LONGEST], value[LONGEST], out[ROWS + 1], streamed[ROWS + 1];
+    fill(b, n, kind);
     for (int r = 0; r < ROWS; r++)
         store((int)id, kind, n, a + (size_t)r * ld);
-    out[count] = y[n] = 99;
+    out[count] = 99;
     rows->dots(a, ld, count, b, n, out);
     memcpy(streamed, out, sizeof out);
     rows->stream(a, ld, count, b, n, streamed);
@@ -118,10 +116,8 @@ static void check_rows(size_t which, int kind, int n)
         const struct tri_tensor t = {.encoding = tri_encoding_find(id), .ne = {whole, 1, 1, 1}, .data = at};
         float lane[16] = {0}, found[LONGEST + 1];
         t.encoding->floats(&t, 0, value);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++)
             lane[i % 16] = fmaf(value[i], b[i], lane[i % 16]);
-            want[i] = fmaf(s[r], value[i], want[i]);
-        }
         const float expected = tree(lane);
         same(&out[r], &expected, 4, name, n);
         found[n] = 99;
@@ -129,12 +125,7 @@ static void check_rows(size_t which, int kind, int n)
         same(found, value, (size_t)n * 4, name, n);
         assert_true(found[n] == 99);
     }
-    assert_int_equal(rows_kinds[which].cached, rows->axpys != NULL);
-    if (rows->axpys) {
-        rows->axpys(s, a, ld, count, y, n);
-        same(y, want, (size_t)n * 4, name, n);
-    }
-    assert_true(y[n] == 99 && out[count] == 99);
+    assert_true(out[count] == 99);
 }
 
 static void test_rows(void **state)
@@ -145,6 +136,50 @@ static void test_rows(void **state)
             for (int n = 0; n <= (rows_kinds[which].step == 256 ? LONGEST : 131); n += rows_kinds[which].step)
                 for (int again = 0; again < (rows_kinds[which].step > 1 ? 20 : 2); again++)
                     check_rows(which, kind, n);
+}
+
+/* products and axpys of `rows` rows of n values with `count` vectors, in matrices wider than need be. */
+static void check_several(size_t which, int kind, int n, int rows, int count)
+{
+    enum { SEVERAL = 9, LDB = 163, LDO = 11, LDS = 13, LDY = 165 };
+    static _Alignas(4) uint8_t a[SEVERAL * ROW_BYTES];
+    const struct tri_rows *work = &vec->rows[rows_kinds[which].kind], *c = &tri_isa_find("c")->vec->rows[TRI_ROWS_F32];
+    const char *name = rows_kinds[which].name;
+    float b[SEVERAL * LDB], out[SEVERAL * LDO], dots[SEVERAL * LDO], s[SEVERAL * LDS], y[SEVERAL * LDY];
+    float want[SEVERAL * LDY], value[160];
+    fill(b, SEVERAL * LDB, kind), fill(s, SEVERAL * LDS, kind), fill(y, SEVERAL * LDY, kind);
+    fill(out, SEVERAL * LDO, kind);
+    memcpy(dots, out, sizeof dots);
+    memcpy(want, y, sizeof want);
+    for (int r = 0; r < rows; r++) {
+        uint8_t *at = a + r * (ROW_BYTES - 4);
+        store((int)rows_kinds[which].id, kind, n, at);
+        work->floats(at, value, n);
+        for (int v = 0; v < count; v++) {
+            c->dots(value, 0, 1, b + v * LDB, n, &dots[v * LDO + r]);
+            for (int i = 0; i < n; i++)
+                want[v * LDY + i] = fmaf(s[v * LDS + r], value[i], want[v * LDY + i]);
+        }
+    }
+    work->products(a, ROW_BYTES - 4, rows, b, LDB, count, n, out, LDO);
+    same(out, dots, sizeof out, name, n);
+    work->axpys(s, LDS, count, a, ROW_BYTES - 4, rows, y, LDY, n);
+    same(y, want, sizeof y, name, n);
+}
+
+static void test_several(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < sizeof rows_kinds / sizeof rows_kinds[0]; which++) {
+        const struct tri_rows *work = &vec->rows[rows_kinds[which].kind];
+        const int step = rows_kinds[which].kind == TRI_ROWS_Q8_0 ? 32 : 16;
+        assert_int_equal(rows_kinds[which].cached, work->products != NULL);
+        assert_int_equal(rows_kinds[which].cached, work->axpys != NULL);
+        for (int n = 0; work->products && n <= 160; n += step)
+            for (int rows = 0; rows <= 9; rows++)
+                for (int count = 0; count <= 9; count++)
+                    check_several(which, (rows + count) % 3, n, rows, count);
+    }
 }
 
 static void same_measure(struct tri_measure found, const float *y, int n, const char *what)
@@ -461,7 +496,8 @@ static void test_exp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_lanewise), cmocka_unit_test(test_quantize), cmocka_unit_test(test_encode), cmocka_unit_test(test_products),
+        cmocka_unit_test(test_rows),    cmocka_unit_test(test_several), cmocka_unit_test(test_lanewise),
+        cmocka_unit_test(test_quantize), cmocka_unit_test(test_encode), cmocka_unit_test(test_products),
         cmocka_unit_test(test_to_f16),  cmocka_unit_test(test_to_q8_0),  cmocka_unit_test(test_rope),
         cmocka_unit_test(test_scale_max), cmocka_unit_test(test_exp), cmocka_unit_test(test_q8_0_vectors),
     };
