@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_VALUES = 32, MOST_TOKENS = 1 << 24, FILL = 512, DEFAULT_REPETITIONS = 5 };
+enum { MOST_VALUES = 32, MOST_TOKENS = 1 << 24, FILL = 512, COUNTED = 8, DEFAULT_REPETITIONS = 5 };
 
 struct list {
     int at[MOST_VALUES], count;
@@ -183,19 +183,50 @@ static enum tri_status feed(struct tri_session *s, const int32_t *ids, int to, i
     return TRI_OK;
 }
 
-/* Once. Warming up, a single token stands for those that are decoded, as in llama-bench. */
+/* A row's tokens behind its depth. */
+static enum tri_status feed_row(struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids, int tokens,
+                                struct tri_error *e)
+{
+    struct tri_session *s = b->load.session;
+    return feed(s, ids, row->depth + tokens, row->prompt ? tokens : 1, e);
+}
+
+/* A few of the tokens that are decoded, to warm up and to see what their feed forward leaves out. */
+static enum tri_status count_row(struct tri_bench *b, struct tri_bench_row *row, const int32_t *ids,
+                                 struct tri_error *e)
+{
+    const int layers = b->load.weights->config.layers;
+    struct tri_ffn_count *counts = tri_alloc((size_t)layers, sizeof *counts, "counts", e);
+    if (!counts)
+        return e->status;
+    tri_session_count(b->load.session, counts);
+    const enum tri_status status = feed_row(b, row, ids, row->gen < COUNTED ? row->gen : COUNTED, e);
+    tri_session_count(b->load.session, NULL);
+    for (int i = 0; i < layers; i++) {
+        row->ffn.tokens = counts[i].tokens;
+        row->ffn.idle += counts[i].idle;
+        row->ffn.zeros += counts[i].zeros;
+        row->ffn.bytes += counts[i].bytes;
+    }
+    tri_free(counts);
+    return status;
+}
+
+/* Once. */
 static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, const int32_t *ids, bool warm,
                                struct tri_error *e)
 {
     struct tri_session *s = b->load.session;
-    const int tokens = row->prompt ? row->prompt : warm ? 1 : row->gen;
+    const int tokens = row->prompt ? row->prompt : row->gen;
     for (int phase = 0; phase < TRI_PHASES; phase++)
         tri_session_use(s, phase, (struct tri_team){row->threads, b->load.setting.team[phase].pinned});
     tri_session_rewind(s, row->depth);
     if (feed(s, ids, row->depth, FILL, e) != TRI_OK)
         return e->status;
+    if (warm && row->gen)
+        return count_row(b, row, ids, e);
     const double begin = tri_now();
-    if (feed(s, ids, row->depth + tokens, row->prompt ? tokens : 1, e) != TRI_OK)
+    if (feed_row(b, row, ids, tokens, e) != TRI_OK)
         return e->status;
     const double spent = tri_now() - begin;
     if (!warm)

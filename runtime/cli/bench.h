@@ -9,7 +9,8 @@ struct tri_bench_row {
     int depth;       /* tokens in the cache before */
     int threads;
     double gbps;   /* what so many threads read memory with, and nothing else */
-    double *speed; /* [samples] tokens per second */
+    struct tri_ffn_count ffn; /* sums over layers and some tokens of a decoding row; none of a prompt's */
+    double *speed;            /* [samples] tokens per second */
     int samples;
 };
 

@@ -26,28 +26,50 @@ static double deviation_of(const struct tri_bench_row *r)
     return r->samples > 1 ? sqrt(sum / (r->samples - 1)) : 0;
 }
 
-/* Whether what bounds a row is known: the weights of a prompt are read once for many tokens, and where some are skipped
- * it depends on the token how many. */
-static bool bounded(const struct tri_bench *b, const struct tri_bench_row *r)
+/* Whether what bounds a row is known: the weights of a prompt are read once for many tokens. */
+static bool bounded(const struct tri_bench_row *r)
 {
-    const struct tri_model *m = b->load.weights;
-    bool skips = false;
-    for (int i = 0; i < m->config.layers; i++)
-        skips |= m->layer[i].skip != NULL;
-    return r->gen && !skips;
+    return r->ffn.tokens > 0;
 }
 
-/* Bytes that decoding a token cannot but read; norms and a row of the embedding, some KiB, are not counted. */
+/* Of the hidden values of all layers: those that relu(gate) makes zero, and the inputs of down that are. */
+struct sparsity {
+    double gate, down;
+};
+
+static struct sparsity sparsity_of(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct tri_config *c = &b->load.weights->config;
+    const double values = (double)r->ffn.tokens * c->layers * c->ffn;
+    return (struct sparsity){(double)r->ffn.idle / values, (double)r->ffn.zeros / values};
+}
+
+static bool relu2(const struct tri_bench *b)
+{
+    return b->load.weights->config.family->activation == TRI_RELU2;
+}
+
+/* Bytes that decoding a token reads, what is skipped left out; norms and a row of the embedding, some KiB, are not
+ * counted. */
 struct traffic {
     uint64_t weights, head, kv;
 };
+
+/* Of attention; those of the feed forward depend on the token. */
+static uint64_t attention_bytes(const struct tri_model *m)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < m->config.layers; i++)
+        sum += m->layer[i].matrix[TRI_ROLE_QKV].bytes + m->layer[i].matrix[TRI_ROLE_O].bytes;
+    return sum;
+}
 
 /* The token at position p reads p + 1 positions: the mean over those fed. */
 static struct traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
 {
     const struct tri_model *m = b->load.weights;
     const uint64_t twice = 2 * (uint64_t)r->depth + (uint64_t)r->gen + 1;
-    return (struct traffic){m->packed_bytes, m->head->bytes,
+    return (struct traffic){attention_bytes(m) + r->ffn.bytes / r->ffn.tokens, m->head->bytes,
                             tri_session_position_bytes(b->load.session) * twice / 2};
 }
 
@@ -92,7 +114,7 @@ static void type_of(const struct tri_bench *b, char *out, size_t room)
 
 static void print_row(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    char type[64], size[32], params[32], test[64], speed[64], share[16] = "";
+    char type[64], size[32], params[32], test[64], speed[64], share[16] = "", zeros[32] = "";
     const int n = snprintf(test, sizeof test, "%s%d", r->prompt ? "pp" : "tg", r->prompt ? r->prompt : r->gen);
     if (r->depth)
         snprintf(test + n, sizeof test - (size_t)n, " @ d%d", r->depth);
@@ -100,18 +122,20 @@ static void print_row(const struct tri_bench *b, const struct tri_bench_row *r)
     snprintf(size, sizeof size, "%.2f MiB", (double)bytes_of(b->load.weights) / (1 << 20));
     snprintf(params, sizeof params, "%.2f M", (double)parameters_of(b->load.weights) / 1e6);
     snprintf(speed, sizeof speed, "%.2f ± %.2f", mean_of(r), deviation_of(r));
-    if (bounded(b, r))
+    if (bounded(r))
         snprintf(share, sizeof share, "%.3f", share_of(b, r));
-    printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %19s | %9.2f | %6s |\n", type, size, params,
-           tri_dispatch_isa()->name, r->threads, test, speed, r->gbps, share);
+    if (bounded(r) && relu2(b))
+        snprintf(zeros, sizeof zeros, "%.2f, %.2f", sparsity_of(b, r).gate, sparsity_of(b, r).down);
+    printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %19s | %9.2f | %6s | %10s |\n", type, size, params,
+           tri_dispatch_isa()->name, r->threads, test, speed, r->gbps, share, zeros);
 }
 
 enum tri_status tri_bench_markdown(const struct tri_bench *b, struct tri_error *e)
 {
     (void)e;
-    printf("| %-27s | %11s | %10s | %-12s | %7s | %15s | %18s | %9s | %6s |\n", "model", "size", "params", "backend",
-           "threads", "test", "t/s", "read GB/s", "share");
-    printf("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |\n");
+    printf("| %-27s | %11s | %10s | %-12s | %7s | %15s | %18s | %9s | %6s | %10s |\n", "model", "size", "params",
+           "backend", "threads", "test", "t/s", "read GB/s", "share", "ffn zeros");
+    printf("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for (int i = 0; i < b->rows; i++)
         if (b->row[i].samples)
             print_row(b, &b->row[i]);
@@ -134,28 +158,49 @@ static json_t *text_of(const char *text)
     return tri_json_text((struct tri_text){text, strlen(text)});
 }
 
-/* NULL: no memory. */
-static json_t *row_json(const struct tri_bench *b, const struct tri_bench_row *r)
+/* What was run and how fast it was. NULL: no memory; likewise below. */
+static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
     const struct tri_load *l = &b->load;
-    const struct traffic t = traffic_of(b, r);
     const enum tri_phase phase = r->prompt ? TRI_PROMPT : TRI_DECODE;
     char type[64];
     type_of(b, type, sizeof type);
-    json_t *bytes = json_null(), *share = json_null();
-    if (bounded(b, r)) {
-        bytes = json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)t.weights, "head", (json_int_t)t.head, "kv",
-                          (json_int_t)t.kv);
-        share = json_real(share_of(b, r));
-    }
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:o, s:o, s:f, s:o, s:f, s:f}",
+        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:o}",
         "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
         (json_int_t)bytes_of(l->weights), "model_n_params", (json_int_t)parameters_of(l->weights), "backends",
         tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
         l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth,
-        "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts", samples_of(r), "bytes_per_token", bytes,
-        "read_gbps", r->gbps, "share", share, "peak_rss_mib", b->peak_rss_mib, "load_ms", b->load_ms);
+        "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts", samples_of(r));
+}
+
+static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct traffic t = traffic_of(b, r);
+    return json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)t.weights, "head", (json_int_t)t.head, "kv",
+                     (json_int_t)t.kv);
+}
+
+/* What bounds it: null where that is not known, and where nothing is zero by the activation. */
+static json_t *bounds_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const bool known = bounded(r), zeros = known && relu2(b);
+    return json_pack("{s:o, s:f, s:o, s:o, s:o, s:f, s:f}", "bytes_per_token", known ? bytes_json(b, r) : json_null(),
+                     "read_gbps", r->gbps, "share", known ? json_real(share_of(b, r)) : json_null(), "ffn_sparsity",
+                     zeros ? json_real(sparsity_of(b, r).gate) : json_null(), "down_sparsity",
+                     zeros ? json_real(sparsity_of(b, r).down) : json_null(), "peak_rss_mib", b->peak_rss_mib,
+                     "load_ms", b->load_ms);
+}
+
+static json_t *row_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    json_t *row = test_json(b, r), *bounds = bounds_json(b, r);
+    const bool whole = row && bounds && json_object_update(row, bounds) == 0;
+    json_decref(bounds);
+    if (whole)
+        return row;
+    json_decref(row);
+    return NULL;
 }
 
 /* Of all rows, NULL with TRI_NO_MEMORY. */

@@ -20,7 +20,7 @@ expect() {
 
 expect 2 'usage: tritune SUBCOMMAND'
 expect 2 'unknown subcommand "frobnicate"' frobnicate
-for command in run logits perplexity tokenize kernels selftest inspect bench; do
+for command in run logits perplexity tokenize kernels selftest inspect bench synth; do
     expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
     "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
 done
@@ -54,6 +54,22 @@ expect 2 'option -o: expected md, csv or json, found "sql"' bench -o sql
 expect 2 'expected one of the sizes 2b4t, .*found "6b"' bench --synth 6b
 expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --synth 2b4t -m x
 expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --act silu -m x
+expect 2 'expected --out FILE' synth 2b4t
+expect 2 'expected one of the sizes 2b4t, .*found "6b"' synth 6b --out x
+expect 2 'expected --layers, or one of the sizes' synth --hidden 64 --out x
+expect 2 'multiple of the 3 heads, found 64' synth --hidden 64 --layers 1 --heads 3 --ffn 64 --vocab 600 --out x
+expect 2 'option --kv-heads: expected a divisor of the 20 heads, found 3' synth 2b4t --kv-heads 3 --out x
+expect 2 'expected heads of an even size' synth 2b4t --head-dim 11 --out x
+expect 2 'option --type: expected i2_s or f16, found "q4"' synth 2b4t --type q4 --out x
+expect 2 'option --embedding: expected f16, q8_0 or q6_k, found "q4"' synth 2b4t --embedding q4 --out x
+expect 2 'embedding: Q6_K stores rows in blocks of 256.*found 3200' synth 3b --embedding q6_k --out "$out/x"
+expect 2 'option --act: expected silu or relu2, found "gelu"' synth 2b4t --act gelu --out x
+expect 2 'option --ffn-sparsity: expected a model with squared ReLU.*--act relu2' synth 3b --ffn-sparsity 0.5 --out x
+expect 2 'option --ffn-sparsity: expected 0 to 0.99, found 1' synth 2b4t --ffn-sparsity 1 --out x
+expect 2 'expected at least 512 tokens' synth 2b4t --vocab 300 --out "$out/x"
+expect 2 'expected a regular file' synth 2b4t --out /dev/full
+expect 1 '/nonexistent/x: cannot be written' synth 2b4t --out /nonexistent/x
+expect 1 'x: expected room for [0-9]* MiB, found' synth 100b --type f16 --out "$out/x"
 expect 2 'expected something to run, found -p 0 and -n 0' bench -p 0 -n 0
 expect 2 'option -ctv: expected f32, f16 or q8_0, found "q9"' bench -ctv q9
 expect 3 '/nonexistent: cannot be opened' bench -m /nonexistent
