@@ -118,7 +118,7 @@ enum tri_status tri_session_check(const struct tri_session *s, int position, con
 
 void tri_session_advance(struct tri_session *s, const int32_t *ids, int count)
 {
-    memcpy(s->ids + s->position, ids, (size_t)count * sizeof *ids);
+    memmove(s->ids + s->position, ids, (size_t)count * sizeof *ids); /* they may be its own, moving up */
     s->position += count;
 }
 
@@ -182,6 +182,17 @@ enum tri_status tri_session_guess(struct tri_session *s, const int32_t *ids, int
     *fed = bad > 0 ? bad : count;
     tri_session_advance(s, ids, *fed);
     return TRI_OK;
+}
+
+enum tri_status tri_session_shift(struct tri_session *s, int keep, struct tri_error *e)
+{
+    const int left = s->position - keep, dropped = left / 2;
+    const float *unused;
+    if (keep < 0 || dropped < 1)
+        return tri_fail(e, TRI_USAGE, "context shift: expected to keep 0 to %d of %d tokens, found %d", s->position - 2,
+                        s->position, keep);
+    s->position = keep;
+    return tri_session_feed(s, s->ids + keep + dropped, left - dropped, &unused, e);
 }
 
 /* `first`: the number of the pass's first token in the text. */

@@ -170,6 +170,12 @@ enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int 
                                  struct tri_error *e);
 void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
 
+/* Makes room in a long text: the first `keep` tokens stay, the older half of the others (rounded down) is dropped, and
+ * the rest moves up. What moved is computed anew, so that the session is as if it had been fed with just these tokens.
+ * TRI_USAGE unless at least two tokens are there behind those kept. Errors while it computes, as of tri_session_feed,
+ * leave the session shorter. */
+enum tri_status tri_session_shift(struct tri_session *s, int keep, struct tri_error *e);
+
 /* The first `count` positions, 1 to all, to a file, which appears whole or not at all, in place of one that was there.
  * TRI_USAGE for a count out of range, TRI_FAILED if the file cannot be written. */
 enum tri_status tri_session_save(const struct tri_session *s, int count, const char *path, struct tri_error *e);

@@ -539,6 +539,38 @@ static void rewinding_forgets(void **unused)
     stop(&n);
 }
 
+/* As if only the tokens that stay had ever been fed. */
+static void shifting_drops_the_older_half(void **unused)
+{
+    (void)unused;
+    static const int cases[][3] = {/* keep, fed, left */ {0, 40, 20}, {4, 40, 22}, {5, 40, 23}, {38, 40, 39}, {0, 2, 1}};
+    struct tri_error e;
+    struct synthetic m = SYNTHETIC;
+    struct engine n = engine_of(&m, 2, (struct tri_session_options){.context = 40, .ubatch = 7});
+    int32_t ids[40], kept[40];
+    float found[70];
+    some_ids(ids, 40, m.vocab);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int keep = cases[i][0], fed = cases[i][1], left = cases[i][2];
+        tri_session_rewind(n.s, 0);
+        feed(&n, ids, fed, fed);
+        assert_int_equal(tri_session_shift(n.s, keep, &e), TRI_OK);
+        assert_int_equal(tri_session_position(n.s), left);
+        memcpy(found, feed(&n, ids, 1, 1), sizeof found);
+        memcpy(kept, ids, (size_t)keep * sizeof *ids);
+        memcpy(kept + keep, ids + fed - (left - keep), (size_t)(left - keep) * sizeof *ids);
+        tri_session_rewind(n.s, 0);
+        feed(&n, kept, left, left);
+        assert_memory_equal(feed(&n, ids, 1, 1), found, sizeof found);
+    }
+    tri_session_rewind(n.s, 2);
+    assert_int_equal(tri_session_shift(n.s, 1, &e), TRI_USAGE);
+    assert_int_equal(tri_session_shift(n.s, -1, &e), TRI_USAGE);
+    assert_int_equal(tri_session_shift(n.s, 41, &e), TRI_USAGE);
+    assert_int_equal(tri_session_position(n.s), 2);
+    stop(&n);
+}
+
 struct scores {
     int count;
     float logits[40][70];
@@ -740,6 +772,7 @@ int main(void)
         cmocka_unit_test(skipping_changes_nothing),
         cmocka_unit_test(nothing_to_skip_is_told),
         cmocka_unit_test(rewinding_forgets),
+        cmocka_unit_test(shifting_drops_the_older_half),
         cmocka_unit_test(scores_are_the_logits_of_feeds),
         cmocka_unit_test(wrong_feeds_are_refused),
         cmocka_unit_test(overflow_is_told),
