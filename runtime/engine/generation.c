@@ -65,7 +65,8 @@ struct tri_generation_counts tri_generation_counts(const struct tri_generation *
 /* A token of the text is known. */
 static void accept(struct tri_generation *g, int32_t id)
 {
-    tri_sampler_accept(g->sampler, id);
+    if (g->sampler)
+        tri_sampler_accept(g->sampler, id);
     if (g->draft)
         tri_draft_add(g->draft, id);
 }
@@ -126,20 +127,34 @@ bool tri_generation_over(const struct tri_generation *g)
     return g->left == 0 || (g->row == g->rows && tri_session_guesses(g->session) < 0);
 }
 
-enum tri_status tri_generation_next(struct tri_generation *g, int32_t *id, struct tri_error *e)
+enum tri_status tri_generation_logits(struct tri_generation *g, const float **logits, struct tri_error *e)
 {
     if (g->row == g->rows && pass(g, e) != TRI_OK)
         return e->status;
-    *id = tri_sampler_next(g->sampler, g->logits + (size_t)g->row++ * g->vocab);
-    accept(g, *id);
+    *logits = g->logits + (size_t)g->row * g->vocab;
+    return TRI_OK;
+}
+
+void tri_generation_take(struct tri_generation *g, int32_t id)
+{
+    accept(g, id);
     if (g->left > 0)
         g->left--;
-    if (g->row < g->rows && *id == g->ids[g->row]) {
+    if (++g->row < g->rows && id == g->ids[g->row]) {
         g->counts.accepted++;
-        return TRI_OK;
+        return;
     }
     tri_session_rewind(g->session, tri_session_position(g->session) - (g->rows - g->row));
     g->rows = g->row;
-    g->ids[0] = *id;
+    g->ids[0] = id;
+}
+
+enum tri_status tri_generation_next(struct tri_generation *g, int32_t *id, struct tri_error *e)
+{
+    const float *logits;
+    if (tri_generation_logits(g, &logits, e) != TRI_OK)
+        return e->status;
+    *id = tri_sampler_next(g->sampler, logits);
+    tri_generation_take(g, *id);
     return TRI_OK;
 }

@@ -24,7 +24,7 @@ struct tri_generation_options {
 
 struct tri_generation;
 
-/* The session and the sampler are used, not owned. */
+/* The session and the sampler are used, not owned. Without a sampler (NULL) there is no tri_generation_next. */
 struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_sampler *sampler,
                                           const struct tri_generation_options *o, struct tri_error *e);
 void tri_generation_free(struct tri_generation *g);
@@ -40,6 +40,11 @@ bool tri_generation_over(const struct tri_generation *g);
 /* Draws a token, which the sampler accepts. Not before a feed, nor when it is over. Errors as of tri_session_feed. The
  * session may hold drafted tokens behind those drawn, until the next call. */
 enum tri_status tri_generation_next(struct tri_generation *g, int32_t *id, struct tri_error *e);
+
+/* The halves of next, for who draws by himself: the [vocab] logits behind the text, valid until take, and the token
+ * that goes there. */
+enum tri_status tri_generation_logits(struct tri_generation *g, const float **logits, struct tri_error *e);
+void tri_generation_take(struct tri_generation *g, int32_t id);
 
 /* Of the tokens drafted, those accepted are the ones that were drawn. */
 struct tri_generation_counts {
