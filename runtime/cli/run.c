@@ -10,13 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     struct tri_load load;
     struct tri_sampling sampling;
     const char *prompt, *file, *seed;
-    int predict, draft;
-    bool no_display, escape, no_escape;
+    const char *cache; /* file of the prompt's keys and values */
+    int predict, draft, keep;
+    bool no_display, escape, no_escape, cache_all, cache_ro, shift, no_shift;
 };
 
 struct bytes {
@@ -27,6 +29,7 @@ struct bytes {
 enum {
     FEED = 512, /* tokens between two looks at Ctrl-C */
     DRAFT = 7,
+    TO_THE_END = -2, /* of the context, as -n */
 };
 
 /* -- prompt ------------------------------------------------------------ */
@@ -117,6 +120,37 @@ static enum tri_status check_prompt(const struct options *o, const struct tri_id
     return TRI_OK;
 }
 
+/* -- prompt cache ------------------------------------------------------ */
+
+/* What the prompt begins with is taken from the file; one that is not there yet will be. */
+static enum tri_status load_cache(const struct options *o, const struct tri_ids *ids, struct tri_error *e)
+{
+    if (!o->cache || (access(o->cache, F_OK) != 0 && errno == ENOENT))
+        return TRI_OK;
+    return tri_session_load(o->load.session, o->cache, ids->at, (int)ids->count, e);
+}
+
+/* `found`: tokens that the file held. All but the last of the prompt is all that could be taken from it. */
+static enum tri_status save_prompt(const struct options *o, int found, int prompt, struct tri_error *e)
+{
+    if (!o->cache || o->cache_ro || o->cache_all || found == prompt - 1)
+        return TRI_OK;
+    return tri_session_save(o->load.session, prompt, o->cache, e);
+}
+
+/* The text behind it, too, but not what was only drafted or was drawn last. Even when interrupted. */
+static enum tri_status save_all(const struct options *o, int text, enum tri_status status, struct tri_error *e)
+{
+    const int held = tri_session_position(o->load.session);
+    struct tri_error failed = {0};
+    if (!o->cache_all || (status != TRI_OK && status != TRI_INTERRUPTED))
+        return status;
+    if (tri_session_save(o->load.session, held < text ? held : text, o->cache, &failed) == TRI_OK)
+        return status;
+    *e = failed;
+    return failed.status;
+}
+
 /* -- streaming --------------------------------------------------------- */
 
 /* Prints what is whole UTF-8 and keeps the rest for the next token; at the end everything. */
@@ -136,7 +170,8 @@ struct story {
     struct tri_sampler *sampler;
     struct tri_generation *generation;
     struct bytes pending;
-    int prompt, decoded; /* tokens */
+    int prompt, cached, decoded; /* tokens */
+    bool ended; /* by itself */
     double prompt_seconds, decode_seconds;
 };
 
@@ -144,7 +179,7 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, s
 {
     double start = tri_now();
     s->prompt = (int)ids->count;
-    for (int at = 0, n; at < s->prompt; at += n) {
+    for (int at = s->cached, n; at < s->prompt; at += n) {
         n = s->prompt - at < FEED ? s->prompt - at : FEED;
         if (tri_interrupted())
             return tri_fail_interrupted(e);
@@ -152,7 +187,7 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, s
             return e->status;
     }
     s->prompt_seconds = tri_now() - start;
-    return TRI_OK;
+    return save_prompt(s->o, s->cached, s->prompt, e);
 }
 
 static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *e)
@@ -175,11 +210,22 @@ static enum tri_status continue_story(struct story *s, struct tri_error *e)
             return tri_fail_interrupted(e);
         status = tri_generation_next(s->generation, &id, e);
         s->decode_seconds = tri_now() - start;
-        if (status != TRI_OK || tri_ends_generation(s->o->load.tokenizer, id))
+        s->ended = status == TRI_OK && tri_ends_generation(s->o->load.tokenizer, id);
+        if (status != TRI_OK || s->ended)
             break;
         status = add_token(s, id, e);
     }
     return status;
+}
+
+/* A story that the context cut short is told of. */
+static void tell_full(const struct story *s)
+{
+    if (!s->ended && tri_generation_over(s->generation) && s->decoded != s->o->predict && s->o->predict != TO_THE_END)
+        fprintf(stderr,
+                "tritune: the context of %d tokens is full, so the text ends here; -c makes it greater, --context-shift "
+                "drops the oldest text\n",
+                tri_session_context(s->o->load.session));
 }
 
 static double rate(int tokens, double time)
@@ -191,11 +237,16 @@ static double rate(int tokens, double time)
 static void report(const struct story *s)
 {
     int timed = s->decoded > 1 ? s->decoded - 1 : 0;
-    const struct tri_generation_counts drafts = tri_generation_counts(s->generation);
-    fprintf(stderr, "prompt %d tokens, %.1f tokens/s; decoded %d tokens, %.1f tokens/s; ", s->prompt,
-            rate(s->prompt, s->prompt_seconds), s->decoded, rate(timed, s->decode_seconds));
+    const struct tri_generation_counts counts = tri_generation_counts(s->generation);
+    fprintf(stderr, "prompt %d tokens, ", s->prompt);
+    if (s->o->cache)
+        fprintf(stderr, "%d of them from %s, ", s->cached, s->o->cache);
+    fprintf(stderr, "%.1f tokens/s; decoded %d tokens, %.1f tokens/s; ",
+            rate(s->prompt - s->cached, s->prompt_seconds), s->decoded, rate(timed, s->decode_seconds));
+    if (counts.dropped)
+        fprintf(stderr, "context full, %d tokens dropped; ", counts.dropped);
     if (s->o->draft)
-        fprintf(stderr, "drafted %d, accepted %d; ", drafts.drafted, drafts.accepted);
+        fprintf(stderr, "drafted %d, accepted %d; ", counts.drafted, counts.accepted);
     fprintf(stderr, "seed %u\n", tri_sampler_seed(s->sampler));
 }
 
@@ -211,15 +262,30 @@ static enum tri_status tell(struct story *s, const struct bytes *text, const str
     print(&s->pending, true);
     putchar('\n');
     fflush(stdout);
+    if (status == TRI_OK)
+        tell_full(s);
     report(s);
-    return status;
+    return save_all(s->o, s->prompt + s->decoded - tri_generation_counts(s->generation).dropped, status, e);
 }
 
 /* -- the command ------------------------------------------------------- */
 
-static enum tri_status open_generation(struct options *o, struct story *s, struct tri_error *e)
+/* Of a prompt, as llama.cpp counts: all, or so many and what begins every text. */
+static int kept(const struct options *o, int prompt)
 {
-    const struct tri_generation_options options = {.draft = o->draft, .tokens = o->predict};
+    return o->keep < 0 || o->keep > prompt ? prompt : o->keep + tri_adds_bos(o->load.tokenizer);
+}
+
+static enum tri_status open_generation(struct options *o, struct story *s, const struct tri_ids *ids,
+                                       struct tri_error *e)
+{
+    const struct tri_generation_options options = {.draft = o->draft,
+                                                   .tokens = o->predict,
+                                                   .shift = o->shift && o->predict != TO_THE_END,
+                                                   .keep = kept(o, (int)ids->count)};
+    if (load_cache(o, ids, e) != TRI_OK)
+        return e->status;
+    s->cached = tri_session_position(o->load.session);
     if (o->sampling.repeat_last_n < 0)
         o->sampling.repeat_last_n = tri_session_context(o->load.session);
     s->sampler = tri_sampler_new(&o->sampling, o->load.weights->config.vocab, e);
@@ -241,7 +307,7 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
     if (status == TRI_OK)
         status = check_prompt(o, &ids, e);
     if (status == TRI_OK)
-        status = open_generation(o, &s, e);
+        status = open_generation(o, &s, &ids, e);
     tri_catch_interrupt();
     if (status == TRI_OK)
         status = tell(&s, &text, &ids, e);
@@ -267,6 +333,27 @@ static enum tri_status read_seed(struct options *o, struct tri_error *e)
     return TRI_OK;
 }
 
+static enum tri_status check_options(const struct options *o, struct tri_error *e)
+{
+    const struct {
+        bool both;
+        const char *one, *other;
+    } pairs[] = {{o->escape && o->no_escape, "--escape", "--no-escape"},
+                 {o->shift && o->no_shift, "--context-shift", "--no-context-shift"},
+                 {o->cache_all && o->cache_ro, "--prompt-cache-all", "--prompt-cache-ro"}};
+    if (!o->prompt == !o->file)
+        return tri_fail(e, TRI_USAGE, "expected one of -p TEXT and -f FILE, found %s", o->file ? "both" : "neither");
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (pairs[i].both)
+            return tri_fail(e, TRI_USAGE, "expected one of %s and %s, found both", pairs[i].one, pairs[i].other);
+    if (!o->cache && (o->cache_all || o->cache_ro))
+        return tri_fail(e, TRI_USAGE, "option %s: expected --prompt-cache FILE with it, found none",
+                        o->cache_all ? "--prompt-cache-all" : "--prompt-cache-ro");
+    if (o->keep && !o->shift)
+        return tri_fail(e, TRI_USAGE, "option --keep: expected --context-shift with it, found none");
+    return TRI_OK;
+}
+
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.load = {.cache_k = "f16", .cache_v = "f16"},
@@ -284,6 +371,15 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          &o.no_display, 0, 0},
         {"-n", "--predict,--n-predict", TRI_INT, "N",
          "tokens at most (default: -1, until the story or the context ends)", &o.predict, -2,
+         1 << 24},
+        {NULL, "--prompt-cache", TRI_TEXT, "FILE", "take from it what the prompt begins with, and save the prompt there",
+         &o.cache, 0, 0},
+        {NULL, "--prompt-cache-all", TRI_FLAG, NULL, "save what follows the prompt, too", &o.cache_all, 0, 0},
+        {NULL, "--prompt-cache-ro", TRI_FLAG, NULL, "save nothing", &o.cache_ro, 0, 0},
+        {NULL, "--context-shift", TRI_FLAG, NULL, "when the context is full, drop the older half and go on", &o.shift, 0,
+         0},
+        {NULL, "--no-context-shift", TRI_FLAG, NULL, "end there, and say so (default)", &o.no_shift, 0, 0},
+        {NULL, "--keep", TRI_INT, "N", "tokens of the prompt that no shift drops, -1: all (default: 0)", &o.keep, -1,
          1 << 24},
         {NULL, "--draft,--draft-max", TRI_INT, "N",
          "tokens guessed from the text for a pass at most, 7 or fewer; 0: none (default: 7)", &o.draft, 0, 1 << 24},
@@ -309,12 +405,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         tri_parse(&tri_command_run, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
-    if (!o.prompt == !o.file)
-        return tri_fail(e, TRI_USAGE, "expected one of -p TEXT and -f FILE, found %s",
-                        o.file ? "both" : "neither");
-    if (o.escape && o.no_escape)
-        return tri_fail(e, TRI_USAGE, "expected one of --escape and --no-escape, found both");
-    return read_seed(&o, e) == TRI_OK ? run_with(&o, e) : e->status;
+    return check_options(&o, e) == TRI_OK && read_seed(&o, e) == TRI_OK ? run_with(&o, e) : e->status;
 }
 
 const struct tri_command tri_command_run = {

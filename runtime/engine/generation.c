@@ -18,6 +18,8 @@ struct tri_generation {
     struct tri_draft *draft; /* NULL: none are made */
     struct tri_cost cost;
     int most, left; /* tokens of a draft; yet to be drawn, < 0: nobody knows */
+    bool shift;
+    int keep;
     size_t vocab;
 
     const float *logits; /* [rows][vocab] of the last pass */
@@ -31,6 +33,15 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
+/* A token of the text is known. */
+static void accept(struct tri_generation *g, int32_t id)
+{
+    if (g->sampler)
+        tri_sampler_accept(g->sampler, id);
+    if (g->draft)
+        tri_draft_add(g->draft, id);
+}
+
 struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_sampler *sampler,
                                           const struct tri_generation_options *o, struct tri_error *e)
 {
@@ -42,11 +53,16 @@ struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_samp
     g->most = least(o->draft, DRAFT);
     g->left = o->tokens;
     g->vocab = (size_t)s->model->config.vocab;
+    g->shift = o->shift;
+    g->keep = o->keep;
     tri_cost_begin(&g->cost, s->model);
-    if (g->most <= 0 || (g->draft = tri_draft_new(least(tri_session_context(s), HISTORY), e)))
-        return g;
-    tri_generation_free(g);
-    return NULL;
+    if (g->most > 0 && !(g->draft = tri_draft_new(least(tri_session_context(s), HISTORY), e))) {
+        tri_generation_free(g);
+        return NULL;
+    }
+    for (int i = 0; i < s->position; i++)
+        accept(g, s->ids[i]);
+    return g;
 }
 
 void tri_generation_free(struct tri_generation *g)
@@ -60,15 +76,6 @@ void tri_generation_free(struct tri_generation *g)
 struct tri_generation_counts tri_generation_counts(const struct tri_generation *g)
 {
     return g->counts;
-}
-
-/* A token of the text is known. */
-static void accept(struct tri_generation *g, int32_t id)
-{
-    if (g->sampler)
-        tri_sampler_accept(g->sampler, id);
-    if (g->draft)
-        tri_draft_add(g->draft, id);
 }
 
 enum tri_status tri_generation_feed(struct tri_generation *g, const int32_t *ids, int count, struct tri_error *e)
@@ -109,9 +116,25 @@ static int propose(struct tri_generation *g, int32_t *ids)
     return g->draft ? worthwhile(g, chance, tri_draft_propose(g->draft, most, ids, chance)) : 0;
 }
 
+static bool full(const struct tri_generation *g)
+{
+    return tri_session_guesses(g->session) < 0;
+}
+
+static enum tri_status make_room(struct tri_generation *g, struct tri_error *e)
+{
+    const int before = g->session->position;
+    if (tri_session_shift(g->session, g->keep, e) != TRI_OK)
+        return e->status;
+    g->counts.dropped += before - g->session->position;
+    return TRI_OK;
+}
+
 /* Feeds the last token drawn, ids[0], and a draft behind it. */
 static enum tri_status pass(struct tri_generation *g, struct tri_error *e)
 {
+    if (full(g) && g->shift && make_room(g, e) != TRI_OK)
+        return e->status;
     const int drafted = propose(g, g->ids + 1);
     const double begin = tri_now();
     if (tri_session_guess(g->session, g->ids, 1 + drafted, &g->logits, &g->rows, e) != TRI_OK)
@@ -124,7 +147,7 @@ static enum tri_status pass(struct tri_generation *g, struct tri_error *e)
 
 bool tri_generation_over(const struct tri_generation *g)
 {
-    return g->left == 0 || (g->row == g->rows && tri_session_guesses(g->session) < 0);
+    return g->left == 0 || (g->row == g->rows && full(g) && !g->shift);
 }
 
 enum tri_status tri_generation_logits(struct tri_generation *g, const float **logits, struct tri_error *e)

@@ -92,7 +92,7 @@ enum tri_ffn {
 };
 
 struct tri_engine_options { /* {0}: the defaults */
-    const char *isa;  /* no kernels beyond this instruction set ("avx2"); NULL: the best this CPU has */
+    const char *isa;  /* no kernels beyond this instruction set, as the command line's --isa; NULL: the best here */
     int threads;      /* for single tokens, the caller among them, at most 512; 0: as tuned, else one for every core */
     int threads_batch; /* for more tokens at once; 0: as threads, if that is given */
     int ubatch;       /* tokens of a pass, and of a batch, at most, up to 65536; 0: 512 */
