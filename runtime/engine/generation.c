@@ -174,7 +174,7 @@ void tri_generation_take(struct tri_generation *g, int32_t id)
 
 enum tri_status tri_generation_next(struct tri_generation *g, int32_t *id, struct tri_error *e)
 {
-    const float *logits;
+    const float *logits = NULL;
     if (tri_generation_logits(g, &logits, e) != TRI_OK)
         return e->status;
     *id = tri_sampler_next(g->sampler, logits);
