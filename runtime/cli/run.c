@@ -200,7 +200,7 @@ static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *
     return TRI_OK;
 }
 
-/* Until the end of generation, -n tokens, a full context, or Ctrl-C; not for nobody, either, when the output is gone. */
+/* Until the end of generation, -n tokens, a full context, or Ctrl-C; not for nobody, when the output is gone. */
 static enum tri_status continue_story(struct story *s, struct tri_error *e)
 {
     double start = tri_now();
@@ -223,8 +223,8 @@ static void tell_full(const struct story *s)
 {
     if (!s->ended && tri_generation_over(s->generation) && s->decoded != s->o->predict && s->o->predict != TO_THE_END)
         fprintf(stderr,
-                "tritune: the context of %d tokens is full, so the text ends here; -c makes it greater, --context-shift "
-                "drops the oldest text\n",
+                "tritune: the context of %d tokens is full, so the text ends here; -c makes it greater, "
+                "--context-shift drops the oldest text\n",
                 tri_session_context(s->o->load.session));
 }
 
@@ -372,12 +372,12 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {"-n", "--predict,--n-predict", TRI_INT, "N",
          "tokens at most (default: -1, until the story or the context ends)", &o.predict, -2,
          1 << 24},
-        {NULL, "--prompt-cache", TRI_TEXT, "FILE", "take from it what the prompt begins with, and save the prompt there",
+        {NULL, "--prompt-cache", TRI_TEXT, "FILE", "take from it what the prompt begins with, save the prompt",
          &o.cache, 0, 0},
         {NULL, "--prompt-cache-all", TRI_FLAG, NULL, "save what follows the prompt, too", &o.cache_all, 0, 0},
         {NULL, "--prompt-cache-ro", TRI_FLAG, NULL, "save nothing", &o.cache_ro, 0, 0},
-        {NULL, "--context-shift", TRI_FLAG, NULL, "when the context is full, drop the older half and go on", &o.shift, 0,
-         0},
+        {NULL, "--context-shift", TRI_FLAG, NULL, "when the context is full, drop the older half and go on", &o.shift,
+         0, 0},
         {NULL, "--no-context-shift", TRI_FLAG, NULL, "end there, and say so (default)", &o.no_shift, 0, 0},
         {NULL, "--keep", TRI_INT, "N", "tokens of the prompt that no shift drops, -1: all (default: 0)", &o.keep, -1,
          1 << 24},

@@ -179,8 +179,8 @@ static enum tri_status check_origin(const struct tri_session *s, const struct he
     const bool alike = h->key_bytes == own.key_bytes && h->value_bytes == own.value_bytes;
     if (!alike || !h->tokens || h->tokens > size || file_bytes(s, h->tokens) != size)
         return tri_fail(e, TRI_BAD_FILE,
-                        "%s: expected a prompt cache of %u tokens in %llu bytes, found %llu; delete it", path, h->tokens,
-                        (ull)file_bytes(s, h->tokens), (ull)size);
+                        "%s: expected a prompt cache of %u tokens in %llu bytes, found %llu; delete it", path,
+                        h->tokens, (ull)file_bytes(s, h->tokens), (ull)size);
     return TRI_OK;
 }
 

@@ -41,15 +41,17 @@
  *
  *     cc -I runtime/include example.c build/libtritune.a -lpcre2-8 -lpthread -lm
  *
- * Pointers may be NULL only where that is said; every *_free takes NULL and does nothing. What functions return as const
- * belongs to what they were asked of. Sessions, batches and samplers are freed before their engine.
+ * Pointers may be NULL only where that is said; every *_free takes NULL and does nothing. What is returned as const
+ * belongs to what it was asked of. Generations are freed before their session and sampler, and all of these before
+ * their engine.
  *
  * Threads. An engine and its tokenizer serve any number of threads at once; passes of their sessions take turns, each
- * with all of the engine's threads. A session, a batch (with its sessions) and a sampler are one thread's at a time.
+ * with all of the engine's threads. A session, a batch (with its sessions), a sampler and a
+ * generation are one thread's at a time.
  * Opening engines takes turns, too.
  *
- * The same model, tokens and seed give the same bits whatever the instruction set, the number of threads, the way tokens
- * are cut into calls, and what else is in a batch. */
+ * The same model, tokens and seed give the same bits whatever the instruction set, the number of threads, the way
+ * tokens are cut into calls, and what else is in a batch. */
 #ifndef TRITUNE_H
 #define TRITUNE_H
 
@@ -99,7 +101,7 @@ struct tri_engine_options { /* {0}: the defaults */
     enum tri_ffn ffn;
 };
 
-/* A model in a GGUF file (NULL: the one in the library), its tokenizer, and the threads that run it; `o` NULL: defaults.
+/* A model in a GGUF file (NULL: the one in the library), its tokenizer, and the threads to run it; `o` NULL: defaults.
  * The caller's thread is never pinned. NULL on error: TRI_BAD_FILE and TRI_UNSUPPORTED of the file, TRI_USAGE of an
  * option, TRI_UNSUPPORTED of an instruction set this CPU lacks, TRI_NO_MEMORY, TRI_FAILED if threads cannot be had. */
 struct tri_engine *tri_engine_open(const char *path, const struct tri_engine_options *o, struct tri_error *e);
@@ -180,9 +182,9 @@ enum tri_status tri_session_shift(struct tri_session *s, int keep, struct tri_er
  * TRI_USAGE for a count out of range, TRI_FAILED if the file cannot be written. */
 enum tri_status tri_session_save(const struct tri_session *s, int count, const char *path, struct tri_error *e);
 
-/* Forgets what the session holds, and takes from the file the positions whose tokens are those `ids` begins with, all but
- * the last of ids at most: that is to be fed, for its logits. On error the session is as it was: TRI_BAD_FILE if the
- * file is none of these, is damaged, or comes of another model; TRI_UNSUPPORTED if its version or cache types are
+/* Forgets what the session holds, and takes from the file the positions whose tokens are those `ids` begins with, all
+ * but the last of ids at most: that is to be fed, for its logits. On error the session is as it was: TRI_BAD_FILE if
+ * the file is none of these, is damaged, or comes of another model; TRI_UNSUPPORTED if its version or cache types are
  * others; and what tri_session_feed says of ids. */
 enum tri_status tri_session_load(struct tri_session *s, const char *path, const int32_t *ids, int count,
                                  struct tri_error *e);
@@ -198,8 +200,8 @@ void tri_batch_free(struct tri_batch *b);
 enum tri_logits { TRI_LOGITS_NONE, TRI_LOGITS_LAST, TRI_LOGITS_ALL };
 
 /* Appends tokens to what the session holds and to what was added for it before. The session may be fed, rewound or
- * freed again once the batch has run. Errors leave the batch as it was: TRI_USAGE for a session of another engine, an id
- * outside the vocabulary or a full batch, TRI_FAILED for a full context, TRI_NO_MEMORY for logits. */
+ * freed again once the batch has run. Errors leave the batch as it was: TRI_USAGE for a session of another engine, an
+ * id outside the vocabulary or a full batch, TRI_FAILED for a full context, TRI_NO_MEMORY for logits. */
 enum tri_status tri_batch_add(struct tri_batch *b, struct tri_session *s, const int32_t *ids, int count,
                               enum tri_logits wanted, struct tri_error *e);
 int tri_batch_room(const struct tri_batch *b); /* tokens that can be added yet */
@@ -234,6 +236,41 @@ void tri_sampler_free(struct tri_sampler *s);
 uint32_t tri_sampler_seed(const struct tri_sampler *s); /* the one in use */
 void tri_sampler_accept(struct tri_sampler *s, int32_t id); /* prompt tokens too: the penalty window */
 int32_t tri_sampler_next(struct tri_sampler *s, const float *logits); /* draws; the caller accepts */
+
+/* -- generations: token after token from a session and a sampler, with drafts that change no token -------------- */
+
+struct tri_generation;
+
+struct tri_generation_options {
+    int draft;  /* tokens drafted for a pass at most, 0: none; more than 7 are as 7 */
+    int tokens; /* that will be drawn at most, so that no draft reaches beyond; < 0: nobody knows */
+    bool shift; /* a full context goes on by tri_session_shift, with the first */
+    int keep;   /* tokens kept; else it ends the generation */
+};
+
+/* The session and the sampler are used, not owned. What the session holds already begins the text: the sampler accepts
+ * it, once more perhaps, which does not matter to it. */
+struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_sampler *sampler,
+                                          const struct tri_generation_options *o, struct tri_error *e);
+void tri_generation_free(struct tri_generation *g);
+
+/* Appends tokens of the prompt, before the first is drawn: to the session, the sampler's window, and what drafts are
+ * made of. Errors as of tri_session_feed. */
+enum tri_status tri_generation_feed(struct tri_generation *g, const int32_t *ids, int count, struct tri_error *e);
+
+/* Whether nothing is left to be drawn: all of options.tokens are, or the context is full and may not be shifted. The
+ * last token drawn needs no room in it. */
+bool tri_generation_over(const struct tri_generation *g);
+
+/* Draws a token, which the sampler accepts. Not before a feed, nor when it is over. Errors as of tri_session_feed, and
+ * of tri_session_shift. The session may hold drafted tokens behind those drawn, until the next call. */
+enum tri_status tri_generation_next(struct tri_generation *g, int32_t *id, struct tri_error *e);
+
+/* Of the tokens drafted, those accepted are those that were drawn; dropped are what context shifts left out. */
+struct tri_generation_counts {
+    int drafted, accepted, dropped;
+};
+struct tri_generation_counts tri_generation_counts(const struct tri_generation *g);
 
 #ifdef __cplusplus
 }

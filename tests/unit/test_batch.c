@@ -122,7 +122,8 @@ static void compare(const struct hall *h, const struct addition *a, int count, s
     for (int i = 0, token = 0; i < count; i++)
         for (int t = 0; t < a[i].count; t++, token++) {
             const float *logits = tri_batch_logits(h->batch, token);
-            const bool wanted = a[i].wanted == TRI_LOGITS_ALL || (a[i].wanted == TRI_LOGITS_LAST && t == a[i].count - 1);
+            const bool last = t == a[i].count - 1, all = a[i].wanted == TRI_LOGITS_ALL;
+            const bool wanted = all || (last && a[i].wanted == TRI_LOGITS_LAST);
             assert_int_equal(logits != NULL, wanted);
             if (wanted)
                 assert_memory_equal(logits, expected[a[i].session][a[i].from + t], VOCAB * sizeof *logits);

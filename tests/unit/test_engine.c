@@ -543,7 +543,8 @@ static void rewinding_forgets(void **unused)
 static void shifting_drops_the_older_half(void **unused)
 {
     (void)unused;
-    static const int cases[][3] = {/* keep, fed, left */ {0, 40, 20}, {4, 40, 22}, {5, 40, 23}, {38, 40, 39}, {0, 2, 1}};
+    static const int cases[][3] = {/* keep, fed, left */ {0, 40, 20}, {4, 40, 22}, {5, 40, 23},
+                                   {38, 40, 39},        {0, 2, 1}};
     struct tri_error e;
     struct synthetic m = SYNTHETIC;
     struct engine n = engine_of(&m, 2, (struct tri_session_options){.context = 40, .ubatch = 7});

@@ -252,6 +252,38 @@ static void samplers_are_of_their_seed(void **unused)
     tri_engine_free(engine);
 }
 
+/* With drafts, what is drawn is what a loop by hand draws. */
+static void generations_draw_what_loops_draw(void **unused)
+{
+    (void)unused;
+    struct tri_error e = {0};
+    struct tri_engine *engine = open_engine(NULL);
+    struct tri_session *by_hand = new_session(engine), *s = new_session(engine);
+    const struct tri_sampling greedy = {.temperature = 0};
+    struct tri_sampler *sampler = tri_engine_sampler(engine, &greedy, &e);
+    struct tri_generation *g = tri_generation_new(
+        s, sampler, &(struct tri_generation_options){.draft = 7, .tokens = 50, .shift = true, .keep = 1}, &e);
+    int32_t ids[3] = {token(0, 0), token(0, 1), token(0, 2)}, found;
+    const float *logits;
+    int drawn = 0;
+    assert_non_null(g);
+    assert_int_equal(tri_generation_feed(g, ids, 3, &e), TRI_OK);
+    assert_int_equal(tri_session_feed(by_hand, ids, 3, &logits, &e), TRI_OK);
+    for (; !tri_generation_over(g); drawn++) {
+        const int32_t expected = tri_sampler_next(sampler, logits);
+        assert_int_equal(tri_generation_next(g, &found, &e), TRI_OK);
+        assert_int_equal(found, expected);
+        if (tri_session_position(by_hand) == CONTEXT)
+            assert_int_equal(tri_session_shift(by_hand, 1, &e), TRI_OK);
+        assert_int_equal(tri_session_feed(by_hand, &expected, 1, &logits, &e), TRI_OK);
+    }
+    assert_int_equal(drawn, 50);
+    assert_int_equal(tri_generation_counts(g).dropped, (CONTEXT - 1) / 2);
+    tri_generation_free(g), tri_sampler_free(sampler);
+    tri_session_free(s), tri_session_free(by_hand);
+    tri_engine_free(engine);
+}
+
 /* -- mistakes ---------------------------------------------------------- */
 
 static void wrong_options_are_refused(void **unused)
@@ -310,6 +342,7 @@ int main(void)
         cmocka_unit_test(what_is_saved_goes_on),
         cmocka_unit_test(texts_come_back),
         cmocka_unit_test(samplers_are_of_their_seed),
+        cmocka_unit_test(generations_draw_what_loops_draw),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(wrong_sessions_are_refused),
     };

@@ -1,4 +1,4 @@
-/* Sessions in files: what is taken over has the bits of what is computed, and whatever else lies in a file is refused. */
+/* Sessions in files: what is taken over has the bits of what is computed, and whatever else is there is refused. */
 #include "base/checksum.h"
 #include "engine/session.h"
 #include "synthetic.h"
