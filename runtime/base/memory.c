@@ -95,6 +95,28 @@ enum tri_status tri_map_open(struct tri_map *map, const char *path, struct tri_e
     return TRI_OK;
 }
 
+enum { POPULATE_READ = 22 }; /* MADV_POPULATE_READ of Linux 5.14, which headers may not know */
+
+static uintptr_t page_of(const uint8_t *at)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    return (uintptr_t)at / page * page;
+}
+
+void tri_map_fetch(const uint8_t *from, size_t bytes)
+{
+    const uintptr_t begin = page_of(from), end = (uintptr_t)from + bytes;
+    if (bytes > 0 && madvise((void *)begin, end - begin, POPULATE_READ) != 0)
+        madvise((void *)begin, end - begin, MADV_WILLNEED);
+}
+
+void tri_map_release(const struct tri_map *map, const uint8_t *from, size_t bytes)
+{
+    const uintptr_t begin = page_of(from), end = page_of(from + bytes);
+    if (begin >= (uintptr_t)map->data && end > begin && end <= (uintptr_t)map->data + map->size)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void tri_map_close(struct tri_map *map)
 {
     if (map->data)

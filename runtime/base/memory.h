@@ -30,4 +30,11 @@ struct tri_map {
 enum tri_status tri_map_open(struct tri_map *map, const char *path, struct tri_error *e);
 void tri_map_close(struct tri_map *map);
 
+/* Pages of `bytes` bytes that are mapped from a file and will all be read soon: brought into this process at once. */
+void tri_map_fetch(const uint8_t *from, size_t bytes);
+
+/* The same, where nobody will read them soon: they stop counting as this process's memory, up to the page in which the
+ * last byte lies, and come back if they are read. Not of memory that is not the map's. */
+void tri_map_release(const struct tri_map *map, const uint8_t *from, size_t bytes);
+
 #endif

@@ -19,14 +19,26 @@ static const struct storage {
     [TRI_CACHE_Q8_0] = {TRI_ROWS_Q8_0, 32, 34},
 };
 
+static int row_values(enum tri_cache_type type, int head_dim)
+{
+    const int block = storage[type].block;
+    return tri_round_up(head_dim, block > LANES ? block : LANES);
+}
+
+size_t tri_cache_position(enum tri_cache_type type, int heads, int head_dim)
+{
+    const struct storage *s = &storage[type];
+    return (size_t)heads * (size_t)(row_values(type, head_dim) / s->block) * (size_t)s->bytes;
+}
+
 enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type, int layers,
                               int context, int heads, int head_dim, struct tri_error *e)
 {
     const struct storage *s = &storage[type];
     *c = (struct tri_cache){.rows = s->rows, .context = context, .heads = heads};
-    c->n = tri_round_up(head_dim, s->block > LANES ? s->block : LANES);
+    c->n = row_values(type, head_dim);
     c->row = (size_t)(c->n / s->block) * (size_t)s->bytes;
-    c->position = (size_t)heads * c->row;
+    c->position = tri_cache_position(type, heads, head_dim);
     c->data = tri_alloc((size_t)layers * (size_t)context, c->position, what, e);
     return c->data ? TRI_OK : e->status;
 }

@@ -20,6 +20,9 @@ struct tri_cache {
     uint8_t *data;        /* [layers][heads][context] */
 };
 
+/* Bytes that a cache takes for one position of one layer. */
+size_t tri_cache_position(enum tri_cache_type type, int heads, int head_dim);
+
 enum tri_status tri_cache_new(struct tri_cache *c, const char *what, enum tri_cache_type type, int layers,
                               int context, int heads, int head_dim, struct tri_error *e);
 /* Where a head's first position lies; the others follow, c->row bytes each. */

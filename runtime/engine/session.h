@@ -22,6 +22,10 @@ struct tri_session_options {
 /* The other functions of sessions are public: include/tritune.h. */
 struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *pool,
                                     const struct tri_session_options *o, struct tri_error *e);
+
+/* About how many bytes a session of such a model takes, with a workspace of its own: before there is a model. */
+size_t tri_session_bytes(const struct tri_config *c, const struct tri_session_options *o);
+
 size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
 

@@ -614,6 +614,12 @@ struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *nam
     return read_mapped((struct tri_map){0}, data, size, name, e);
 }
 
+void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t bytes)
+{
+    if (g->map.data)
+        tri_map_release(&g->map, from, bytes);
+}
+
 void tri_gguf_close(struct tri_gguf *g)
 {
     if (!g)
@@ -642,6 +648,11 @@ uint32_t tri_gguf_version(const struct tri_gguf *g)
 uint64_t tri_gguf_bytes(const struct tri_gguf *g)
 {
     return g->size;
+}
+
+const uint8_t *tri_gguf_end(const struct tri_gguf *g)
+{
+    return g->data + g->size;
 }
 
 size_t tri_gguf_key_count(const struct tri_gguf *g)

@@ -43,9 +43,14 @@ struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e);
 struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *name, struct tri_error *e);
 void tri_gguf_close(struct tri_gguf *g);
 
+/* Bytes of a tensor that nobody will read again: their pages need not stay in memory. Nothing, if `g` was read from
+ * the caller's. */
+void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t bytes);
+
 const char *tri_gguf_name(const struct tri_gguf *g); /* the path, for messages */
 uint32_t tri_gguf_version(const struct tri_gguf *g);
 uint64_t tri_gguf_bytes(const struct tri_gguf *g);
+const uint8_t *tri_gguf_end(const struct tri_gguf *g); /* behind its last byte in memory */
 size_t tri_gguf_key_count(const struct tri_gguf *g);
 const struct tri_gguf_key *tri_gguf_key_at(const struct tri_gguf *g, size_t i);
 const struct tri_gguf_key *tri_gguf_find(const struct tri_gguf *g, const char *key); /* or NULL */

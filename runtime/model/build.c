@@ -2,6 +2,8 @@
 #include "model/build.h"
 #include "base/memory.h"
 
+#include <stdio.h>
+
 const struct tri_part_shape tri_part_shapes[TRI_PARTS] = {
     {TRI_ROLE_QKV, "attn_q", TRI_HEADS, TRI_HIDDEN},     {TRI_ROLE_QKV, "attn_k", TRI_KV_HEADS, TRI_HIDDEN},
     {TRI_ROLE_QKV, "attn_v", TRI_KV_HEADS, TRI_HIDDEN},  {TRI_ROLE_O, "attn_output", TRI_HIDDEN, TRI_HEADS},
@@ -77,6 +79,7 @@ struct tri_model *tri_model_new(const struct tri_config *c, struct tri_error *e)
     if (!m)
         return NULL;
     m->config = *c;
+    m->spare = SIZE_MAX;
     m->layer = tri_model_own(m, (size_t)c->layers, sizeof m->layer[0], "layers", e);
     if (!m->layer) {
         tri_model_free(m);
@@ -89,9 +92,9 @@ struct tri_model *tri_model_new(const struct tri_config *c, struct tri_error *e)
 
 /* -- plans and places -------------------------------------------------- */
 
-static void pad(struct tri_matrix *m)
+void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout)
 {
-    const struct tri_layout *layout = m->plan.layout;
+    m->plan.layout = layout;
     m->m = 0;
     for (int i = 0; i < m->parts; i++) {
         m->part[i].row = m->m;
@@ -107,32 +110,98 @@ static size_t place_bytes(const struct tri_matrix *m)
     return (m->bytes + 63) / 64 * 64;
 }
 
+static int rows_of(const struct tri_matrix *m)
+{
+    int rows = 0;
+    for (int i = 0; i < m->parts; i++)
+        rows += m->part[i].rows;
+    return rows;
+}
+
 /* Layers are alike, and asking a virtual CPU what it has is slow: one plan of each role serves all. */
 void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES])
 {
+    m->packed_bytes = 0;
     for (int r = 0; r < TRI_ROLES; r++) {
         struct tri_plan plan = plans ? plans[r] : (struct tri_plan){0};
         const struct tri_matrix *first = &m->layer[0].matrix[r];
         if (!plan.layout)
-            tri_dispatch_plan(first->role, first->m, first->k, 0, &plan);
+            tri_dispatch_plan(first->role, rows_of(first), first->k, 0, &plan);
         for (int i = 0; i < m->config.layers; i++) {
             struct tri_matrix *matrix = &m->layer[i].matrix[r];
             matrix->plan = plan;
-            pad(matrix);
+            tri_matrix_lay(matrix, plan.layout);
             m->packed_bytes += place_bytes(matrix);
         }
     }
 }
 
+static void plan_bits(struct tri_model *m, enum tri_bits bits)
+{
+    struct tri_plan plans[TRI_ROLES];
+    for (int r = 0; r < TRI_ROLES; r++) {
+        const struct tri_matrix *first = &m->layer[0].matrix[r];
+        tri_dispatch_plan_of(bits, first->role, rows_of(first), first->k, 0, &plans[r]);
+    }
+    tri_model_plan(m, plans);
+}
+
+static size_t mib(size_t bytes)
+{
+    return (bytes + (1 << 20) - 1) >> 20;
+}
+
+static enum tri_status does_not_fit(const struct tri_model *m, const struct tri_budget *b, size_t rest, size_t memory,
+                                    struct tri_error *e)
+{
+    return tri_fail(e, TRI_NO_MEMORY,
+                    "this model takes %zu MiB (ternary weights %zu, embedding and output %zu, caches, scratch and "
+                    "program %zu), and %zu are %s; use a smaller context (-c), a cache of fewer bits (-ctk q8_0 "
+                    "-ctv q8_0), fewer tokens at once (-ub), %sor %s",
+                    mib(m->packed_bytes + rest + b->reserve), mib(m->packed_bytes), mib(rest), mib(b->reserve),
+                    memory >> 20, b->memory ? "allowed" : "available",
+                    b->bits == TRI_BITS_2 ? "1.6 bits a weight (--bits 1.6), " : "",
+                    b->memory ? "allow more (--memory)" : "free some memory");
+}
+
+enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, size_t rest, struct tri_error *e)
+{
+    const size_t available = b->memory ? b->memory : tri_memory_available(), memory = available ? available : SIZE_MAX;
+    const size_t others = rest + b->reserve, most = others < memory ? memory - others : 0; /* for what is packed */
+    plan_bits(m, b->bits);
+    const size_t usual = m->packed_bytes;
+    if (usual > most && b->bits == TRI_BITS_AUTO) {
+        plan_bits(m, TRI_BITS_1_6);
+        snprintf(m->notice, sizeof m->notice, "memory is short: weights are packed to 1.6 bits each, %zu MiB instead "
+                 "of %zu; --bits 2 insists on two", mib(m->packed_bytes), mib(usual));
+    }
+    if (m->packed_bytes > most)
+        return does_not_fit(m, b, rest, memory, e);
+    m->spare = memory == SIZE_MAX ? SIZE_MAX : most - m->packed_bytes;
+    return TRI_OK;
+}
+
+static size_t missing_bytes(const struct tri_model *m)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < m->config.layers; i++)
+        for (int r = 0; r < TRI_ROLES; r++)
+            bytes += m->layer[i].matrix[r].packed ? 0 : place_bytes(&m->layer[i].matrix[r]);
+    return bytes;
+}
+
 /* One memory for all, so that huge pages and streams go on from matrix to matrix. */
 enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e)
 {
-    uint8_t *at = tri_model_own(m, m->packed_bytes, 1, "packed weights", e);
-    if (!at)
+    const size_t bytes = missing_bytes(m);
+    uint8_t *at = bytes ? tri_model_own(m, bytes, 1, "packed weights", e) : NULL;
+    if (bytes && !at)
         return e->status;
     for (int i = 0; i < m->config.layers; i++)
         for (int r = 0; r < TRI_ROLES; r++) {
             struct tri_matrix *matrix = &m->layer[i].matrix[r];
+            if (matrix->packed)
+                continue;
             matrix->packed = at;
             at += place_bytes(matrix);
         }

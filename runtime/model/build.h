@@ -44,7 +44,14 @@ void *tri_model_own(struct tri_model *m, size_t count, size_t size, const char *
  * matrix's m counts padding rows, too. */
 void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES]);
 
-/* Memory for the packed matrices of all layers, to be filled tile by tile. */
+/* The plans that the budget allows, beside `rest` bytes of what else the model keeps; what is left becomes m->spare.
+ * TRI_NO_MEMORY, and what would help, if none fits. */
+enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, size_t rest, struct tri_error *e);
+
+/* Rows of the parts, padding, and bytes, as a layout has them. */
+void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout);
+
+/* Memory for the packed matrices of all layers that have none yet, to be filled tile by tile. */
 enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e);
 
 /* Row tiles of a matrix, and the bytes of each. */

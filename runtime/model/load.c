@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "kernels/product.h"
 #include "model/build.h"
+#include "model/packed.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -11,15 +12,21 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where the parts of a layer's matrices come from. */
+/* Where a layer's matrices come from. */
 struct source {
     const struct tri_tensor *part[TRI_ROLES][TRI_MAX_PARTS];
+    struct tri_matrix stack[TRI_ROLES]; /* in a packed file */
 };
+
+enum { LINE = 64, RELEASE = 1 << 20 };
 
 struct loader {
     struct tri_model *model;
     const struct tri_gguf *g;
+    const uint8_t *end;    /* of the file */
     struct source *source; /* [layers] */
+    bool is_packed;
+    struct tri_packed packed;
 };
 
 static int width(const struct loader *l, enum tri_width w)
@@ -128,6 +135,10 @@ static bool known_of_layer(const struct loader *l, const char *name)
 static bool known(const struct loader *l, const struct tri_tensor *t)
 {
     char name[sizeof t->name];
+    int of;
+    enum tri_role role;
+    if (l->is_packed && tri_packed_name(t->name, &of, &role))
+        return of < l->model->config.layers;
     size_t n = strlen(t->name), tail = strlen(".weight");
     if (n < tail || strcmp(t->name + n - tail, ".weight") != 0)
         return false;
@@ -194,6 +205,25 @@ static enum tri_status find_part(struct loader *l, int layer, const struct tri_p
     return TRI_OK;
 }
 
+/* The stack as it lies in the file. */
+static struct tri_matrix in_file(struct loader *l, int layer, enum tri_role role)
+{
+    return l->source[layer].stack[role];
+}
+
+static enum tri_status find_stacks(struct loader *l, int layer, struct tri_error *e)
+{
+    for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+        struct tri_matrix *stack = &l->source[layer].stack[r], *m = &l->model->layer[layer].matrix[r];
+        *stack = *m;
+        if (tri_packed_stack(&l->packed, layer, stack, e) != TRI_OK)
+            return e->status;
+        for (int i = 0; i < m->parts; i++)
+            m->part[i].scale = stack->part[i].scale;
+    }
+    return TRI_OK;
+}
+
 static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
 {
     int parts[TRI_ROLES] = {0};
@@ -206,6 +236,8 @@ static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
         if (read_norm(l, name, width(l, norm->width), tri_norm_of(&l->model->layer[i], norm), e) != TRI_OK)
             return e->status;
     }
+    if (l->is_packed)
+        return find_stacks(l, i, e);
     for (int p = 0; p < TRI_PARTS; p++)
         if (find_part(l, i, &tri_part_shapes[p], parts[tri_part_shapes[p].role]++, e) != TRI_OK)
             return e->status;
@@ -223,35 +255,149 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
         return e->status;
     if (read_norm(l, "output_norm.weight", width(l, TRI_HIDDEN), &m->output_norm, e) != TRI_OK)
         return e->status;
+    if (l->is_packed && tri_packed_read(&l->packed, l->g, &m->config, e) != TRI_OK)
+        return e->status;
     for (int i = 0; i < m->config.layers; i++)
         if (find_layer(l, i, e) != TRI_OK)
             return e->status;
     return check_all_known(l, e);
 }
 
+/* -- stacks of packed files -------------------------------------------- */
+
+/* Whether a stack can stay where it is: in the layout of the plan, on a cache line, with bytes that may be read
+ * behind it. */
+static bool as_wanted(const struct loader *l, const struct tri_matrix *stack, const struct tri_matrix *m)
+{
+    const uint8_t *end = l->end;
+    return stack->plan.layout == m->plan.layout && (uintptr_t)stack->packed % LINE == 0 &&
+           (size_t)(end - stack->packed) >= stack->bytes + LINE;
+}
+
+static void take_stacks(struct loader *l)
+{
+    for (int i = 0; l->is_packed && i < l->model->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+            const struct tri_matrix stack = in_file(l, i, r);
+            struct tri_matrix *m = &l->model->layer[i].matrix[r];
+            if (as_wanted(l, &stack, m))
+                m->packed = stack.packed;
+        }
+}
+
+/* What is said where a file was packed for another machine. */
+static void tell_repacked(struct loader *l)
+{
+    char text[128] = "";
+    for (enum tri_role r = 0; l->is_packed && r < TRI_ROLES; r++) {
+        const struct tri_matrix *m = &l->model->layer[0].matrix[r], stack = in_file(l, 0, r);
+        if (m->packed != stack.packed)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s %s to %s", *text ? ", " : "",
+                     tri_role_names[r], stack.plan.layout->name, m->plan.layout->name);
+    }
+    size_t used = strlen(l->model->notice);
+    if (*text)
+        snprintf(l->model->notice + used, sizeof l->model->notice - used,
+                 "%spacked for other kernels than run here (%s) and packed anew; convert it here to start faster",
+                 used ? "; " : "", text);
+}
+
 /* -- packing ----------------------------------------------------------- */
 
 struct packing {
+    const struct loader *l;
     const struct tri_matrix *m;
-    const struct tri_tensor *const *source;
+    const struct tri_tensor *const *source; /* [parts]; NULL: rows come out of a stack */
+    struct tri_matrix stack;
     const struct tri_pool *pool;
     int8_t *trits; /* [threads][rows][ld] */
+    int8_t *tiles; /* [threads][rows of the stack's tiles][ld] */
     size_t ld;
     atomic_flag reported; /* the first error counts */
     struct tri_error error;
 };
 
-static enum tri_status pack_tile(const struct packing *p, int tile, int8_t *trits,
-                                 struct tri_error *e)
+/* What one thread has at hand. */
+struct hand {
+    int8_t *trits, *tile;
+    int unpacked;           /* the stack's tile in `tile`; -1: none */
+    const uint8_t *read;    /* from here on to `until` the file was read and not yet released */
+    const uint8_t *until;
+};
+
+/* Releasing is a call that makes other threads wait: in runs, and of memory that goes on. */
+static void done_with(const struct packing *p, struct hand *h, const uint8_t *from, size_t bytes)
+{
+    if (from != h->until) {
+        tri_gguf_release(p->l->g, h->read, (size_t)(h->until - h->read));
+        h->read = from;
+    }
+    h->until = from + bytes;
+    if ((size_t)(h->until - h->read) >= RELEASE) {
+        tri_gguf_release(p->l->g, h->read, (size_t)(h->until - h->read));
+        h->read = h->until;
+    }
+}
+
+static enum tri_status decode_rows(const struct packing *p, struct hand *h, int part, int from, int rows,
+                                   struct tri_error *e)
+{
+    const struct tri_tensor *t = p->source[part];
+    const size_t all = (size_t)tri_tensor_rows(t), begin = t->bytes * (size_t)from / all;
+    for (int i = 0; i < rows; i++)
+        if (t->encoding->trits(t, from + i, h->trits + (size_t)i * p->ld, e) != TRI_OK)
+            return e->status;
+    done_with(p, h, t->data + begin, t->bytes * (size_t)(from + rows) / all - begin);
+    return TRI_OK;
+}
+
+static enum tri_status unpack_tile(const struct packing *p, struct hand *h, int tile, struct tri_error *e)
+{
+    const struct tri_matrix *s = &p->stack;
+    const size_t bytes = tri_tile_bytes(s);
+    const uint8_t *at = s->packed + (size_t)tile * bytes;
+    bool wrong = false;
+    s->plan.layout->unpack(at, s->kp, h->tile, p->ld);
+    for (int r = 0; r < s->plan.layout->rows; r++)
+        for (int k = 0; k < s->k; k++)
+            wrong |= (uint8_t)(h->tile[(size_t)r * p->ld + (size_t)k] + 1) > 2;
+    h->unpacked = tile;
+    done_with(p, h, at, bytes);
+    if (!wrong)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE, "%s, tile %d: expected weights of -1, 0 and 1 in layout %s, found others; the "
+                    "file is damaged: convert the original file again", tri_role_names[s->role], tile,
+                    s->plan.layout->name);
+}
+
+static enum tri_status unpack_rows(const struct packing *p, struct hand *h, int part, int from, int rows,
+                                   struct tri_error *e)
+{
+    const int tall = p->stack.plan.layout->rows, first = p->stack.part[part].row + from;
+    for (int i = 0; i < rows; i++) {
+        const int row = first + i;
+        if (row / tall != h->unpacked && unpack_tile(p, h, row / tall, e) != TRI_OK)
+            return e->status;
+        memcpy(h->trits + (size_t)i * p->ld, h->tile + (size_t)(row % tall) * p->ld, (size_t)p->m->k);
+    }
+    return TRI_OK;
+}
+
+static enum tri_status pack_tile(const struct packing *p, int tile, struct hand *h, struct tri_error *e)
 {
     const struct tri_matrix *m = p->m;
     int from, rows, part = tri_tile_part(m, tile, &from, &rows);
-    const struct tri_tensor *t = p->source[part];
-    for (int i = 0; i < rows; i++)
-        if (t->encoding->trits(t, from + i, trits + (size_t)i * p->ld, e) != TRI_OK)
-            return e->status;
-    m->plan.layout->pack(trits, p->ld, rows, m->k, m->kp, m->packed + (size_t)tile * tri_tile_bytes(m));
+    if ((p->source ? decode_rows : unpack_rows)(p, h, part, from, rows, e) != TRI_OK)
+        return e->status;
+    m->plan.layout->pack(h->trits, p->ld, rows, m->k, m->kp, m->packed + (size_t)tile * tri_tile_bytes(m));
     return TRI_OK;
+}
+
+static struct hand hand_of(const struct packing *p, int thread)
+{
+    const size_t tall = p->source ? 0 : (size_t)p->stack.plan.layout->rows;
+    return (struct hand){.trits = p->trits + (size_t)thread * (size_t)p->m->plan.layout->rows * p->ld,
+                         .tile = p->tiles + (size_t)thread * tall * p->ld, .unpacked = -1};
 }
 
 /* The tiles a thread packs are those it will multiply by, so that it touches their pages first and a system with
@@ -260,32 +406,40 @@ static enum tri_status pack_tile(const struct packing *p, int tile, int8_t *trit
 static void pack_share(void *arg, int thread, int threads)
 {
     struct packing *p = arg;
-    const struct tri_layout *layout = p->m->plan.layout;
-    int8_t *trits = p->trits + (size_t)thread * (size_t)layout->rows * p->ld;
+    struct hand h = hand_of(p, thread);
     struct tri_error e;
     int from, to;
     (void)threads;
-    tri_product_share(layout, p->m->m, p->pool, thread, &from, &to);
+    tri_product_share(p->m->plan.layout, p->m->m, p->pool, thread, &from, &to);
     for (int tile = from; tile < to; tile++)
-        if (pack_tile(p, tile, trits, &e) != TRI_OK) {
+        if (pack_tile(p, tile, &h, &e) != TRI_OK) {
             if (!atomic_flag_test_and_set(&p->reported))
                 p->error = e;
-            return;
+            break;
         }
+    tri_gguf_release(p->l->g, h.read, (size_t)(h.until - h.read));
 }
 
-static enum tri_status pack(struct tri_matrix *m, const struct tri_tensor *const *source,
-                            struct tri_pool *pool, struct tri_error *e)
+/* A matrix of which the file has the parts, or the stack in another layout. */
+static enum tri_status pack(struct loader *l, int layer, enum tri_role role, struct tri_pool *pool,
+                            struct tri_error *e)
 {
-    struct packing p = {.m = m, .source = source, .pool = pool, .ld = (size_t)tri_round_up(m->kp, 64)};
-    size_t tile = (size_t)m->plan.layout->rows * p.ld;
-    p.trits = tri_alloc((size_t)tri_pool_threads(pool), tile, "packing of weights", e);
-    if (!p.trits)
-        return e->status;
-    tri_pool_run(pool, pack_share, &p);
+    const struct tri_matrix *m = &l->model->layer[layer].matrix[role];
+    struct packing p = {.l = l, .m = m, .pool = pool, .stack = in_file(l, layer, role),
+                        .source = l->is_packed ? NULL : l->source[layer].part[role]};
+    const size_t threads = (size_t)tri_pool_threads(pool), wide = (size_t)(p.source ? 0 : p.stack.kp);
+    p.ld = (size_t)tri_round_up((size_t)m->kp > wide ? m->kp : (int)wide, LINE);
+    p.trits = tri_alloc(threads * (size_t)m->plan.layout->rows, p.ld, "packing of weights", e);
+    p.tiles = p.trits ? tri_alloc(threads * (size_t)(p.source ? 1 : p.stack.plan.layout->rows), p.ld,
+                                  "packing of weights", e) : NULL;
+    if (p.tiles)
+        tri_pool_run(pool, pack_share, &p);
+    else
+        p.error = *e;
     if (p.error.status != TRI_OK)
         *e = p.error;
     tri_free(p.trits);
+    tri_free(p.tiles);
     return p.error.status;
 }
 
@@ -293,36 +447,82 @@ static enum tri_status pack_model(struct loader *l, struct tri_pool *pool, struc
 {
     bool terminal = isatty(STDERR_FILENO);
     enum tri_status status = TRI_OK;
-    for (int i = 0; i < l->model->config.layers && status == TRI_OK; i++) {
-        if (terminal)
-            fprintf(stderr, "\rpacking layer %d of %d", i + 1, l->model->config.layers);
-        for (int r = 0; r < TRI_ROLES && status == TRI_OK; r++)
-            status = pack(&l->model->layer[i].matrix[r], l->source[i].part[r], pool, e);
-    }
+    for (int i = 0; i < l->model->config.layers && status == TRI_OK; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES && status == TRI_OK; r++) {
+            if (l->is_packed && l->model->layer[i].matrix[r].packed == l->source[i].stack[r].packed)
+                continue;
+            if (terminal)
+                fprintf(stderr, "\rpacking layer %d of %d", i + 1, l->model->config.layers);
+            status = pack(l, i, r, pool, e);
+        }
     if (terminal)
         fprintf(stderr, "\r\033[K");
     return status == TRI_OK ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
 }
 
-/* -- the whole --------------------------------------------------------- */
+/* -- what stays in the file -------------------------------------------- */
 
-static enum tri_status load(struct loader *l, struct tri_pool *pool, struct tri_error *e)
+struct fetching {
+    const struct loader *l;
+    const struct tri_pool *pool;
+};
+
+static void fetch_part(const struct fetching *f, int thread, const uint8_t *from, size_t bytes)
 {
-    if (find_all(l, e) != TRI_OK)
-        return e->status;
-    tri_model_plan(l->model, NULL);
-    return tri_model_place(l->model, e) == TRI_OK ? pack_model(l, pool, e) : e->status;
+    const int pieces = (int)(bytes / LINE);
+    int begin, end;
+    tri_pool_share(f->pool, pieces, thread, &begin, &end);
+    tri_map_fetch(from + (size_t)begin * LINE, (size_t)(end - begin) * LINE);
 }
 
-struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool,
-                                 struct tri_error *e)
+/* The head and the stacks are read for the first token already: page by page they would come late. */
+static void fetch_share(void *arg, int thread, int threads)
 {
-    struct loader l = {.g = g};
+    const struct fetching *f = arg;
+    const struct tri_model *m = f->l->model;
+    (void)threads;
+    for (int i = 0; f->l->is_packed && i < m->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES; r++)
+            if (m->layer[i].matrix[r].packed == f->l->source[i].stack[r].packed)
+                fetch_part(f, thread, m->layer[i].matrix[r].packed, m->layer[i].matrix[r].bytes);
+    fetch_part(f, thread, m->head->data, m->head->bytes);
+}
+
+/* -- the whole --------------------------------------------------------- */
+
+static enum tri_status load(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
+                            struct tri_error *e)
+{
+    const struct tri_model *m = l->model;
+    if (find_all(l, e) != TRI_OK)
+        return e->status;
+    const size_t rest = m->embedding->bytes + (m->head == m->embedding ? 0 : m->head->bytes);
+    if (tri_model_fit(l->model, budget, rest, e) != TRI_OK)
+        return tri_fail_in(e, "%s", tri_gguf_name(l->g));
+    take_stacks(l);
+    if (tri_model_place(l->model, e) != TRI_OK)
+        return e->status;
+    tell_repacked(l);
+    if (pack_model(l, pool, e) != TRI_OK)
+        return e->status;
+    tri_pool_run(pool, fetch_share, &(struct fetching){l, pool});
+    return TRI_OK;
+}
+
+struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e)
+{
+    return tri_model_load_within(g, &(struct tri_budget){0}, pool, e);
+}
+
+struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
+                                        struct tri_pool *pool, struct tri_error *e)
+{
+    struct loader l = {.g = g, .is_packed = tri_packed_is(g), .end = tri_gguf_end(g)};
     struct tri_config c;
     if (tri_config_read(g, &c, e) != TRI_OK || !(l.model = tri_model_new(&c, e)))
         return NULL;
     l.source = tri_alloc((size_t)c.layers, sizeof l.source[0], "layers", e);
-    bool done = l.source && load(&l, pool, e) == TRI_OK;
+    bool done = l.source && load(&l, budget, pool, e) == TRI_OK;
     tri_free(l.source);
     if (done)
         return l.model;

@@ -65,13 +65,26 @@ struct tri_model {
     const struct tri_tensor *embedding, *head; /* the same when tied; rows are read in place */
     const float *output_norm;
     struct tri_layer *layer; /* [layers] */
-    size_t packed_bytes;     /* of all matrices, in one memory, in the order they are read */
+    size_t packed_bytes;     /* of all matrices, in the order they are read: in one memory, or in the file */
+    size_t spare;            /* bytes of memory that are allowed and nobody has claimed yet; SIZE_MAX: unknown */
+    char notice[256];        /* one line for stderr on how it was loaded; empty: nothing to say */
     struct tri_owned *owned; /* all of that memory, but for tensors read in place (build.c) */
 };
 
+/* How much memory a model and what runs it may take. Zeros are the usual. */
+struct tri_budget {
+    size_t memory;      /* bytes, of all; 0: what is available */
+    size_t reserve;     /* bytes of these for others: sessions, the program */
+    enum tri_bits bits; /* AUTO: as the dispatch table has it, or the fewest where that does not fit */
+};
+
 /* Reads configuration and tensors of `g` (which must outlive the model), checks every shape, and packs
- * the ternary matrices in parallel on `pool`. Progress on stderr if it is a terminal. NULL on error. */
+ * the ternary matrices in parallel on `pool`; those of a packed file (packed.h) that are as this machine wants them
+ * stay there. Progress on stderr if it is a terminal. NULL on error; TRI_NO_MEMORY before anything large is allocated,
+ * if it would not fit. */
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
+struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
+                                        struct tri_pool *pool, struct tri_error *e);
 void tri_model_free(struct tri_model *m);
 
 /* Packs the copies that takes, from the packed matrices, in parallel on `pool`; before sessions of the model begin.

@@ -106,10 +106,18 @@ static size_t copies_bytes(const struct tri_model *m)
                                     row_bytes(matrix[TRI_ROLE_DOWN].plan.sparse.layout, m->config.hidden));
 }
 
+static size_t all_copies_bytes(const struct tri_model *m)
+{
+    return copies_bytes(m) * (size_t)m->config.layers + (size_t)m->config.ffn * (size_t)m->config.hidden;
+}
+
 static enum tri_status skip_all(struct tri_model *m, struct tri_pool *pool, struct tri_error *e)
 {
     struct copying c = {.m = m, .pool = pool, .ldt = (size_t)tri_round_up(m->config.hidden, 64)};
-    const size_t layers = (size_t)m->config.layers, each = copies_bytes(m);
+    const size_t layers = (size_t)m->config.layers, each = copies_bytes(m), all = all_copies_bytes(m);
+    if (all > m->spare)
+        return tri_fail(e, TRI_NO_MEMORY, "copies of up and down take %zu MiB, and %zu are left; use --ffn dense, a "
+                        "smaller context (-c), or allow more (--memory)", all >> 20, m->spare >> 20);
     struct tri_skip *skip = tri_model_own(m, layers, sizeof *skip, "layers", e);
     uint8_t *memory = skip ? tri_model_own(m, layers, each, "copies of up and down", e) : NULL;
     c.trits = memory ? tri_alloc((size_t)m->config.ffn, c.ldt, "copies of up and down", e) : NULL;
@@ -117,6 +125,8 @@ static enum tri_status skip_all(struct tri_model *m, struct tri_pool *pool, stru
     for (size_t i = 0; i < layers && status == TRI_OK; i++)
         status = skip_layer(&c, &m->layer[i], &skip[i], memory + i * each, pool, e);
     tri_free(c.trits);
+    if (m->spare != SIZE_MAX)
+        m->spare -= layers * each;
     return status;
 }
 
@@ -132,9 +142,8 @@ static bool can_skip(const struct tri_model *m)
 static bool should_skip(const struct tri_model *m)
 {
     const struct tri_matrix *matrix = m->layer[0].matrix;
-    const size_t available = tri_memory_available(), bytes = copies_bytes(m) * (size_t)m->config.layers;
     return (matrix[TRI_ROLE_GATE_UP].plan.sparse.break_even > 0 || matrix[TRI_ROLE_DOWN].plan.sparse.break_even > 0) &&
-           (available == 0 || bytes + (size_t)m->config.ffn * (size_t)m->config.hidden < available);
+           all_copies_bytes(m) <= m->spare;
 }
 
 static void skip_always(struct tri_model *m)

@@ -227,14 +227,34 @@ static enum tri_status check_plans(const struct tri_model *m, struct tri_error *
     return TRI_OK;
 }
 
-/* Layers, stacks and plans, nothing large. */
-static struct tri_model *outline(const struct tri_synth *s, struct tri_error *e)
+static size_t embedding_bytes(const struct tri_contents *c)
 {
-    struct tri_model *m = tri_model_new(&s->config, e);
+    return tri_contents_embedding(c, false).bytes + (c->synth->head ? tri_contents_embedding(c, true).bytes : 0);
+}
+
+static bool has_plans(const struct tri_synth *s)
+{
+    bool given = false;
+    for (int r = 0; r < TRI_ROLES; r++)
+        given |= s->plan[r].layout != NULL;
+    return given;
+}
+
+static enum tri_status make_plans(struct tri_model *m, const struct tri_contents *c, struct tri_error *e)
+{
+    if (!has_plans(c->synth))
+        return tri_model_fit(m, &c->synth->budget, embedding_bytes(c), e);
+    tri_model_plan(m, c->synth->plan);
+    return check_plans(m, e);
+}
+
+/* Layers, stacks and plans, nothing large. */
+static struct tri_model *outline(const struct tri_contents *c, struct tri_error *e)
+{
+    struct tri_model *m = tri_model_new(&c->synth->config, e);
     if (!m)
         return NULL;
-    tri_model_plan(m, s->plan);
-    if (check_plans(m, e) == TRI_OK)
+    if (make_plans(m, c, e) == TRI_OK)
         return m;
     tri_model_free(m);
     return NULL;
@@ -249,8 +269,7 @@ static size_t whole(const struct making *k)
         const size_t bytes = tiles_bytes(&im) + trits_bytes(&im, tri_pool_threads(k->pool));
         images = bytes > images ? bytes : images;
     }
-    return k->m->packed_bytes + images + tri_contents_embedding(k->contents, false).bytes +
-           (k->contents->synth->head ? tri_contents_embedding(k->contents, true).bytes : 0);
+    return k->m->packed_bytes + images + embedding_bytes(k->contents);
 }
 
 static enum tri_status check_memory(const struct making *k, struct tri_error *e)
@@ -279,7 +298,7 @@ struct tri_model *tri_model_synth(const struct tri_synth *s, struct tri_pool *po
 {
     struct tri_contents contents;
     struct making k = {.contents = &contents, .pool = pool};
-    const bool made = tri_contents_open(&contents, s, e) == TRI_OK && (k.m = outline(s, e)) && fill(&k, e) == TRI_OK;
+    const bool made = tri_contents_open(&contents, s, e) == TRI_OK && (k.m = outline(&contents, e)) && fill(&k, e) == TRI_OK;
     tri_contents_close(&contents);
     if (made)
         return k.m;

@@ -16,6 +16,7 @@
 struct tri_synth {
     struct tri_config config;        /* as tri_config_read makes it; family: tri_family_find */
     struct tri_plan plan[TRI_ROLES]; /* without a layout: the dispatch table's */
+    struct tri_budget budget;        /* where there is no plan at all */
     uint64_t seed;
     float zeros;                     /* share of trits that are 0: 0 to 0.99 */
     float ffn_sparsity;              /* share of gate's values that are not positive: 0 to 0.99; 0.5 without a bias */

@@ -278,7 +278,7 @@ static void what_cannot_be_is_refused(void **state)
     expect_refused(&s, TRI_USAGE, "plan of o");
     s = shape("bitnet-b1.58");
     s.config.hidden = 1 << 18, s.config.ffn = 1 << 18, s.config.layers = 1024; /* 2^48 weights */
-    expect_refused(&s, TRI_NO_MEMORY, "fewer layers");
+    expect_refused(&s, TRI_NO_MEMORY, "this model takes");
 }
 
 static void a_trial_wants_a_prompt(void **state)

@@ -1,0 +1,295 @@
+/* Owns: the packed form of models in files, both ways. Leaves out what becomes of a stack once it is found (load.c). */
+#include "model/packed.h"
+#include "base/checksum.h"
+#include "base/memory.h"
+#include "file/gguf_write.h"
+#include "model/build.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VERSION = 1, ALIGNMENT = 64, I8 = 24 };
+
+#define PREFIX "tritune.packed."
+#define AGAIN "; convert the original file again"
+
+/* -- names --------------------------------------------------------------- */
+
+struct name {
+    char text[64];
+};
+
+static struct name key_of(enum tri_role role, const char *what)
+{
+    struct name n;
+    snprintf(n.text, sizeof n.text, PREFIX "%s.%s", tri_role_names[role], what);
+    return n;
+}
+
+static struct name stack_of(int layer, enum tri_role role)
+{
+    struct name n;
+    snprintf(n.text, sizeof n.text, "blk.%d.%s.packed", layer, tri_role_names[role]);
+    return n;
+}
+
+bool tri_packed_name(const char *name, int *layer, enum tri_role *role)
+{
+    char word[16], end;
+    if (sscanf(name, "blk.%9d.%15[a-z_].packe%c", layer, word, &end) != 3)
+        return false;
+    for (int r = 0; r < TRI_ROLES; r++)
+        if (strcmp(word, tri_role_names[r]) == 0 && strcmp(name, stack_of(*layer, (enum tri_role)r).text) == 0) {
+            *role = (enum tri_role)r;
+            return true;
+        }
+    return false;
+}
+
+bool tri_packed_is(const struct tri_gguf *g)
+{
+    return tri_gguf_find(g, PREFIX "version") != NULL;
+}
+
+/* -- reading ------------------------------------------------------------- */
+
+static enum tri_status read_version(const struct tri_gguf *g, struct tri_error *e)
+{
+    uint64_t version;
+    if (tri_gguf_uint(g, PREFIX "version", &version, e) != TRI_OK || version == VERSION)
+        return version == VERSION ? TRI_OK : e->status;
+    return tri_fail(e, TRI_UNSUPPORTED, "%s: packed form %llu: expected version %d" AGAIN " with this program",
+                    tri_gguf_name(g), (unsigned long long)version, VERSION);
+}
+
+static const struct tri_gguf_key *read_array(const struct tri_gguf *g, const char *name, enum tri_gguf_type element,
+                                             uint64_t count, struct tri_error *e)
+{
+    const struct tri_gguf_key *key = tri_gguf_find(g, name);
+    if (key && key->type == TRI_ARRAY && key->element == element && key->count == count)
+        return key;
+    tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected an array of %llu %s, found %s" AGAIN, tri_gguf_name(g), name,
+             (unsigned long long)count, tri_gguf_type_name(element), key ? "something else" : "none");
+    return NULL;
+}
+
+static enum tri_status read_layout(struct tri_packed *p, enum tri_role role, struct tri_error *e)
+{
+    char name[16];
+    struct tri_text text;
+    const struct tri_gguf_key *tile = read_array(p->g, key_of(role, "tile").text, TRI_U32, 3, e);
+    if (!tile || tri_gguf_text(p->g, key_of(role, "layout").text, &text, e) != TRI_OK)
+        return e->status;
+    snprintf(name, sizeof name, "%.*s", text.size < sizeof name ? (int)text.size : 0, text.at);
+    const struct tri_layout *l = p->role[role].layout = tri_layout_find(name);
+    if (l && tri_gguf_element(tile, 0) == l->rows && tri_gguf_element(tile, 1) == l->kstep &&
+        tri_gguf_element(tile, 2) == l->bytes)
+        return TRI_OK;
+    return tri_fail(e, TRI_UNSUPPORTED,
+                    "%s: %s is packed in a layout \"%s\" of tiles of %g x %g weights in %g bytes, which this program "
+                    "does not know" AGAIN " with this program",
+                    tri_gguf_name(p->g), tri_role_names[role], name, tri_gguf_element(tile, 0),
+                    tri_gguf_element(tile, 1), tri_gguf_element(tile, 2));
+}
+
+static int parts_of(enum tri_role role)
+{
+    int parts = 0;
+    for (int i = 0; i < TRI_PARTS; i++)
+        parts += tri_part_shapes[i].role == role;
+    return parts;
+}
+
+enum tri_status tri_packed_read(struct tri_packed *p, const struct tri_gguf *g, const struct tri_config *c,
+                                struct tri_error *e)
+{
+    *p = (struct tri_packed){.g = g};
+    if (read_version(g, e) != TRI_OK)
+        return e->status;
+    for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+        const uint64_t layers = (uint64_t)c->layers, scales = layers * (uint64_t)parts_of(r);
+        if (read_layout(p, r, e) != TRI_OK ||
+            !(p->role[r].scales = read_array(g, key_of(r, "scales").text, TRI_F32, scales, e)) ||
+            !(p->role[r].checksums = read_array(g, key_of(r, "checksums").text, TRI_U64, layers, e)))
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+static enum tri_status read_scales(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e)
+{
+    for (int i = 0; i < m->parts; i++) {
+        const uint64_t at = (uint64_t)layer * (uint64_t)m->parts + (uint64_t)i;
+        m->part[i].scale = (float)tri_gguf_element(p->role[m->role].scales, at);
+        if (!isfinite(m->part[i].scale) || m->part[i].scale <= 0)
+            return tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected finite numbers above 0, found %g at %llu" AGAIN,
+                            tri_gguf_name(p->g), key_of(m->role, "scales").text, (double)m->part[i].scale,
+                            (unsigned long long)at);
+    }
+    return TRI_OK;
+}
+
+enum tri_status tri_packed_stack(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e)
+{
+    const struct name name = stack_of(layer, m->role);
+    const struct tri_tensor *t = tri_gguf_tensor(p->g, name.text);
+    tri_matrix_lay(m, p->role[m->role].layout);
+    if (!t || t->encoding->id != I8 || t->bytes != m->bytes)
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected a tensor %s of %zu bytes (I8), found %s" AGAIN,
+                        tri_gguf_name(p->g), name.text, m->bytes, t ? "one of another type or size" : "none");
+    m->packed = (uint8_t *)t->data; /* only ever read */
+    return read_scales(p, layer, m, e);
+}
+
+enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const struct tri_matrix *m,
+                                  struct tri_error *e)
+{
+    uint64_t wanted;
+    memcpy(&wanted, p->role[m->role].checksums->at + (size_t)layer * sizeof wanted, sizeof wanted);
+    if (tri_checksum(0, m->packed, m->bytes) == wanted)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: its bytes are not those that were written: the file is "
+                    "damaged" AGAIN, tri_gguf_name(p->g), stack_of(layer, m->role).text);
+}
+
+/* -- writing ------------------------------------------------------------- */
+
+struct writing {
+    const struct tri_model *m;
+    const struct tri_gguf *g;
+    const struct tri_pool *pool;
+    struct tri_gguf_writer *w;
+    uint64_t *checksums; /* [layers][roles] */
+    bool (*stop)(void);
+};
+
+static void checksum_share(void *arg, int thread, int threads)
+{
+    const struct writing *x = arg;
+    int from, to;
+    (void)threads;
+    tri_pool_share(x->pool, x->m->config.layers * TRI_ROLES, thread, &from, &to);
+    for (int i = from; i < to; i++) {
+        const struct tri_matrix *m = &x->m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES];
+        x->checksums[i] = tri_checksum(0, m->packed, m->bytes);
+    }
+}
+
+static enum tri_status add_role(const struct writing *x, enum tri_role role, struct tri_error *e)
+{
+    const struct tri_layout *l = x->m->layer[0].matrix[role].plan.layout;
+    const uint32_t tile[] = {(uint32_t)l->rows, (uint32_t)l->kstep, (uint32_t)l->bytes};
+    const size_t layers = (size_t)x->m->config.layers, parts = (size_t)parts_of(role);
+    uint64_t *sums = tri_alloc(layers, sizeof *sums, "checksums", e);
+    float *scales = sums ? tri_alloc(layers * parts, sizeof *scales, "scales", e) : NULL;
+    for (size_t i = 0; scales && i < layers; i++) {
+        sums[i] = x->checksums[i * TRI_ROLES + role];
+        for (size_t p = 0; p < parts; p++)
+            scales[i * parts + p] = x->m->layer[i].matrix[role].part[p].scale;
+    }
+    if (scales) {
+        tri_gguf_add_text(x->w, key_of(role, "layout").text, l->name);
+        tri_gguf_add_array(x->w, key_of(role, "tile").text, TRI_U32, 3, tile);
+        tri_gguf_add_array(x->w, key_of(role, "scales").text, TRI_F32, layers * parts, scales);
+        tri_gguf_add_array(x->w, key_of(role, "checksums").text, TRI_U64, layers, sums);
+    }
+    tri_free(sums);
+    tri_free(scales);
+    return scales ? TRI_OK : e->status;
+}
+
+static bool own_key(const struct tri_gguf_key *key)
+{
+    static const char *const names[] = {PREFIX, "general.alignment"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (key->name.size >= strlen(names[i]) && memcmp(key->name.at, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static enum tri_status add_keys(const struct writing *x, struct tri_error *e)
+{
+    for (size_t i = 0; i < tri_gguf_key_count(x->g); i++)
+        if (!own_key(tri_gguf_key_at(x->g, i)))
+            tri_gguf_add_key(x->w, tri_gguf_key_at(x->g, i));
+    tri_gguf_add_uint(x->w, PREFIX "version", VERSION);
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        if (add_role(x, r, e) != TRI_OK)
+            return e->status;
+    return TRI_OK;
+}
+
+/* Whether a tensor of the file goes over as it is: all that was not packed. */
+static bool stays(const struct tri_tensor *t)
+{
+    int layer;
+    enum tri_role role;
+    return !t->encoding->ternary && !tri_packed_name(t->name, &layer, &role);
+}
+
+/* The stacks first: what is read behind the last of them lies in the file, too. */
+static void add_tensors(const struct writing *x)
+{
+    for (int i = 0; i < x->m->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+            struct tri_tensor t = {.encoding = tri_encoding_find(I8), .dims = 1, .ne = {0, 1, 1, 1}};
+            t.ne[0] = (int64_t)x->m->layer[i].matrix[r].bytes;
+            memcpy(t.name, stack_of(i, r).text, sizeof t.name);
+            tri_gguf_add_tensor(x->w, &t);
+        }
+    for (size_t i = 0; i < tri_gguf_tensor_count(x->g); i++)
+        if (stays(tri_gguf_tensor_at(x->g, i)))
+            tri_gguf_add_tensor(x->w, tri_gguf_tensor_at(x->g, i));
+}
+
+static enum tri_status write_tensors(const struct writing *x, struct tri_error *e)
+{
+    const int stacks = x->m->config.layers * TRI_ROLES;
+    const bool terminal = isatty(STDERR_FILENO);
+    enum tri_status status = TRI_OK;
+    for (int i = 0; i < stacks && status == TRI_OK; i++) {
+        const struct tri_matrix *m = &x->m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES];
+        if (terminal)
+            fprintf(stderr, "\rwriting %d %%", 100 * i / stacks);
+        status = x->stop() ? tri_fail(e, TRI_INTERRUPTED, "interrupted") : TRI_OK;
+        if (status == TRI_OK)
+            status = tri_gguf_write(x->w, i, 0, m->packed, m->bytes, e);
+    }
+    if (terminal)
+        fprintf(stderr, "\r\033[K");
+    for (size_t i = 0, next = (size_t)stacks; i < tri_gguf_tensor_count(x->g) && status == TRI_OK; i++) {
+        const struct tri_tensor *t = tri_gguf_tensor_at(x->g, i);
+        if (stays(t))
+            status = tri_gguf_write(x->w, (int)next++, 0, t->data, t->bytes, e);
+    }
+    return status;
+}
+
+static enum tri_status write_all(const struct writing *x, struct tri_error *e)
+{
+    if (add_keys(x, e) != TRI_OK)
+        return e->status;
+    add_tensors(x);
+    if (tri_gguf_begin(x->w, e) != TRI_OK || write_tensors(x, e) != TRI_OK)
+        return e->status;
+    return tri_gguf_commit(x->w, e);
+}
+
+enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
+                                 struct tri_pool *pool, bool (*stop)(void), struct tri_error *e)
+{
+    struct writing x = {.m = m, .g = g, .pool = pool, .stop = stop};
+    x.checksums = tri_alloc((size_t)m->config.layers * TRI_ROLES, sizeof *x.checksums, "checksums", e);
+    x.w = x.checksums ? tri_gguf_create(path, ALIGNMENT, e) : NULL;
+    enum tri_status status = x.w ? TRI_OK : e->status;
+    if (status == TRI_OK) {
+        tri_pool_run(pool, checksum_share, &x);
+        status = write_all(&x, e);
+    }
+    tri_gguf_discard(x.w);
+    tri_free(x.checksums);
+    return status;
+}

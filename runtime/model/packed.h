@@ -1,0 +1,48 @@
+/* Models saved as they run: GGUF files whose ternary matrices lie as the stacks that kernels read, to be mapped.
+ *
+ * Keys and float tensors are those of the file they were made from. In front of the latter stand, layer by layer in
+ * the order they are read, the stacks of every role as bytes (I8), blk.N.ROLE.packed: the tiles of struct tri_matrix,
+ * beginning on cache lines. tritune.packed.version is 1, and for each role
+ *     tritune.packed.ROLE.layout      the name of the layout
+ *     tritune.packed.ROLE.tile        its rows, kstep and bytes: three u32
+ *     tritune.packed.ROLE.scales      f32 [layers * parts]
+ *     tritune.packed.ROLE.checksums   u64 [layers], tri_checksum of each stack
+ *
+ * What a stack holds cannot be checked at once, and need not: whatever the bytes, kernels compute something. */
+#ifndef TRI_PACKED_H
+#define TRI_PACKED_H
+
+#include "model/model.h"
+
+bool tri_packed_is(const struct tri_gguf *g);
+
+struct tri_packed {
+    const struct tri_gguf *g;
+    struct tri_packed_role {
+        const struct tri_layout *layout;
+        const struct tri_gguf_key *scales, *checksums;
+    } role[TRI_ROLES];
+};
+
+/* What a packed file's keys say, checked against the configuration. TRI_UNSUPPORTED for a version or layout that this
+ * program does not know. */
+enum tri_status tri_packed_read(struct tri_packed *p, const struct tri_gguf *g, const struct tri_config *c,
+                                struct tri_error *e);
+
+/* A layer's stack as the file has it: `m`, of role and parts, gets the file's layout, scales and bytes. Checks
+ * everything but the trits. */
+enum tri_status tri_packed_stack(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e);
+
+/* The layer and role of a stack by its tensor's name; false: it is none. */
+bool tri_packed_name(const char *name, int *layer, enum tri_role *role);
+
+/* TRI_BAD_FILE unless a stack has its checksum. */
+enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const struct tri_matrix *m,
+                                  struct tri_error *e);
+
+/* Writes a model as a packed file: its matrices as they are, all else from `g`, which it was loaded from. Percent on
+ * stderr if it is a terminal. TRI_INTERRUPTED once stop() is true. The file appears whole or not at all. */
+enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
+                                 struct tri_pool *pool, bool (*stop)(void), struct tri_error *e);
+
+#endif
