@@ -3,6 +3,8 @@
 #include "cli/inspect.h"
 
 #include "cli/command.h"
+#include "model/build.h"
+#include "model/packed.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +18,9 @@ const char *const tri_class_names[TRI_CLASSES] = {"ternary matrices", "embedding
 
 static enum tri_class class_of(const struct tri_tensor *t)
 {
-    if (t->encoding->ternary)
+    int layer;
+    enum tri_role role;
+    if (t->encoding->ternary || tri_packed_name(t->name, &layer, &role))
         return TRI_CLASS_TERNARY;
     bool ends = strcmp(t->name, "token_embd.weight") == 0 || strcmp(t->name, "output.weight") == 0;
     return ends ? TRI_CLASS_EMBEDDING : TRI_CLASS_OTHER;
@@ -82,6 +86,37 @@ static enum tri_status count_all(struct tri_inspection *f, struct tri_error *e)
     return TRI_OK;
 }
 
+/* -- packed files -------------------------------------------------------- */
+
+static enum tri_status check_layer(const struct tri_packed *p, const struct tri_model *m, int layer,
+                                   struct tri_error *e)
+{
+    for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+        struct tri_matrix stack = m->layer[layer].matrix[r];
+        if (tri_packed_stack(p, layer, &stack, e) != TRI_OK || tri_packed_verify(p, layer, &stack, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+/* Every stack against its checksum; the first damage counts. */
+static void check_stacks(struct tri_inspection *f)
+{
+    struct tri_packed p;
+    struct tri_error e;
+    if (!tri_packed_is(f->g) || f->config_error.status)
+        return;
+    struct tri_model *m = tri_model_new(&f->config, &e);
+    enum tri_status status = m ? tri_packed_read(&p, f->g, &f->config, &e) : e.status;
+    for (int i = 0; i < f->config.layers && status == TRI_OK; i++)
+        status = check_layer(&p, m, i, &e);
+    for (int r = 0; r < TRI_ROLES && status == TRI_OK; r++)
+        f->in_file[r] = p.role[r].layout->name;
+    if (status != TRI_OK)
+        f->damage = e;
+    tri_model_free(m);
+}
+
 /* -- what would be packed ------------------------------------------------ */
 
 static uint64_t tiles(int n, int tile)
@@ -125,6 +160,7 @@ static enum tri_status gather(struct tri_inspection *f, struct tri_error *e)
                   f->sum[TRI_CLASS_TERNARY].tensors;
     if (f->packable)
         plan_jobs(f);
+    check_stacks(f);
     return TRI_OK;
 }
 

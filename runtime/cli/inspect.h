@@ -33,6 +33,7 @@ struct tri_inspection {
     struct tri_error config_error; /* status TRI_OK: `config` is filled in */
     struct tri_config config;
     struct tri_error damage; /* status TRI_OK: none */
+    const char *in_file[TRI_ROLES]; /* layouts of a packed file that is whole; else NULL */
     bool packable;           /* `job` is filled in */
     struct tri_job job[TRI_ROLES];
 };

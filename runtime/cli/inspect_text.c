@@ -158,6 +158,9 @@ static void print_job(const struct tri_inspection *f, enum tri_role role)
     printf("  %-8s %6d x %-6d  %-12s %9s  %.3f bits a weight  (%s)\n", tri_role_names[role], j->k,
            j->m, j->plan.layout->name, bytes_of(j->bytes * (uint64_t)f->config.layers).text, bits,
            j->plan.why);
+    if (f->in_file[role])
+        printf("  %8s in the file %s: %s\n", "", f->in_file[role],
+               strcmp(f->in_file[role], j->plan.layout->name) ? "packed anew at every start" : "mapped as it is");
     for (int i = 0; i < j->plan.count; i++)
         printf("  %27d token%s %s\n", j->plan.kernels[i]->tokens,
                j->plan.kernels[i]->tokens == 1 ? " " : "s", j->plan.kernels[i]->name);

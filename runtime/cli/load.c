@@ -64,6 +64,33 @@ static enum tri_status read_ffn(const char *name, enum tri_ffn *ffn, struct tri_
     return status;
 }
 
+static enum tri_status read_bits(const char *name, enum tri_bits *bits, struct tri_error *e)
+{
+    static const char *const names[3] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6"};
+    int which;
+    const enum tri_status status = read_name("--bits", name, names, &which, e);
+    *bits = (enum tri_bits)which;
+    return status;
+}
+
+/* "4096" MiB, "4G" */
+static enum tri_status read_memory(const char *text, size_t *bytes, struct tri_error *e)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    const double number = text ? strtod(text, &end) : 0;
+    const char *unit = text && *end ? strchr(units, *end & ~32) : units + 1;
+    *bytes = 0;
+    if (!text)
+        return TRI_OK;
+    const double all = unit ? number * (double)(1ull << 10 * (unit - units + 1)) : 0;
+    if (end == text || !unit || (*end && end[1]) || !(all >= 1) || all >= 0x1p62)
+        return tri_fail(e, TRI_USAGE, "option --memory: expected a number of MiB, or one with K, M, G or T behind it, "
+                        "found \"%s\"", text);
+    *bytes = (size_t)all;
+    return TRI_OK;
+}
+
 static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error *e)
 {
     const char *variable = getenv("TRI_ISA");
@@ -129,25 +156,56 @@ static enum tri_status open_pool(struct tri_load *l, const struct tri_setting *s
     return l->core_weights ? read_weights(l->core_weights, l->pool, e) : tri_balance(l->pool, e);
 }
 
-static enum tri_status open_weights(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
+static enum tri_status read_session(const struct tri_load *l, struct tri_session_options *o, struct tri_error *e)
+{
+    *o = (struct tri_session_options){.context = l->context, .ubatch = l->ubatch};
+    memcpy(o->team, l->setting.team, sizeof o->team);
+    return read_cache("-ctk", l->cache_k, &o->cache_k, e) == TRI_OK ? read_cache("-ctv", l->cache_v, &o->cache_v, e)
+                                                                    : e->status;
+}
+
+enum { PROGRAM = 64 << 20 }; /* bytes: tokenizer, small buffers, what packing needs meanwhile */
+
+static enum tri_status read_budget(const struct tri_load *l, const struct tri_session_options *o,
+                                   struct tri_budget *budget, struct tri_error *e)
+{
+    struct tri_config c;
+    if (read_memory(l->memory, &budget->memory, e) != TRI_OK || read_bits(l->bits, &budget->bits, e) != TRI_OK)
+        return e->status;
+    if (l->synth)
+        c = l->synth->config;
+    else if (tri_config_read(l->gguf, &c, e) != TRI_OK)
+        return e->status;
+    budget->reserve = PROGRAM + (o ? tri_session_bytes(&c, o) : 0);
+    return TRI_OK;
+}
+
+static struct tri_model *make_model(const struct tri_load *l, const struct tri_budget *budget, struct tri_error *e)
+{
+    if (!l->synth)
+        return tri_model_load_within(l->gguf, budget, l->pool, e);
+    struct tri_synth synth = *l->synth;
+    synth.budget = *budget;
+    return tri_model_synth(&synth, l->pool, e);
+}
+
+/* o: of the session to come; NULL: none will. */
+static enum tri_status open_weights(struct tri_load *l, const struct tri_session_options *o, struct tri_error *e)
 {
     enum tri_ffn ffn;
-    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || open_pool(l, s, e) != TRI_OK)
+    struct tri_budget budget;
+    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || read_budget(l, o, &budget, e) != TRI_OK ||
+        open_pool(l, &l->setting, e) != TRI_OK || !(l->weights = make_model(l, &budget, e)))
         return e->status;
-    l->weights = l->synth ? tri_model_synth(l->synth, l->pool, e) : tri_model_load(l->gguf, l->pool, e);
-    if (!l->weights || tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK)
+    notice(l->weights->notice[0] ? l->weights->notice : NULL);
+    if (tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK)
         return e->status;
     return l->synth ? TRI_OK : tri_tokenizer_fits(l->tokenizer, l->weights->config.vocab, e);
 }
 
-static enum tri_status open_session(struct tri_load *l, const struct tri_setting *s, struct tri_error *e)
+static enum tri_status open_session(struct tri_load *l, const struct tri_session_options *o, struct tri_error *e)
 {
-    struct tri_session_options o = {.context = l->context, .ubatch = l->ubatch};
-    memcpy(o.team, s->team, sizeof o.team);
-    if (read_cache("-ctk", l->cache_k, &o.cache_k, e) != TRI_OK ||
-        read_cache("-ctv", l->cache_v, &o.cache_v, e) != TRI_OK)
-        return e->status;
-    l->session = tri_session_new(l->weights, l->pool, &o, e);
+    l->session = tri_session_new(l->weights, l->pool, o, e);
     if (!l->session)
         return e->status;
     if (l->context > l->weights->config.context)
@@ -156,13 +214,24 @@ static enum tri_status open_session(struct tri_load *l, const struct tri_setting
     return TRI_OK;
 }
 
+static enum tri_status open_text(struct tri_load *l, struct tri_error *e)
+{
+    if (read_setting(l, &l->setting, e) != TRI_OK || limit_kernels(l, e) != TRI_OK)
+        return e->status;
+    return l->synth ? TRI_OK : tri_load_text(l, e);
+}
+
+enum tri_status tri_load_weights(struct tri_load *l, struct tri_error *e)
+{
+    return open_text(l, e) == TRI_OK ? open_weights(l, NULL, e) : e->status;
+}
+
 enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e)
 {
-    struct tri_setting *s = &l->setting;
-    if (read_setting(l, s, e) != TRI_OK || limit_kernels(l, e) != TRI_OK ||
-        (!l->synth && tri_load_text(l, e) != TRI_OK) || open_weights(l, s, e) != TRI_OK)
+    struct tri_session_options o;
+    if (open_text(l, e) != TRI_OK || read_session(l, &o, e) != TRI_OK || open_weights(l, &o, e) != TRI_OK)
         return e->status;
-    return open_session(l, s, e);
+    return open_session(l, &o, e);
 }
 
 void tri_load_close(struct tri_load *l)

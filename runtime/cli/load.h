@@ -1,5 +1,5 @@
 /* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
- * --ffn, and opening it all. */
+ * --ffn, --memory, --bits, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -10,7 +10,7 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *isa, *cache_k, *cache_v, *ffn, *core_weights;
+    const char *model, *isa, *cache_k, *cache_v, *ffn, *core_weights, *memory, *bits;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -36,6 +36,12 @@ struct tri_load {
 #define TRI_MODEL_OPTION(l)                                                                                  \
     {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0}
 
+#define TRI_MEMORY_OPTIONS(l)                                                                                 \
+    {NULL, "--memory", TRI_TEXT, "SIZE", "memory for all, in MiB or with K, M, G or T (default: what is available)", \
+     &(l).memory, 0, 0},                                                                                       \
+    {NULL, "--bits", TRI_TEXT, "TYPE", "bits a packed weight takes: 2, 1.6, or auto, as tuned and fits (default: auto)", \
+     &(l).bits, 0, 0}
+
 /* What stays where threads and context are the command's own business. */
 #define TRI_RUN_OPTIONS(l)                                                                                   \
     {NULL, "--cpu-strict", TRI_TEXT, "0|1", "pin each thread to a CPU (default: as tuned, else 0)",             \
@@ -53,6 +59,7 @@ struct tri_load {
      &(l).cache_v, 0, 0},                                                                                      \
     {NULL, "--ffn", TRI_TEXT, "TYPE", "decode past what ReLU zeroes: dense, sparse or auto (default: dense)",    \
      &(l).ffn, 0, 0},                                                                                          \
+    TRI_MEMORY_OPTIONS(l),                                                                                       \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 
 /* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
@@ -60,6 +67,8 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
 /* Everything: text (a shape has none), kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights,
  * session. */
 enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e);
+/* The same without a session. */
+enum tri_status tri_load_weights(struct tri_load *l, struct tri_error *e);
 void tri_load_close(struct tri_load *l);
 
 #endif
