@@ -261,6 +261,7 @@ static enum tri_status measure(struct options *o, struct tri_error *e)
     if (tri_load_open(&b->load, e) != TRI_OK)
         return e->status;
     b->load_ms = 1e3 * (tri_now() - begin);
+    tri_session_want(b->load.session, 1); /* as greedy decoding does */
     enum tri_status status = run_rows(o, e);
     b->peak_rss_mib = peak_rss_mib();
     return status;

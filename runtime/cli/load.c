@@ -64,6 +64,16 @@ static enum tri_status read_ffn(const char *name, enum tri_ffn *ffn, struct tri_
     return status;
 }
 
+static enum tri_status read_head(const char *name, enum tri_head *head, struct tri_error *e)
+{
+    static const char *const names[3] = {
+        [TRI_HEAD_AUTO] = "auto", [TRI_HEAD_FULL] = "full", [TRI_HEAD_SCREENED] = "screened"};
+    int which;
+    const enum tri_status status = read_name("--head", name, names, &which, e);
+    *head = (enum tri_head)which;
+    return status;
+}
+
 static enum tri_status read_bits(const char *name, enum tri_bits *bits, struct tri_error *e)
 {
     static const char *const names[3] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6"};
@@ -193,12 +203,15 @@ static struct tri_model *make_model(const struct tri_load *l, const struct tri_b
 static enum tri_status open_weights(struct tri_load *l, const struct tri_session_options *o, struct tri_error *e)
 {
     enum tri_ffn ffn;
+    enum tri_head head;
     struct tri_budget budget;
-    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || read_budget(l, o, &budget, e) != TRI_OK ||
-        open_pool(l, &l->setting, e) != TRI_OK || !(l->weights = make_model(l, &budget, e)))
+    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || read_head(l->head, &head, e) != TRI_OK ||
+        read_budget(l, o, &budget, e) != TRI_OK || open_pool(l, &l->setting, e) != TRI_OK ||
+        !(l->weights = make_model(l, &budget, e)))
         return e->status;
     notice(l->weights->notice[0] ? l->weights->notice : NULL);
-    if (tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK)
+    if (tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK ||
+        tri_model_screen(l->weights, head, l->pool, e) != TRI_OK)
         return e->status;
     return l->synth ? TRI_OK : tri_tokenizer_fits(l->tokenizer, l->weights->config.vocab, e);
 }

@@ -1,5 +1,5 @@
 /* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
- * --ffn, --memory, --bits, and opening it all. */
+ * --ffn, --head, --memory, --bits, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -10,7 +10,7 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *isa, *cache_k, *cache_v, *ffn, *core_weights, *memory, *bits;
+    const char *model, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -59,6 +59,8 @@ struct tri_load {
      &(l).cache_v, 0, 0},                                                                                      \
     {NULL, "--ffn", TRI_TEXT, "TYPE", "decode past what ReLU zeroes: dense, sparse or auto (default: dense)",    \
      &(l).ffn, 0, 0},                                                                                          \
+    {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
+     &(l).head, 0, 0},                                                                                         \
     TRI_MEMORY_OPTIONS(l),                                                                                       \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 

@@ -190,7 +190,7 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
-    struct options o = {0};
+    struct options o = {.load = {.head = "full"}};
     const struct tri_option options[] = {
         TRI_LOAD_OPTIONS(o.load),
         {"-p", "--prompt", TRI_TEXT, "TEXT", "text in front of the position in question", &o.prompt,

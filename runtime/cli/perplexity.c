@@ -173,7 +173,7 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
-    struct options o = {.load = {.context = DEFAULT_CONTEXT}};
+    struct options o = {.load = {.context = DEFAULT_CONTEXT, .head = "full"}};
     const struct tri_option options[] = {
         TRI_LOAD_OPTIONS(o.load),
         {"-f", "--file", TRI_TEXT, "FILE", "the text", &o.file, 0, 0},

@@ -129,10 +129,23 @@ static enum tri_status check_overflow(const struct tri_batch *b, struct tri_erro
     return tri_fail_in(e, "batch: session of addition %d", r);
 }
 
+/* The most that any of the sessions wants. */
+static int top(const struct tri_batch *b)
+{
+    int most = 0;
+    for (int r = 0; r < b->runs; r++) {
+        const int wanted = b->run[r].session->top;
+        if (wanted == 0)
+            return 0;
+        most = wanted > most ? wanted : most;
+    }
+    return most;
+}
+
 static enum tri_status pass(struct tri_batch *b, struct tri_error *e)
 {
     const struct tri_ubatch ubatch = {.ids = b->ids, .n = b->n, .run = b->run, .runs = b->runs};
-    const struct tri_wanted wanted = {.token = b->token, .n = b->wanted, .logits = b->logits};
+    const struct tri_wanted wanted = {.token = b->token, .n = b->wanted, .top = top(b), .logits = b->logits};
     if (!b->n)
         return tri_fail(e, TRI_USAGE, "batch: expected tokens, found none");
     if (check_positions(b, e) != TRI_OK)

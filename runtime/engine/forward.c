@@ -306,22 +306,44 @@ static void project(const struct pass *p, const float *h, int n, float *logits)
     }
 }
 
+static struct tri_screened screened(const struct pass *p, const float *h, int n, int top, float *logits)
+{
+    return (struct tri_screened){.s = top > 0 && top <= TRI_TOP_MOST ? p->w->screening : NULL,
+                                 .v = p->v,
+                                 .pool = p->w->pool,
+                                 .thread = p->thread,
+                                 .threads = p->threads,
+                                 .h = h,
+                                 .n = n,
+                                 .top = top,
+                                 .logits = logits};
+}
+
 /* Logits of at most TRI_HEAD_TOKENS tokens; a single one is normed by every thread for itself. */
-static void head_some(const struct pass *p, const int *token, int n, float *logits)
+static void head_some(const struct pass *p, const int *token, int n, int top, float *logits)
 {
     size_t hidden = (size_t)p->c->hidden;
     float *h = n == 1 ? p->scratch : p->w->last;
+    const struct tri_screened screen = screened(p, h, n, top, logits);
     int from = 0, to = 1;
     if (n > 1)
         share(p, n, &from, &to);
     for (int i = from; i < to; i++) {
         const float *x = row(p->w->x, token[i], hidden);
-        rms_norm(p, token[i], x, p->v->measure(x, p->c->hidden), p->model->output_norm, p->c->hidden,
-                 row(h, i, hidden));
+        const struct tri_measure of = rms_norm(p, token[i], x, p->v->measure(x, p->c->hidden), p->model->output_norm,
+                                               p->c->hidden, row(h, i, hidden));
+        if (screen.s)
+            tri_screen_take(&screen, i, of);
     }
     if (n > 1)
         sync(p);
-    project(p, h, n, logits);
+    if (!screen.s || !tri_screen_holds(&screen)) {
+        project(p, h, n, logits);
+        return;
+    }
+    tri_screen_bound(&screen);
+    sync(p);
+    tri_screen_decide(&screen);
 }
 
 static void head(const struct pass *p, const struct tri_wanted *wanted)
@@ -330,7 +352,7 @@ static void head(const struct pass *p, const struct tri_wanted *wanted)
         n = wanted->n - from < TRI_HEAD_TOKENS ? wanted->n - from : TRI_HEAD_TOKENS;
         if (from)
             sync(p); /* all have read what is normed anew */
-        head_some(p, wanted->token + from, n, wanted->logits + (size_t)from * (size_t)p->c->vocab);
+        head_some(p, wanted->token + from, n, wanted->top, wanted->logits + (size_t)from * (size_t)p->c->vocab);
     }
 }
 

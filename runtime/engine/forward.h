@@ -5,11 +5,10 @@
 
 #include "engine/attention.h"
 #include "engine/linear.h"
+#include "engine/screen.h"
 #include "engine/workspace.h"
 
 #include <stdatomic.h>
-
-enum { TRI_HEAD_TOKENS = 8 }; /* whose logits are made in one go, reading the head once */
 
 /* Tokens of a text: what is kept of them, and how many there are. */
 struct tri_session {
@@ -19,6 +18,7 @@ struct tri_session {
     int context, position;
     struct tri_cache keys, values;
     int32_t *ids;  /* [context] */
+    int top;       /* of logits, the greatest that are wanted; 0: all */
     float *logits; /* [TRI_HEAD_TOKENS][vocab] of the last feed or score */
 };
 
@@ -46,6 +46,7 @@ struct tri_workspace {
     int32_t *list;         /* [threads][ffn] where layers skip: what counts, */
     int8_t *listed;        /* [threads][ffn] and its quantised values */
     struct tri_ffn_count *counts; /* [layers], added to by single tokens; or NULL */
+    struct tri_screening *screening; /* NULL where the model has no screen */
     atomic_bool *overflow; /* [ubatch] a norm, score or quantiser met values beyond the range of floats */
 };
 
@@ -68,6 +69,7 @@ struct tri_ubatch {
 struct tri_wanted {
     const int *token; /* [n] of the ubatch, in any order */
     int n;
+    int top;       /* the greatest few, where the model has a screen: others may be -INFINITY; 0: all */
     float *logits; /* [n][vocab] */
 };
 

@@ -56,6 +56,7 @@ struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_samp
     g->shift = o->shift;
     g->keep = o->keep;
     tri_cost_begin(&g->cost, s->model);
+    tri_session_want(s, sampler ? tri_sampler_wants(sampler) : 0);
     if (g->most > 0 && !(g->draft = tri_draft_new(least(tri_session_context(s), HISTORY), e))) {
         tri_generation_free(g);
         return NULL;

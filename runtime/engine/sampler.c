@@ -144,18 +144,38 @@ void tri_sampler_accept(struct tri_sampler *s, int32_t id)
 /* -- the chain
  * -------------------------------------------------------------------------------------- */
 
-/* The candidates of `s` are indexed by id until the first selection. */
-static void penalise(struct tri_sampler *s)
+int tri_sampler_wants(const struct tri_sampler *s)
 {
-    for (int i = 0; i < s->accepted; i++) {
-        int32_t id = s->window[i];
-        float *logit = &s->candidate[id].logit;
-        if (!s->penalised[id])
-            *logit = *logit > 0 ? *logit / s->o.repeat_penalty : *logit * s->o.repeat_penalty;
-        s->penalised[id] = true;
-    }
+    const int kept = s->o.temperature <= 0 ? 1 : s->o.top_k > 0 ? s->o.top_k : 0;
+    if (kept == 0 || (s->o.repeat_last_n > 0 && s->o.repeat_penalty < 1) || s->o.repeat_last_n > s->vocab - kept)
+        return 0;
+    return kept + s->o.repeat_last_n;
+}
+
+static float penalise(const struct tri_sampler *s, float logit)
+{
+    return logit > 0 ? logit / s->o.repeat_penalty : logit * s->o.repeat_penalty;
+}
+
+/* Marks what is in the window, or takes the marks back. */
+static void mark(struct tri_sampler *s, bool penalised)
+{
     for (int i = 0; i < s->accepted; i++)
-        s->penalised[s->window[i]] = false;
+        s->penalised[s->window[i]] = penalised;
+}
+
+/* Whatever can be drawn, penalised; returns how many. If nothing can, the first token is. */
+static int gather(struct tri_sampler *s, const float *logits)
+{
+    int n = 0;
+    mark(s, true);
+    for (int i = 0; i < s->vocab; i++)
+        if (logits[i] != -INFINITY)
+            s->candidate[n++] = (struct candidate){.logit = s->penalised[i] ? penalise(s, logits[i]) : logits[i], .id = i};
+    mark(s, false);
+    if (n == 0)
+        s->candidate[n++] = (struct candidate){.id = 0};
+    return n;
 }
 
 /* The order of candidates: a total one, so that equal logits are no matter of luck. */
@@ -261,10 +281,7 @@ static int32_t greatest(const struct candidate *c, int n)
 int32_t tri_sampler_next(struct tri_sampler *s, const float *logits)
 {
     struct candidate *c = s->candidate;
-    int n = s->vocab;
-    for (int i = 0; i < n; i++)
-        c[i] = (struct candidate){.logit = logits[i], .id = i};
-    penalise(s);
+    const int n = gather(s, logits);
     if (s->o.temperature <= 0)
         return greatest(c, n);
     int kept = s->o.top_k > 0 && s->o.top_k < n ? s->o.top_k : n;

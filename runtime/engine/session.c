@@ -104,6 +104,11 @@ void tri_session_count(struct tri_session *s, struct tri_ffn_count *counts)
     s->work->counts = counts;
 }
 
+void tri_session_want(struct tri_session *s, int top)
+{
+    s->top = top;
+}
+
 void tri_session_rewind(struct tri_session *s, int position)
 {
     if (position >= 0 && position < s->position)
@@ -145,7 +150,7 @@ static enum tri_status pass(struct tri_session *s, const int32_t *ids, int n, bo
 {
     const struct tri_run run = {.session = s, .position = s->position, .count = n};
     const struct tri_ubatch ubatch = {.ids = ids, .n = n, .run = &run, .runs = 1};
-    const struct tri_wanted wanted = {.token = &(int){n - 1}, .n = last, .logits = s->logits};
+    const struct tri_wanted wanted = {.token = &(int){n - 1}, .n = last, .top = s->top, .logits = s->logits};
     tri_forward(s->work, &ubatch, &wanted);
     return check_overflow(s, n, e);
 }
@@ -186,7 +191,7 @@ enum tri_status tri_session_guess(struct tri_session *s, const int32_t *ids, int
     if (count - 1 > tri_session_guesses(s))
         return tri_fail(e, TRI_USAGE, "guesses: expected at most %d, found %d", tri_session_guesses(s), count - 1);
     tri_pool_lock(s->work->pool);
-    tri_forward(s->work, &ubatch, &(struct tri_wanted){.token = all, .n = count, .logits = s->logits});
+    tri_forward(s->work, &ubatch, &(struct tri_wanted){.token = all, .n = count, .top = s->top, .logits = s->logits});
     const int bad = tri_forward_overflow(s->work, count);
     tri_pool_unlock(s->work->pool);
     if (bad == 0)

@@ -121,7 +121,8 @@ struct tri_workspace *tri_workspace_new(const struct tri_model *m, struct tri_po
     w->ubatch = o->ubatch > 0 ? o->ubatch : TRI_UBATCH;
     if (w->ubatch > MAX_UBATCH)
         w->ubatch = MAX_UBATCH;
-    if (allocate_buffers(w, e) != TRI_OK) {
+    if (allocate_buffers(w, e) != TRI_OK ||
+        (m->screen && !(w->screening = tri_screening_new(m, tri_pool_threads(pool), e)))) {
         tri_workspace_free(w);
         return NULL;
     }
@@ -136,6 +137,7 @@ void tri_workspace_free(struct tri_workspace *w)
     void *const memory[] = {w->input.x.q, w->input.x.table, w->input.s, w->input.x.sum, w->frequency, w->cosine,
                             w->sine,      w->x,             w->wide,    w->mixed,       w->parts,     w->last,
                             w->floats,    w->sums,          w->list,    w->listed,      w->overflow,  w};
+    tri_screening_free(w->screening);
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);
 }

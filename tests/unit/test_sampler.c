@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -183,12 +184,60 @@ static void seeds_repeat(void **unused)
     tri_sampler_free(b);
 }
 
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Of n logits only those that tri_sampler_wants asks for, with whatever equals the least of them. */
+static void leave_out(float *logits, int n, int wanted)
+{
+    float sorted[300];
+    memcpy(sorted, logits, (size_t)n * sizeof *logits);
+    qsort(sorted, (size_t)n, sizeof *sorted, descending);
+    for (int i = 0; wanted && i < n; i++)
+        logits[i] = logits[i] >= sorted[wanted - 1] ? logits[i] : -INFINITY;
+}
+
+static void the_greatest_logits_suffice(void **unused)
+{
+    (void)unused;
+    enum { N = 300 };
+    static const struct {
+        struct tri_sampling o;
+        int wants;
+    } cases[] = {
+        {{.seed = 1, .temperature = 0, .top_k = 40, .repeat_penalty = 1, .repeat_last_n = 64}, 1},
+        {{.seed = 2, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1}, 40},
+        {{.seed = 3, .temperature = 0, .repeat_penalty = 2, .repeat_last_n = 30}, 31},
+        {{.seed = 4, .temperature = 1.5f, .top_k = 9, .top_p = 1, .repeat_penalty = 3, .repeat_last_n = 20}, 29},
+        {{.seed = 5, .temperature = 1, .top_k = 9, .top_p = 1, .repeat_penalty = 0.5f, .repeat_last_n = 20}, 0},
+        {{.seed = 6, .temperature = 1, .top_k = 9, .top_p = 1, .repeat_penalty = 2, .repeat_last_n = 299}, 0},
+        {{.seed = 7, .temperature = 1, .top_k = 0, .top_p = 0.5f, .repeat_penalty = 1}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tri_sampler *all = sampler(cases[i].o, N), *few = sampler(cases[i].o, N);
+        assert_int_equal(tri_sampler_wants(few), cases[i].wants);
+        for (int step = 0; step < 300; step++) {
+            float logits[N];
+            for (int j = 0; j < N; j++)
+                logits[j] = (float)((j * 7919 + step * 104729) % 211 - 180) / 16; /* with ties, below 0 and above */
+            const int32_t id = tri_sampler_next(all, logits);
+            leave_out(logits, N, cases[i].wants);
+            assert_int_equal(tri_sampler_next(few, logits), id);
+            tri_sampler_accept(all, id), tri_sampler_accept(few, id);
+        }
+        tri_sampler_free(all), tri_sampler_free(few);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_are_libstdcpps), cmocka_unit_test(first_outputs_are_mt19937s),
         cmocka_unit_test(selections_by_hand),   cmocka_unit_test(penalties_by_hand),
-        cmocka_unit_test(seeds_repeat),
+        cmocka_unit_test(seeds_repeat),         cmocka_unit_test(the_greatest_logits_suffice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
