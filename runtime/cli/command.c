@@ -47,25 +47,28 @@ static const struct tri_option *find(const struct tri_option *options, const cha
     return NULL;
 }
 
-/* Letters to insert, drop or change to make one name of the other. */
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, drop, change, or swap with the next, to make one name of the other. */
 static int distance(const char *a, size_t a_size, const char *b, size_t b_size)
 {
-    int row[LONGEST_NAME + 1];
+    int d[LONGEST_NAME + 1][LONGEST_NAME + 1] = {{0}}; /* between the first i letters of a and j of b */
     if (a_size > LONGEST_NAME || b_size > LONGEST_NAME)
         return INT_MAX;
-    for (size_t j = 0; j <= b_size; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= a_size; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= b_size; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            best = best < row[j] + 1 ? best : row[j] + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+    for (size_t i = 0; i <= a_size; i++)
+        for (size_t j = 0; j <= b_size; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (int)(i + j);
+                continue;
+            }
+            d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
-    }
-    return row[b_size];
+    return d[a_size][b_size];
 }
 
 static enum tri_status unknown(const struct tri_command *c, const struct tri_option *options,
