@@ -10,9 +10,9 @@
 
 enum { TRI_ATTENTION_BLOCK = 256 };
 
-/* Keys or values of all heads, by layer, head and position: a head's positions are one stream, read once for all queries
- * that share it. Each is a row of its own (struct tri_rows) of n values: head_dim, and zeros up to a multiple of 16, of
- * Q8_0 of 32. */
+/* Keys or values of all heads, by layer, head and position: a head's positions are one stream, read once for all
+ * queries that share it. Each is a row of its own (struct tri_rows) of n values: head_dim, and zeros up to a multiple
+ * of 16, of Q8_0 of 32. */
 struct tri_cache {
     enum tri_rows_kind rows;
     int context, heads, n;

@@ -169,8 +169,8 @@ static void scores_beyond_floats_are_told(void **unused)
     fill(query[0], 48);
     query[0][0] = query[1][0] = query[2][0] = 4;
     tri_cache_put(&keys, c, 0, 299, 0, x, 16); /* of the second token, in its second block */
-    const struct tri_attention a = {.v = c, .keys = &keys, .values = &values, .head_dim = 16, .position = 298, .tokens = 3,
-                                    .shared = 1, .query = query[0], .ldq = 16, .scratch = scratch};
+    const struct tri_attention a = {.v = c, .keys = &keys, .values = &values, .head_dim = 16, .position = 298,
+                                    .tokens = 3, .shared = 1, .query = query[0], .ldq = 16, .scratch = scratch};
     float *part = tri_attend(&a);
     for (int t = 0; t < 3; t++)
         assert_int_equal(tri_attend_finish(&a, part + (size_t)t * tri_part_floats(16), out), t == 0);
@@ -212,7 +212,8 @@ static void mixed(const struct tri_model *m, const struct pass *shape, int threa
 static void check_runs(const struct tri_model *m, const struct tri_run *run, int runs)
 {
     const size_t each = (size_t)(m->config.heads * m->config.head_dim);
-    static float wide[MOST_TOKENS * MOST_WIDE], expected[MOST_TOKENS * HEADS * WIDEST], found[MOST_TOKENS * HEADS * WIDEST];
+    static float wide[MOST_TOKENS * MOST_WIDE];
+    static float expected[MOST_TOKENS * HEADS * WIDEST], found[MOST_TOKENS * HEADS * WIDEST];
     struct pass all = {.u = {.run = run, .runs = runs}};
     fill(wide, sizeof wide / sizeof wide[0]);
     for (int r = 0; r < runs; r++)
