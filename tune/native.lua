@@ -20,8 +20,8 @@ end
 -- The runtime as the tuner needs it (build/libtri_tune.so).
 function native.runtime(root, path)
   for _, header in ipairs { "include/tritune", "base/error", "base/cpu", "base/cores", "base/threads", "base/memory",
-    "kernels/kernel", "kernels/verify", "kernels/dispatch", "kernels/timing", "model/model", "model/synth", "engine/session",
-    "engine/trial" } do
+    "kernels/kernel", "kernels/verify", "kernels/dispatch", "kernels/timing", "model/model", "model/synth",
+    "engine/session", "engine/trial" } do
     declare(root .. "runtime/" .. header .. ".h")
   end
   return ffi.load(path)
