@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/shape.h"
+#include "engine/generation.h"
 #include "kernels/timing.h"
 
 #include <errno.h>
@@ -183,12 +184,41 @@ static enum tri_status feed(struct tri_session *s, const int32_t *ids, int to, i
     return TRI_OK;
 }
 
-/* A row's tokens behind its depth. */
-static enum tri_status feed_row(struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids, int tokens,
+/* Tokens up to position `to`, before each of which some are guessed of those before it: rightly or not, the ones in ids
+ * follow. */
+static enum tri_status feed_drafting(struct tri_generation *g, const int32_t *ids, int at, int to, struct tri_error *e)
+{
+    const float *logits;
+    if (tri_generation_feed(g, ids + at, 1, e) != TRI_OK)
+        return e->status;
+    for (at++; at < to; at++) {
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        tri_generation_take(g, ids[at]);
+        if (tri_generation_logits(g, &logits, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+/* A row's tokens behind its depth, and the seconds it took. */
+static enum tri_status time_row(struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids, double *spent,
                                 struct tri_error *e)
 {
+    const struct tri_generation_options o = {.draft = b->draft, .tokens = row->gen};
+    const int tokens = row->prompt ? row->prompt : row->gen, to = row->depth + tokens;
+    const bool drafts = row->gen && b->draft;
     struct tri_session *s = b->load.session;
-    return feed(s, ids, row->depth + tokens, row->prompt ? tokens : 1, e);
+    struct tri_generation *g = drafts ? tri_generation_new(s, NULL, &o, e) : NULL;
+    if (drafts && !g)
+        return e->status;
+    tri_session_want(s, 1);
+    const double begin = tri_now();
+    const enum tri_status status = drafts ? feed_drafting(g, ids, row->depth, to, e)
+                                          : feed(s, ids, to, row->prompt ? tokens : 1, e);
+    *spent = tri_now() - begin;
+    tri_generation_free(g);
+    return status;
 }
 
 /* A few of the tokens that are decoded, to warm up and to see what their feed forward leaves out. */
@@ -199,9 +229,16 @@ static enum tri_status count_row(struct tri_bench *b, struct tri_bench_row *row,
     struct tri_ffn_count *counts = tri_alloc((size_t)layers, sizeof *counts, "counts", e);
     if (!counts)
         return e->status;
-    tri_session_count(b->load.session, counts);
-    const enum tri_status status = feed_row(b, row, ids, row->gen < COUNTED ? row->gen : COUNTED, e);
-    tri_session_count(b->load.session, NULL);
+    struct tri_session *s = b->load.session;
+    int64_t before[2], after[2];
+    tri_session_screened(s, &before[0], &before[1]);
+    tri_session_count(s, counts);
+    const enum tri_status status = feed(s, ids, row->depth + (row->gen < COUNTED ? row->gen : COUNTED), 1, e);
+    tri_session_count(s, NULL);
+    tri_session_screened(s, &after[0], &after[1]);
+    row->candidates = -1;
+    if (after[0] > before[0])
+        row->candidates = (double)(after[1] - before[1]) / (double)(after[0] - before[0]);
     for (int i = 0; i < layers; i++) {
         row->ffn.tokens = counts[i].tokens;
         row->ffn.idle += counts[i].idle;
@@ -217,7 +254,7 @@ static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, c
                                struct tri_error *e)
 {
     struct tri_session *s = b->load.session;
-    const int tokens = row->prompt ? row->prompt : row->gen;
+    double spent = 0;
     for (int phase = 0; phase < TRI_PHASES; phase++)
         tri_session_use(s, phase, (struct tri_team){row->threads, b->load.setting.team[phase].pinned});
     tri_session_rewind(s, row->depth);
@@ -225,12 +262,10 @@ static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, c
         return e->status;
     if (warm && row->gen)
         return count_row(b, row, ids, e);
-    const double begin = tri_now();
-    if (feed_row(b, row, ids, tokens, e) != TRI_OK)
+    if (time_row(b, row, ids, &spent, e) != TRI_OK)
         return e->status;
-    const double spent = tri_now() - begin;
     if (!warm)
-        row->speed[row->samples++] = tokens / spent;
+        row->speed[row->samples++] = (row->prompt + row->gen) / spent;
     return TRI_OK;
 }
 
@@ -339,6 +374,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          &o.repetitions, 1, 10000},
         {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv or json, with llama-bench's keys (default: md)", &o.output, 0,
          0},
+        {NULL, "--draft", TRI_INT, "N", "guess so many of the decoded tokens, which seldom repeat (default: 0)",
+         &o.bench.draft, 0, 64},
         TRI_RUN_OPTIONS(o.bench.load),
         {0},
     };

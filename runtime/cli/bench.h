@@ -10,6 +10,7 @@ struct tri_bench_row {
     int threads;
     double gbps;   /* what so many threads read memory with, and nothing else */
     struct tri_ffn_count ffn; /* sums over layers and some tokens of a decoding row; none of a prompt's */
+    double candidates;        /* rows of the output matrix that a screened head multiplies for such a token; < 0: all */
     double *speed;            /* [samples] tokens per second */
     int samples;
 };
@@ -17,6 +18,7 @@ struct tri_bench_row {
 struct tri_bench {
     struct tri_load load;
     const char *size; /* of a synthetic model, or NULL */
+    int draft;        /* tokens guessed at most before each decoded one */
     struct tri_bench_row *row;
     int rows;
     double load_ms, peak_rss_mib; /* the latter 0 where the system does not say */

@@ -2,6 +2,7 @@
  * its keys: CSV is made of it. */
 #include "cli/bench.h"
 #include "cli/quote.h"
+#include "model/screen.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,10 +27,16 @@ static double deviation_of(const struct tri_bench_row *r)
     return r->samples > 1 ? sqrt(sum / (r->samples - 1)) : 0;
 }
 
-/* Whether what bounds a row is known: the weights of a prompt are read once for many tokens. */
-static bool bounded(const struct tri_bench_row *r)
+/* Whether a row was decoded token by token, so that what its tokens read was counted. */
+static bool counted(const struct tri_bench_row *r)
 {
     return r->ffn.tokens > 0;
+}
+
+/* Whether what bounds a row is known: the weights of a prompt, and those of a draft, are read once for many tokens. */
+static bool bounded(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    return counted(r) && b->draft == 0;
 }
 
 /* Of the hidden values of all layers: those that relu(gate) makes zero, and the inputs of down that are. */
@@ -64,12 +71,20 @@ static uint64_t attention_bytes(const struct tri_model *m)
     return sum;
 }
 
+/* Of the output matrix, or of its copy and the rows that are multiplied beside it. */
+static uint64_t head_bytes(const struct tri_model *m, const struct tri_bench_row *r)
+{
+    if (r->candidates < 0)
+        return m->head->bytes;
+    return m->screen->bytes + (uint64_t)(r->candidates * (double)m->head->bytes / m->config.vocab);
+}
+
 /* The token at position p reads p + 1 positions: the mean over those fed. */
 static struct traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
 {
     const struct tri_model *m = b->load.weights;
     const uint64_t twice = 2 * (uint64_t)r->depth + (uint64_t)r->gen + 1;
-    return (struct traffic){attention_bytes(m) + r->ffn.bytes / r->ffn.tokens, m->head->bytes,
+    return (struct traffic){attention_bytes(m) + r->ffn.bytes / r->ffn.tokens, head_bytes(m, r),
                             tri_session_position_bytes(b->load.session) * twice / 2};
 }
 
@@ -122,9 +137,9 @@ static void print_row(const struct tri_bench *b, const struct tri_bench_row *r)
     snprintf(size, sizeof size, "%.2f MiB", (double)bytes_of(b->load.weights) / (1 << 20));
     snprintf(params, sizeof params, "%.2f M", (double)parameters_of(b->load.weights) / 1e6);
     snprintf(speed, sizeof speed, "%.2f ± %.2f", mean_of(r), deviation_of(r));
-    if (bounded(r))
+    if (bounded(b, r))
         snprintf(share, sizeof share, "%.3f", share_of(b, r));
-    if (bounded(r) && relu2(b))
+    if (counted(r) && relu2(b))
         snprintf(zeros, sizeof zeros, "%.2f, %.2f", sparsity_of(b, r).gate, sparsity_of(b, r).down);
     printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %19s | %9.2f | %6s | %10s |\n", type, size, params,
            tri_dispatch_isa()->name, r->threads, test, speed, r->gbps, share, zeros);
@@ -166,11 +181,11 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
     char type[64];
     type_of(b, type, sizeof type);
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:o}",
+        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
         "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
         (json_int_t)bytes_of(l->weights), "model_n_params", (json_int_t)parameters_of(l->weights), "backends",
         tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
-        l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth,
+        l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft, "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth,
         "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts", samples_of(r));
 }
 
@@ -184,12 +199,14 @@ static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row 
 /* What bounds it: null where that is not known, and where nothing is zero by the activation. */
 static json_t *bounds_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    const bool known = bounded(r), zeros = known && relu2(b);
-    return json_pack("{s:o, s:f, s:o, s:o, s:o, s:f, s:f}", "bytes_per_token", known ? bytes_json(b, r) : json_null(),
-                     "read_gbps", r->gbps, "share", known ? json_real(share_of(b, r)) : json_null(), "ffn_sparsity",
+    const bool known = bounded(b, r), zeros = counted(r) && relu2(b), screened = counted(r) && r->candidates >= 0;
+    return json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:f, s:f}", "bytes_per_token",
+                     known ? bytes_json(b, r) : json_null(), "read_gbps", r->gbps, "share",
+                     known ? json_real(share_of(b, r)) : json_null(), "ffn_sparsity",
                      zeros ? json_real(sparsity_of(b, r).gate) : json_null(), "down_sparsity",
-                     zeros ? json_real(sparsity_of(b, r).down) : json_null(), "peak_rss_mib", b->peak_rss_mib,
-                     "load_ms", b->load_ms);
+                     zeros ? json_real(sparsity_of(b, r).down) : json_null(), "head_candidates",
+                     screened ? json_real(r->candidates) : json_null(), "peak_rss_mib", b->peak_rss_mib, "load_ms",
+                     b->load_ms);
 }
 
 static json_t *row_json(const struct tri_bench *b, const struct tri_bench_row *r)

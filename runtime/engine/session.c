@@ -109,6 +109,15 @@ void tri_session_want(struct tri_session *s, int top)
     s->top = top;
 }
 
+void tri_session_screened(const struct tri_session *s, int64_t *tokens, int64_t *rows)
+{
+    struct tri_screen_counts counts = {0};
+    if (s->work->screening)
+        counts = tri_screening_counts(s->work->screening);
+    *tokens = counts.tokens;
+    *rows = counts.rows;
+}
+
 void tri_session_rewind(struct tri_session *s, int position)
 {
     if (position >= 0 && position < s->position)

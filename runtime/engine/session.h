@@ -45,6 +45,10 @@ struct tri_ffn_count {
  * takes time, so what is timed is better not counted. */
 void tri_session_count(struct tri_session *s, struct tri_ffn_count *counts);
 
+/* Tokens that went through the head's screen so far, of all sessions that share the workspace, and the rows of the output
+ * matrix that were multiplied for them; zeros where the model has none. */
+void tri_session_screened(const struct tri_session *s, int64_t *tokens, int64_t *rows);
+
 /* As feed, in one pass of TRI_DECODE's team, with the logits of every token: *logits is [*fed][vocab]. Tokens behind the
  * first are guesses, at most tri_session_guesses(s): 7, or less where the context ends or ubatch is small, -1 in a full
  * context. From a guess on whose activations are beyond the range of floats none is appended: *fed tells how many are. */
