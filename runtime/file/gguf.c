@@ -616,7 +616,7 @@ struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *nam
 
 void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t bytes)
 {
-    if (g->map.data)
+    if (g->map.data && bytes > 0)
         tri_map_release(&g->map, from, bytes);
 }
 
