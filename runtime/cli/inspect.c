@@ -158,6 +158,9 @@ static enum tri_status gather(struct tri_inspection *f, struct tri_error *e)
         return e->status;
     f->packable = tri_config_read(f->g, &f->config, &f->config_error) == TRI_OK &&
                   f->sum[TRI_CLASS_TERNARY].tensors;
+    const struct tri_tensor *output = tri_gguf_tensor(f->g, "output.weight");
+    const struct tri_tensor *head = output ? output : tri_gguf_tensor(f->g, "token_embd.weight");
+    f->head = head ? head->encoding : NULL;
     if (f->packable)
         plan_jobs(f);
     check_stacks(f);

@@ -2,7 +2,7 @@
 #ifndef TRI_INSPECT_H
 #define TRI_INSPECT_H
 
-#include "model/model.h"
+#include "model/screen.h"
 
 /* Of one tensor; unknown where it is not ternary, cannot be read yet, or is damaged. */
 struct tri_share {
@@ -36,6 +36,7 @@ struct tri_inspection {
     const char *in_file[TRI_ROLES]; /* layouts of a packed file that is whole; else NULL */
     bool packable;           /* `job` is filled in */
     struct tri_job job[TRI_ROLES];
+    const struct tri_encoding *head; /* of the output matrix; NULL: there is none */
 };
 
 void tri_inspection_print(const struct tri_inspection *f);

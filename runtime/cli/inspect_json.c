@@ -178,6 +178,11 @@ static bool add_model(json_t *o, const struct tri_inspection *f)
         return json_object_set_new(o, "not_a_model", tri_json_text(text_of(f->config_error.text)));
     if (json_object_set_new(o, "config", config_of(&f->config)))
         return true;
+    if (f->packable && f->head &&
+        json_object_set_new(o, "screen", json_pack("{s:o, s:s, s:b}", "bytes", integer(tri_screen_bytes(&f->config)),
+                                                   "of", f->head->name, "auto",
+                                                   (int)tri_screen_pays(f->head, &f->config))))
+        return true;
     return f->packable && json_object_set_new(o, "packed", list_of(f, TRI_ROLES, nth_job));
 }
 

@@ -175,6 +175,10 @@ static void print_jobs(const struct tri_inspection *f)
            bytes_of(bytes).text);
     for (int role = 0; role < TRI_ROLES; role++)
         print_job(f, (enum tri_role)role);
+    if (f->head)
+        printf("  head     %6d x %-6d  int8 copy    %9s  beside the %s, %s --head screened\n", f->config.hidden,
+               f->config.vocab, bytes_of(tri_screen_bytes(&f->config)).text, f->head->name,
+               tri_screen_pays(f->head, &f->config) ? "unless memory is short, and with" : "only with");
 }
 
 void tri_inspection_print(const struct tri_inspection *f)

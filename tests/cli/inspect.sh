@@ -45,6 +45,8 @@ luajit -e '
     check("architecture", d.keys[1].value, "bitnet-b1.58")
     check("layers", d.config.layers, 6)
     check("roles packed", #d.packed, 4)
+    check("copy of the head", d.screen.bytes, d.config.vocab * (d.config.hidden + 12))
+    check("copy of a small head", d.screen.auto, false)
     local left, trits = d.bytes, 0
     for _, c in ipairs(d.sizes) do left = left - c.bytes end
     check("all but keys and padding within the file", left > 0, true)
