@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LINE = 64, MAX_CPUS = 8192, OFFERS = 50 };
+enum { LINE = 64, MAX_CPUS = 8192, OFFERS = 50, CROWD = 2 /* threads a CPU */ };
 
 /* Looks at a barrier before a thread sleeps: first about 5 microseconds of spinning (`pause` takes
  * up to 140 cycles, `yield` none), then with the core offered to others each time. The system may
@@ -59,12 +59,13 @@ typedef unsigned long cpu_mask[MAX_CPUS / (8 * sizeof(unsigned long))];
 struct tri_pool {
     struct barrier gate;   /* of all threads: a region begins and ends */
     struct barrier region; /* of those that take part in it */
-    int looks;
+    int looks, region_looks; /* at the gate; at the region's barriers */
+    int cpus;        /* usable by this process when the pool was made */
     bool stop, pinned, weighed;
     bool chosen; /* the CPUs of workers are known */
     bool for_any; /* threads may run regions */
     pthread_mutex_t lock;
-    cpu_mask usable; /* by this process when the pool was made */
+    cpu_mask usable; /* which */
     tri_task_fn *task;
     void *arg;
     struct worker worker[]; /* [threads], the caller first */
@@ -114,7 +115,7 @@ static void pass(struct barrier *b, int looks)
 
 void tri_pool_sync(struct tri_pool *p)
 {
-    pass(&p->region, p->looks);
+    pass(&p->region, p->region_looks);
 }
 
 /* -- where threads run -------------------------------------------------- */
@@ -182,6 +183,12 @@ static int usable_cpus(cpu_mask mask)
     return CPU_COUNT_S(sizeof(cpu_mask), (cpu_set_t *)mask);
 }
 
+/* with more threads than cores, a thread that looks on holds up the one awaited */
+static int looks_for(const struct tri_pool *p, int threads)
+{
+    return threads <= p->cpus ? SPINS + OFFERS : 0;
+}
+
 static void introduce(struct tri_pool *p, int threads)
 {
     for (int i = 0; i < threads; i++)
@@ -199,8 +206,8 @@ struct tri_pool *tri_pool_new(int threads, struct tri_error *e)
         tri_alloc(1, sizeof *p + (size_t)threads * sizeof p->worker[0], "threads", e);
     if (!p)
         return NULL;
-    /* with more threads than cores, a thread that looks on holds up the one awaited */
-    p->looks = threads <= usable_cpus(p->usable) ? SPINS + OFFERS : 0;
+    p->cpus = usable_cpus(p->usable);
+    p->looks = p->region_looks = looks_for(p, threads);
     atomic_init(&p->gate.threads, threads);
     atomic_init(&p->region.threads, threads);
     introduce(p, threads);
@@ -267,6 +274,9 @@ void tri_pool_share(const struct tri_pool *p, int items, int thread, int *from, 
 void tri_pool_use(struct tri_pool *p, struct tri_team team)
 {
     int all = tri_pool_threads(p), threads = team.threads > 0 && team.threads < all ? team.threads : all;
+    if (threads > CROWD * p->cpus)
+        threads = p->cpus;
+    p->region_looks = looks_for(p, threads);
     atomic_store_explicit(&p->region.threads, threads, memory_order_relaxed);
     pin(p, team.pinned || p->weighed);
 }

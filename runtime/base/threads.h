@@ -24,7 +24,8 @@ void tri_pool_free(struct tri_pool *pool);
 int tri_pool_threads(const struct tri_pool *pool); /* all of them, in use or not */
 
 /* Who works on a region: the first `threads` threads (0, or more than there are: all; the others wait), pinned each
- * to a CPU of its own, one core after the other before any core's second, or placed by the system. */
+ * to a CPU of its own, one core after the other before any core's second, or placed by the system. Of a crowd, more
+ * than two threads for each CPU, only as many work as there are CPUs: the others would just be waited for. */
 struct tri_team {
     int threads;
     bool pinned;

@@ -71,6 +71,29 @@ static void idle_pools_end(void **unused)
         tri_pool_free(tri_pool_new(i % 7 + 1, &e));
 }
 
+/* Of a crowd, more than two a CPU, there work as many threads as CPUs. */
+static int at_work(int asked)
+{
+    const int cpus = tri_hardware_threads();
+    return asked > 2 * cpus ? cpus : asked;
+}
+
+static void crowds_stand_by(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct relay r = {.turns = 3};
+    const int crowd = 2 * tri_hardware_threads() + 1;
+    r.pool = tri_pool_new(crowd, &e);
+    assert_non_null(r.pool);
+    tri_pool_use(r.pool, (struct tri_team){0});
+    tri_pool_run(r.pool, relay, &r);
+    assert_int_equal(r.ran, at_work(crowd));
+    assert_int_equal(r.wrong, 0);
+    assert_int_equal(tri_pool_threads(r.pool), crowd);
+    tri_pool_free(r.pool);
+}
+
 /* A team of fewer threads, and all again: the others stay away, and barriers count those who came. */
 static void teams_change(void **unused)
 {
@@ -85,7 +108,7 @@ static void teams_change(void **unused)
         r.ran = 0;
         tri_pool_use(r.pool, (struct tri_team){.threads = threads});
         tri_pool_run(r.pool, relay, &r);
-        assert_int_equal(r.ran, threads == 0 || threads > 4 ? 4 : threads);
+        assert_int_equal(r.ran, at_work(threads == 0 || threads > 4 ? 4 : threads));
     }
     assert_int_equal(r.wrong, 0);
     assert_int_equal(tri_pool_threads(r.pool), 4);
@@ -210,7 +233,7 @@ int main(void)
         cmocka_unit_test(idle_pools_end), cmocka_unit_test(counts_are_checked),
         cmocka_unit_test(equal_shares_cover), cmocka_unit_test(weighted_shares_cover),
         cmocka_unit_test(cores_are_told_apart), cmocka_unit_test(teams_change),
-        cmocka_unit_test(threads_are_pinned),
+        cmocka_unit_test(crowds_stand_by), cmocka_unit_test(threads_are_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
