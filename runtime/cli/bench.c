@@ -374,7 +374,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          &o.repetitions, 1, 10000},
         {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv or json, with llama-bench's keys (default: md)", &o.output, 0,
          0},
-        {NULL, "--draft,--draft-max", TRI_INT, "N", "guess so many of the decoded tokens, which seldom repeat (default: 0)",
+        {NULL, "--draft,--draft-max", TRI_INT, "N", "guess so many decoded tokens, which seldom repeat (default: 0)",
          &o.bench.draft, 0, 64},
         TRI_RUN_OPTIONS(o.bench.load),
         {0},
