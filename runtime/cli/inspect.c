@@ -22,7 +22,8 @@ static enum tri_class class_of(const struct tri_tensor *t)
     enum tri_role role;
     if (t->encoding->ternary || tri_packed_name(t->name, &layer, &role))
         return TRI_CLASS_TERNARY;
-    bool ends = strcmp(t->name, "token_embd.weight") == 0 || strcmp(t->name, "output.weight") == 0;
+    bool ends = strcmp(t->name, "token_embd.weight") == 0 || strcmp(t->name, "output.weight") == 0 ||
+                      tri_packed_screen_name(t->name);
     return ends ? TRI_CLASS_EMBEDDING : TRI_CLASS_OTHER;
 }
 
@@ -99,7 +100,15 @@ static enum tri_status check_layer(const struct tri_packed *p, const struct tri_
     return TRI_OK;
 }
 
-/* Every stack against its checksum; the first damage counts. */
+static enum tri_status check_screen(const struct tri_packed *p, const struct tri_config *c, struct tri_error *e)
+{
+    struct tri_screen s;
+    if (tri_packed_screen(p, c, &s, e) != TRI_OK)
+        return e->status;
+    return s.codes ? tri_packed_verify_screen(p, &s, c, e) : TRI_OK;
+}
+
+/* Every stack and the copy of the head against their checksums; the first damage counts. */
 static void check_stacks(struct tri_inspection *f)
 {
     struct tri_packed p;
@@ -110,6 +119,8 @@ static void check_stacks(struct tri_inspection *f)
     enum tri_status status = m ? tri_packed_read(&p, f->g, &f->config, &e) : e.status;
     for (int i = 0; i < f->config.layers && status == TRI_OK; i++)
         status = check_layer(&p, m, i, &e);
+    if (status == TRI_OK)
+        status = check_screen(&p, &f->config, &e);
     for (int r = 0; r < TRI_ROLES && status == TRI_OK; r++)
         f->in_file[r] = p.role[r].layout->name;
     if (status != TRI_OK)

@@ -59,10 +59,13 @@ struct tri_load {
      &(l).cache_v, 0, 0},                                                                                      \
     {NULL, "--ffn", TRI_TEXT, "TYPE", "decode past what ReLU zeroes: dense, sparse or auto (default: dense)",    \
      &(l).ffn, 0, 0},                                                                                          \
-    {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
-     &(l).head, 0, 0},                                                                                         \
+    TRI_HEAD_OPTION(l),                                                                                          \
     TRI_MEMORY_OPTIONS(l),                                                                                       \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
+
+#define TRI_HEAD_OPTION(l)                                                                                   \
+    {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
+     &(l).head, 0, 0}
 
 /* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);

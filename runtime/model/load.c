@@ -139,6 +139,8 @@ static bool known(const struct loader *l, const struct tri_tensor *t)
     enum tri_role role;
     if (l->is_packed && tri_packed_name(t->name, &of, &role))
         return of < l->model->config.layers;
+    if (l->is_packed && tri_packed_screen_name(t->name))
+        return true;
     size_t n = strlen(t->name), tail = strlen(".weight");
     if (n < tail || strcmp(t->name + n - tail, ".weight") != 0)
         return false;
@@ -244,6 +246,15 @@ static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
     return TRI_OK;
 }
 
+static enum tri_status find_screen(struct loader *l, struct tri_error *e)
+{
+    struct tri_screen *s = tri_model_own(l->model, 1, sizeof *s, "screen", e);
+    if (!s || tri_packed_screen(&l->packed, &l->model->config, s, e) != TRI_OK)
+        return e->status;
+    l->model->saved_screen = s->codes ? s : NULL;
+    return TRI_OK;
+}
+
 static enum tri_status find_all(struct loader *l, struct tri_error *e)
 {
     struct tri_model *m = l->model;
@@ -255,7 +266,7 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
         return e->status;
     if (read_norm(l, "output_norm.weight", width(l, TRI_HIDDEN), &m->output_norm, e) != TRI_OK)
         return e->status;
-    if (l->is_packed && tri_packed_read(&l->packed, l->g, &m->config, e) != TRI_OK)
+    if (l->is_packed && (tri_packed_read(&l->packed, l->g, &m->config, e) != TRI_OK || find_screen(l, e) != TRI_OK))
         return e->status;
     for (int i = 0; i < m->config.layers; i++)
         if (find_layer(l, i, e) != TRI_OK)

@@ -65,6 +65,7 @@ struct tri_model {
     struct tri_config config;
     const struct tri_tensor *embedding, *head; /* the same when tied; rows are read in place */
     const struct tri_screen *screen; /* NULL: every logit is computed */
+    const struct tri_screen *saved_screen; /* which a packed file brings along; NULL: none */
     const float *output_norm;
     struct tri_layer *layer; /* [layers] */
     size_t packed_bytes;     /* of all matrices, in the order they are read: in one memory, or in the file */

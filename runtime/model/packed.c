@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VERSION = 1, ALIGNMENT = 64, I8 = 24 };
+enum { VERSION = 1, ALIGNMENT = 64, F32 = 0, I8 = 24, ROW_FLOATS = 3 };
+
+_Static_assert(sizeof(struct tri_screen_row) == ROW_FLOATS * sizeof(float), "rows are written as they lie");
 
 #define PREFIX "tritune.packed."
 #define AGAIN "; convert the original file again"
@@ -47,6 +49,13 @@ bool tri_packed_name(const char *name, int *layer, enum tri_role *role)
             return true;
         }
     return false;
+}
+
+static const char codes_name[] = "output.screen.codes", rows_name[] = "output.screen.rows";
+
+bool tri_packed_screen_name(const char *name)
+{
+    return strcmp(name, codes_name) == 0 || strcmp(name, rows_name) == 0;
 }
 
 bool tri_packed_is(const struct tri_gguf *g)
@@ -155,6 +164,83 @@ enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const s
                     "damaged" AGAIN, tri_gguf_name(p->g), stack_of(layer, m->role).text);
 }
 
+/* -- the copy of the output matrix ----------------------------------------- */
+
+/* Tensors of the copy as they have to be: bytes in place, or NULL with an error. */
+static const uint8_t *screen_tensor(const struct tri_packed *p, const char *name, uint32_t encoding, size_t columns,
+                                    int rows, struct tri_error *e)
+{
+    const struct tri_tensor *t = tri_gguf_tensor(p->g, name);
+    if (t && t->encoding->id == encoding && t->ne[0] == (int64_t)columns && tri_tensor_rows(t) == rows)
+        return t->data;
+    tri_fail(e, TRI_BAD_FILE, "%s: expected a tensor %s of %zu x %d values (%s), found %s" AGAIN, tri_gguf_name(p->g),
+             name, columns, rows, tri_encoding_find(encoding)->name, t ? "one of another type or shape" : "none");
+    return NULL;
+}
+
+static bool possible(const struct tri_screen_row *r)
+{
+    return r->scale >= 0 && r->scale < INFINITY && r->error >= 0 && r->norm >= 0 && r->norm < INFINITY;
+}
+
+static enum tri_status read_rows(const struct tri_packed *p, const struct tri_config *c, struct tri_screen *s,
+                                 struct tri_error *e)
+{
+    for (int i = 0; i < c->vocab; i++)
+        if (!possible(&s->row[i]))
+            return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected finite numbers from 0 on, found others in row %d"
+                            AGAIN, tri_gguf_name(p->g), rows_name, i);
+    s->norm = tri_screen_norm(s->row, c->vocab);
+    return TRI_OK;
+}
+
+enum tri_status tri_packed_screen(const struct tri_packed *p, const struct tri_config *c, struct tri_screen *s,
+                                  struct tri_error *e)
+{
+    uint64_t reach;
+    *s = (struct tri_screen){.ld = tri_screen_ld(c), .bytes = tri_screen_bytes(c)};
+    if (!tri_gguf_tensor(p->g, codes_name))
+        return TRI_OK;
+    const uint8_t *codes = screen_tensor(p, codes_name, I8, s->ld, c->vocab, e);
+    const uint8_t *rows = codes ? screen_tensor(p, rows_name, F32, ROW_FLOATS, c->vocab, e) : NULL;
+    if (!rows || tri_gguf_uint(p->g, PREFIX "screen.reach", &reach, e) != TRI_OK)
+        return e->status;
+    if (reach < 1 || reach > TRI_SCREEN_REACH)
+        return tri_fail(e, TRI_BAD_FILE, "%s: key " PREFIX "screen.reach: expected 1 to %d, found %llu" AGAIN,
+                        tri_gguf_name(p->g), TRI_SCREEN_REACH, (unsigned long long)reach);
+    if (((uintptr_t)codes | (uintptr_t)rows) % ALIGNMENT)
+        return TRI_OK;
+    s->reach = (int)reach;
+    s->row = (const struct tri_screen_row *)(const void *)rows;
+    s->codes = (const int8_t *)codes;
+    return read_rows(p, c, s, e);
+}
+
+static size_t codes_bytes(const struct tri_screen *s, const struct tri_config *c)
+{
+    return (size_t)c->vocab * s->ld;
+}
+
+static void screen_checksums(const struct tri_screen *s, const struct tri_config *c, uint64_t sums[2])
+{
+    sums[0] = tri_checksum(0, s->codes, codes_bytes(s, c));
+    sums[1] = tri_checksum(0, s->row, (size_t)c->vocab * sizeof *s->row);
+}
+
+enum tri_status tri_packed_verify_screen(const struct tri_packed *p, const struct tri_screen *s,
+                                         const struct tri_config *c, struct tri_error *e)
+{
+    uint64_t sums[2];
+    const struct tri_gguf_key *wanted = read_array(p->g, PREFIX "screen.checksums", TRI_U64, 2, e);
+    if (!wanted)
+        return e->status;
+    screen_checksums(s, c, sums);
+    if (memcmp(sums, wanted->at, sizeof sums) == 0)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s or %s: the bytes are not those that were written: the file is "
+                    "damaged" AGAIN, tri_gguf_name(p->g), codes_name, rows_name);
+}
+
 /* -- writing ------------------------------------------------------------- */
 
 struct writing {
@@ -219,6 +305,12 @@ static enum tri_status add_keys(const struct writing *x, struct tri_error *e)
     for (enum tri_role r = 0; r < TRI_ROLES; r++)
         if (add_role(x, r, e) != TRI_OK)
             return e->status;
+    if (x->m->screen) {
+        uint64_t sums[2];
+        screen_checksums(x->m->screen, &x->m->config, sums);
+        tri_gguf_add_uint(x->w, PREFIX "screen.reach", (uint32_t)x->m->screen->reach);
+        tri_gguf_add_array(x->w, PREFIX "screen.checksums", TRI_U64, 2, sums);
+    }
     return TRI_OK;
 }
 
@@ -227,7 +319,19 @@ static bool stays(const struct tri_tensor *t)
 {
     int layer;
     enum tri_role role;
-    return !t->encoding->ternary && !tri_packed_name(t->name, &layer, &role);
+    return !t->encoding->ternary && !tri_packed_name(t->name, &layer, &role) && !tri_packed_screen_name(t->name);
+}
+
+static void add_screen(const struct writing *x)
+{
+    const int64_t rows = x->m->config.vocab;
+    struct tri_tensor codes = {.encoding = tri_encoding_find(I8), .dims = 2, .ne = {0, rows, 1, 1}};
+    struct tri_tensor bounds = {.encoding = tri_encoding_find(F32), .dims = 2, .ne = {ROW_FLOATS, rows, 1, 1}};
+    codes.ne[0] = (int64_t)x->m->screen->ld;
+    snprintf(codes.name, sizeof codes.name, "%s", codes_name);
+    snprintf(bounds.name, sizeof bounds.name, "%s", rows_name);
+    tri_gguf_add_tensor(x->w, &codes);
+    tri_gguf_add_tensor(x->w, &bounds);
 }
 
 /* The stacks first: what is read behind the last of them lies in the file, too. */
@@ -240,14 +344,15 @@ static void add_tensors(const struct writing *x)
             memcpy(t.name, stack_of(i, r).text, sizeof t.name);
             tri_gguf_add_tensor(x->w, &t);
         }
+    if (x->m->screen)
+        add_screen(x);
     for (size_t i = 0; i < tri_gguf_tensor_count(x->g); i++)
         if (stays(tri_gguf_tensor_at(x->g, i)))
             tri_gguf_add_tensor(x->w, tri_gguf_tensor_at(x->g, i));
 }
 
-static enum tri_status write_tensors(const struct writing *x, struct tri_error *e)
+static enum tri_status write_stacks(const struct writing *x, int stacks, struct tri_error *e)
 {
-    const int stacks = x->m->config.layers * TRI_ROLES;
     const bool terminal = isatty(STDERR_FILENO);
     enum tri_status status = TRI_OK;
     for (int i = 0; i < stacks && status == TRI_OK; i++) {
@@ -260,7 +365,26 @@ static enum tri_status write_tensors(const struct writing *x, struct tri_error *
     }
     if (terminal)
         fprintf(stderr, "\r\033[K");
-    for (size_t i = 0, next = (size_t)stacks; i < tri_gguf_tensor_count(x->g) && status == TRI_OK; i++) {
+    return status;
+}
+
+/* From tensor `first` of the writer on. */
+static enum tri_status write_screen(const struct writing *x, int first, struct tri_error *e)
+{
+    const struct tri_screen *s = x->m->screen;
+    if (tri_gguf_write(x->w, first, 0, s->codes, codes_bytes(s, &x->m->config), e) != TRI_OK)
+        return e->status;
+    return tri_gguf_write(x->w, first + 1, 0, s->row, (size_t)x->m->config.vocab * sizeof *s->row, e);
+}
+
+static enum tri_status write_tensors(const struct writing *x, struct tri_error *e)
+{
+    const int stacks = x->m->config.layers * TRI_ROLES;
+    enum tri_status status = write_stacks(x, stacks, e);
+    if (status == TRI_OK && x->m->screen)
+        status = write_screen(x, stacks, e);
+    size_t next = (size_t)stacks + (x->m->screen ? 2 : 0);
+    for (size_t i = 0; i < tri_gguf_tensor_count(x->g) && status == TRI_OK; i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(x->g, i);
         if (stays(t))
             status = tri_gguf_write(x->w, (int)next++, 0, t->data, t->bytes, e);

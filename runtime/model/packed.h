@@ -7,12 +7,17 @@
  *     tritune.packed.ROLE.tile        its rows, kstep and bytes: three u32
  *     tritune.packed.ROLE.scales      f32 [layers * parts]
  *     tritune.packed.ROLE.checksums   u64 [layers], tri_checksum of each stack
+ * Behind the stacks, where the model had one: the int8 copy of its output matrix (screen.h), as tensors
+ *     output.screen.codes             I8 [vocab][ld]
+ *     output.screen.rows              F32 [vocab][3]: scale, error and norm
+ * with tritune.packed.screen.reach and tritune.packed.screen.checksums, u64 of both tensors.
  *
- * What a stack holds cannot be checked at once, and need not: whatever the bytes, kernels compute something. */
+ * What a stack or copy holds cannot be checked at once, and need not: whatever the bytes, kernels compute something. */
 #ifndef TRI_PACKED_H
 #define TRI_PACKED_H
 
 #include "model/model.h"
+#include "model/screen.h"
 
 bool tri_packed_is(const struct tri_gguf *g);
 
@@ -33,14 +38,22 @@ enum tri_status tri_packed_read(struct tri_packed *p, const struct tri_gguf *g, 
  * everything but the trits. */
 enum tri_status tri_packed_stack(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e);
 
+/* The int8 copy of the output matrix, in place; its codes NULL: the file has none, or none that can stay there. Checks
+ * everything but the codes. */
+enum tri_status tri_packed_screen(const struct tri_packed *p, const struct tri_config *c, struct tri_screen *s,
+                                  struct tri_error *e);
+bool tri_packed_screen_name(const char *name); /* whether a tensor is part of it */
+
 /* The layer and role of a stack by its tensor's name; false: it is none. */
 bool tri_packed_name(const char *name, int *layer, enum tri_role *role);
 
-/* TRI_BAD_FILE unless a stack has its checksum. */
+/* TRI_BAD_FILE unless a stack, or the copy, has its checksum. */
 enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const struct tri_matrix *m,
                                   struct tri_error *e);
+enum tri_status tri_packed_verify_screen(const struct tri_packed *p, const struct tri_screen *s,
+                                         const struct tri_config *c, struct tri_error *e);
 
-/* Writes a model as a packed file: its matrices as they are, all else from `g`, which it was loaded from. Percent on
+/* Writes a model as a packed file: its matrices, and its screen if it has one, as they are, all else from `g`, which it was loaded from. Percent on
  * stderr if it is a terminal. TRI_INTERRUPTED once stop() is true. The file appears whole or not at all. */
 enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
                                  struct tri_pool *pool, bool (*stop)(void), struct tri_error *e);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { COLUMNS = 128, MOST_HIDDEN = (1 << 17) - 1, LEAST_WEIGHTS = 1 << 22, MOST_CODE = 32767 };
+enum { COLUMNS = 128, MOST_HIDDEN = (1 << 17) - 1, LEAST_WEIGHTS = 1 << 22 };
 
 /* Below this a row's codes are all 0, and its error is the row itself: scales stay far from what underflows. */
 static const float least_row = 0x1p-100f;
@@ -23,14 +23,14 @@ struct copying {
     atomic_bool odd; /* a row is no number, or too great for one */
 };
 
-static size_t row_length(const struct tri_config *c)
+size_t tri_screen_ld(const struct tri_config *c)
 {
     return (size_t)tri_round_up(c->hidden, COLUMNS);
 }
 
 size_t tri_screen_bytes(const struct tri_config *c)
 {
-    return (size_t)c->vocab * (row_length(c) + sizeof(struct tri_screen_row));
+    return (size_t)c->vocab * (tri_screen_ld(c) + sizeof(struct tri_screen_row));
 }
 
 bool tri_screen_pays(const struct tri_encoding *e, const struct tri_config *c)
@@ -93,7 +93,7 @@ static void copy_share(void *arg, int thread, int threads)
         ;
 }
 
-static float greatest_norm(const struct tri_screen_row *row, int rows)
+float tri_screen_norm(const struct tri_screen_row *row, int rows)
 {
     float most = 0;
     for (int i = 0; i < rows; i++)
@@ -108,15 +108,15 @@ static void copy(struct copying *c, struct tri_pool *pool, struct tri_screen *s)
     *s = (struct tri_screen){.codes = c->codes,
                              .ld = c->ld,
                              .row = c->row,
-                             .norm = greatest_norm(c->row, c->m->config.vocab),
-                             .reach = reach < MOST_CODE ? reach : MOST_CODE,
+                             .norm = tri_screen_norm(c->row, c->m->config.vocab),
+                             .reach = reach < TRI_SCREEN_REACH ? reach : TRI_SCREEN_REACH,
                              .bytes = tri_screen_bytes(&c->m->config)};
 }
 
 static enum tri_status screen(struct tri_model *m, bool demanded, struct tri_pool *pool, struct tri_error *e)
 {
     const size_t rows = (size_t)m->config.vocab, threads = (size_t)tri_pool_threads(pool);
-    struct copying c = {.m = m, .pool = pool, .v = tri_dispatch_isa()->vec, .ld = row_length(&m->config)};
+    struct copying c = {.m = m, .pool = pool, .v = tri_dispatch_isa()->vec, .ld = tri_screen_ld(&m->config)};
     struct tri_screen *s = tri_model_own(m, 1, sizeof *s, "screen", e);
     c.codes = s ? tri_model_own(m, rows, c.ld, "int8 copy of the output matrix", e) : NULL;
     c.row = c.codes ? tri_model_own(m, rows, sizeof *c.row, "int8 copy of the output matrix", e) : NULL;
@@ -125,6 +125,8 @@ static enum tri_status screen(struct tri_model *m, bool demanded, struct tri_poo
         return e->status;
     copy(&c, pool, s);
     tri_free(c.values);
+    if (m->spare != SIZE_MAX)
+        m->spare -= s->bytes;
     if (!atomic_load(&c.odd))
         m->screen = s;
     else if (demanded)
@@ -133,12 +135,22 @@ static enum tri_status screen(struct tri_model *m, bool demanded, struct tri_poo
     return TRI_OK;
 }
 
-enum tri_status tri_model_screen(struct tri_model *m, enum tri_head head, struct tri_pool *pool, struct tri_error *e)
+static bool pays(const struct tri_model *m)
 {
     const size_t available = tri_memory_available(), bytes = tri_screen_bytes(&m->config);
-    const bool pays = tri_screen_pays(m->head->encoding, &m->config) && (available == 0 || bytes < available / 2);
-    if (head == TRI_HEAD_FULL || (head == TRI_HEAD_AUTO && !pays))
+    return tri_screen_pays(m->head->encoding, &m->config) && (available == 0 || bytes < available / 2) &&
+           bytes <= m->spare;
+}
+
+enum tri_status tri_model_screen(struct tri_model *m, enum tri_head head, struct tri_pool *pool, struct tri_error *e)
+{
+    if (head != TRI_HEAD_FULL)
+        m->screen = m->saved_screen;
+    if (head == TRI_HEAD_FULL || m->screen || (head == TRI_HEAD_AUTO && !pays(m)))
         return TRI_OK;
+    if (tri_screen_bytes(&m->config) > m->spare)
+        return tri_fail(e, TRI_NO_MEMORY, "screened output matrix: its copy takes %zu MiB, and %zu are left; use --head "
+                        "full, or allow more (--memory)", tri_screen_bytes(&m->config) >> 20, m->spare >> 20);
     if (m->config.hidden > MOST_HIDDEN)
         return head == TRI_HEAD_AUTO
                    ? TRI_OK

@@ -20,8 +20,13 @@ struct tri_screen {
     size_t bytes; /* of all this */
 };
 
-/* Bytes that the copy of a model of this shape takes. */
+enum { TRI_SCREEN_REACH = 32767 };
+
+/* Bytes from one row of codes to the next, and those that the copy of a model of this shape takes. */
+size_t tri_screen_ld(const struct tri_config *c);
 size_t tri_screen_bytes(const struct tri_config *c);
+
+float tri_screen_norm(const struct tri_screen_row *row, int rows); /* the greatest */
 
 /* Whether auto screens a head of this encoding and shape where there is memory: not from 8.5 bits a weight down, where
  * the copy is no smaller, nor where the whole is a matter of microseconds. */

@@ -34,6 +34,23 @@ at=$("$tritune" inspect "$dir/packed.gguf" | awk '$1 == "blk.1.down.packed" { pr
 printf '\xff\xff\xff' | dd of="$dir/damaged.gguf" bs=1 seek="$at" conv=notrunc status=none
 refused 3 "damaged" inspect "$dir/damaged.gguf"
 
+# -- the copy of the output matrix goes along, where one is made
+
+"$tritune" convert "$model" "$dir/screened.gguf" --type tritune --head screened || fail "convert --head screened"
+"$tritune" inspect "$dir/packed.gguf" | grep -q output.screen && fail "a copy for so small a matrix"
+at=$("$tritune" inspect "$dir/screened.gguf" | awk '$1 == "output.screen.codes" { print $NF + 5 }')
+[ "${at:-0}" -gt 0 ] || fail "no output.screen.codes in inspect"
+for file in packed screened; do
+    "$tritune" run -m "$dir/$file.gguf" -p "Once upon a time" -n 40 -s 3 --head screened >"$dir/$file.txt" 2>"$dir/err" ||
+        fail "run: $(cat "$dir/err")"
+done
+cmp "$dir/packed.txt" "$dir/screened.txt" || fail "another text by the copy of the file"
+cp "$dir/screened.gguf" "$dir/damaged.gguf"
+printf '\x7e\x7f' | dd of="$dir/damaged.gguf" bs=1 seek="$at" conv=notrunc status=none
+refused 3 "output.screen.*damaged" inspect "$dir/damaged.gguf"
+"$tritune" convert "$dir/screened.gguf" "$dir/full.gguf" --type tritune --head full || fail "convert --head full"
+cmp "$dir/packed.gguf" "$dir/full.gguf" || fail "a copy left out is not as if there had been none"
+
 sum=$(cksum <"$dir/packed.gguf")
 ln -s packed.gguf "$dir/link.gguf"
 refused 2 "another file" convert "$dir/packed.gguf" "$dir/link.gguf" --type tritune
