@@ -70,6 +70,7 @@ void tri_generation_free(struct tri_generation *g)
 {
     if (!g)
         return;
+    tri_session_want(g->session, 0);
     tri_draft_free(g->draft);
     tri_free(g);
 }

@@ -144,6 +144,8 @@ void tri_sampler_accept(struct tri_sampler *s, int32_t id)
 /* -- the chain
  * -------------------------------------------------------------------------------------- */
 
+/* With a penalty of more than 1, what is in the window can only give way to what follows; one of less could raise
+ * anything. Logits of -INFINITY, as those may be that are not among the greatest, are not drawn. */
 int tri_sampler_wants(const struct tri_sampler *s)
 {
     const int kept = s->o.temperature <= 0 ? 1 : s->o.top_k > 0 ? s->o.top_k : 0;

@@ -11,9 +11,4 @@
 /* The other functions of samplers are public: include/tritune.h. */
 struct tri_sampler *tri_sampler_new(const struct tri_sampling *o, int vocab, struct tri_error *e);
 
-/* How many of the greatest logits decide what is drawn, whatever was accepted; 0: all. With a penalty of more than 1,
- * what is in the window can only give way to what follows; one of less could raise anything. tri_sampler_next does not
- * draw logits of -INFINITY: those may be so that are not among the greatest. */
-int tri_sampler_wants(const struct tri_sampler *s);
-
 #endif

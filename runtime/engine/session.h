@@ -29,10 +29,6 @@ size_t tri_session_bytes(const struct tri_config *c, const struct tri_session_op
 size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */
 
-/* Of feeds and guesses from here on only the greatest `top` logits are wanted (0: all again, as at first): those are
- * exact, with all that equal the least of them; the others are exact or -INFINITY, as it is faster. */
-void tri_session_want(struct tri_session *s, int top);
-
 /* What the feed forward of single tokens met, and the bytes of gate, up and down that it read: sums over tokens. */
 struct tri_ffn_count {
     uint64_t tokens;

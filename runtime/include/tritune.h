@@ -93,12 +93,21 @@ enum tri_ffn {
     TRI_FFN_AUTO,   /* for a layer and token where it is faster; never where memory is short */
 };
 
+/* Whether the greatest logits are found by a copy of the output matrix in int8, where no others are wanted. They are the
+ * same bits. */
+enum tri_head {
+    TRI_HEAD_AUTO, /* where the file has more than 8.5 bits a weight, the matrix is large and memory is not short */
+    TRI_HEAD_FULL,
+    TRI_HEAD_SCREENED, /* always */
+};
+
 struct tri_engine_options { /* {0}: the defaults */
     const char *isa;  /* no kernels beyond this instruction set, as the command line's --isa; NULL: the best here */
     int threads;      /* for single tokens, the caller among them, at most 512; 0: as tuned, else one for every core */
     int threads_batch; /* for more tokens at once; 0: as threads, if that is given */
     int ubatch;       /* tokens of a pass, and of a batch, at most, up to 65536; 0: 512 */
     enum tri_ffn ffn;
+    enum tri_head head; /* for generations, and sessions that want few logits */
 };
 
 /* A model in a GGUF file (NULL: the one in the library), its tokenizer, and the threads to run it; `o` NULL: defaults.
@@ -172,6 +181,10 @@ enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int 
                                  struct tri_error *e);
 void tri_session_rewind(struct tri_session *s, int position); /* forgets what lies behind it */
 
+/* Of feeds from here on only the greatest `top` logits are wanted (0: all again, as at first): those are exact, with all
+ * that equal the least of them; the others are exact or -INFINITY, as it is faster. */
+void tri_session_want(struct tri_session *s, int top);
+
 /* Makes room in a long text: the first `keep` tokens stay, the older half of the others (rounded down) is dropped, and
  * the rest moves up. What moved is computed anew, so that the session is as if it had been fed with just these tokens.
  * TRI_USAGE unless at least two tokens are there behind those kept. Errors while it computes, as of tri_session_feed,
@@ -236,6 +249,9 @@ void tri_sampler_free(struct tri_sampler *s);
 uint32_t tri_sampler_seed(const struct tri_sampler *s); /* the one in use */
 void tri_sampler_accept(struct tri_sampler *s, int32_t id); /* prompt tokens too: the penalty window */
 int32_t tri_sampler_next(struct tri_sampler *s, const float *logits); /* draws; the caller accepts */
+
+/* How many of the greatest logits decide what is drawn (tri_session_want), whatever was accepted; 0: all. */
+int tri_sampler_wants(const struct tri_sampler *s);
 
 /* -- generations: token after token from a session and a sampler, with drafts that change no token -------------- */
 

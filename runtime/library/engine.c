@@ -42,7 +42,8 @@ static enum tri_status check_options(const struct tri_engine_options *o, struct 
     } ranges[] = {{"threads", o->threads, TRI_MAX_THREADS},
                   {"threads_batch", o->threads_batch, TRI_MAX_THREADS},
                   {"ubatch", o->ubatch, MAX_UBATCH},
-                  {"ffn", (int)o->ffn, TRI_FFN_AUTO}};
+                  {"ffn", (int)o->ffn, TRI_FFN_AUTO},
+                  {"head", (int)o->head, TRI_HEAD_SCREENED}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (check_range(ranges[i].what, ranges[i].found, ranges[i].most, e) != TRI_OK)
             return e->status;
@@ -84,7 +85,8 @@ static enum tri_status open_pool(struct tri_engine *n, const struct tri_setting 
 static enum tri_status open_weights(struct tri_engine *n, const struct tri_engine_options *o, struct tri_error *e)
 {
     n->model = tri_model_load(n->gguf, n->pool, e);
-    if (!n->model || tri_model_skip(n->model, o->ffn, n->pool, e) != TRI_OK)
+    if (!n->model || tri_model_skip(n->model, o->ffn, n->pool, e) != TRI_OK ||
+        tri_model_screen(n->model, o->head, n->pool, e) != TRI_OK)
         return e->status;
     return tri_tokenizer_fits(n->tokenizer, n->model->config.vocab, e);
 }

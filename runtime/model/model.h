@@ -94,13 +94,6 @@ void tri_model_free(struct tri_model *m);
  * For TRI_FFN_SPARSE: TRI_UNSUPPORTED if the activation leaves nothing to skip, TRI_NO_MEMORY. */
 enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri_pool *pool, struct tri_error *e);
 
-/* Whether the greatest logits are found by a copy of the output matrix in int8 (screen.h). They are the same bits. */
-enum tri_head {
-    TRI_HEAD_AUTO, /* where the file has more than 8.5 bits a weight, the matrix is large and memory is not short */
-    TRI_HEAD_FULL,
-    TRI_HEAD_SCREENED, /* always */
-};
-
 /* Makes the copy, in parallel on `pool`; before sessions of the model begin. TRI_NO_MEMORY; TRI_UNSUPPORTED if
  * TRI_HEAD_SCREENED meets rows that are no numbers. */
 enum tri_status tri_model_screen(struct tri_model *m, enum tri_head head, struct tri_pool *pool, struct tri_error *e);

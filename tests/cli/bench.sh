@@ -131,6 +131,22 @@ decoded 'check("no candidates", d[1].head_candidates, null)' <"$scratch/json" ||
 bench --hidden 64 --layers 1 --heads 2 --ffn-size 96 --vocab 50 -p 0 -n 1 -t 1 -r 1 >"$scratch/md"
 grep -q 'bitnet-b1.58 synthetic by hand' "$scratch/md" || fail "by hand: $(cat "$scratch/md")"
 
+# -- resident memory: packed weights, head and its copy, cache and 64 MiB, so the file's own weights (128 MiB) are gone
+
+machine() { od -An -tx2 -j18 -N2 "$1"; } # of an ELF file
+if [ "$(machine "$tritune")" != "$(machine "$(command -v od)")" ] || grep -q __asan_init "$tritune"; then
+    echo "resident memory: not that of the program where it is emulated or sanitized"
+else
+    "$tritune" synth --hidden 2048 --layers 8 --heads 16 --ffn 8192 --vocab 4096 --out "$scratch/model" 2>"$scratch/err" ||
+        fail "synth: $(cat "$scratch/err")"
+    bench -m "$scratch/model" -p 32 -n 1 -r 1 -t 2 -o json >"$scratch/json"
+    decoded 'local screen, cache = 4096 * (2048 + 12), 8 * 33 * 2 * 2048 * 2
+        local most = d[2].model_size + screen + cache + 64 * 2 ^ 20
+        check("weights", d[2].model_size > 128 * 2 ^ 20, true)
+        check(("resident: %.0f of at most %.0f"):format(d[2].peak_rss_mib * 2 ^ 20, most),
+            d[2].peak_rss_mib * 2 ^ 20 <= most, true)' <"$scratch/json" || exit 1
+fi
+
 # -- Ctrl-C: what is done is shown; on a busy machine it may come before anything is
 
 for seconds in 4 10 30; do

@@ -1,6 +1,7 @@
 /* The public interface, as a program sees it: one engine, many threads, and mistakes. */
 #include "include/tritune.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -284,6 +285,37 @@ static void generations_draw_what_loops_draw(void **unused)
     tri_engine_free(engine);
 }
 
+/* A session that wants few logits gets those of one that wants all, and these again when it asks. */
+static void wanted_logits_are_exact(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct tri_engine *full = open_engine(&(struct tri_engine_options){.head = TRI_HEAD_FULL});
+    struct tri_engine *screened = open_engine(&(struct tri_engine_options){.head = TRI_HEAD_SCREENED});
+    struct tri_session *a = new_session(full), *b = new_session(screened);
+    const int vocab = tri_engine_vocabulary(full);
+    const float *all, *some;
+    int left_out = 0;
+    for (int i = 0; i < 20; i++) {
+        tri_session_want(b, i < 10 ? 5 : 0);
+        assert_int_equal(tri_session_feed(a, &(int32_t){token(1, i)}, 1, &all, &e), TRI_OK);
+        assert_int_equal(tri_session_feed(b, &(int32_t){token(1, i)}, 1, &some, &e), TRI_OK);
+        for (int v = 0, greater; v < vocab; v++) {
+            if (some[v] == all[v])
+                continue;
+            greater = 0;
+            for (int w = 0; w < vocab; w++)
+                greater += all[w] > all[v];
+            assert_true(i < 10 && some[v] == -INFINITY && greater >= 5);
+            left_out++;
+            v += 97; /* not all of so many */
+        }
+    }
+    assert_true(left_out > 0);
+    tri_session_free(a), tri_session_free(b);
+    tri_engine_free(full), tri_engine_free(screened);
+}
+
 /* -- mistakes ---------------------------------------------------------- */
 
 static void wrong_options_are_refused(void **unused)
@@ -299,6 +331,7 @@ static void wrong_options_are_refused(void **unused)
         {NULL, {.threads_batch = 513}, TRI_USAGE, "threads_batch: expected 0 to 512"},
         {NULL, {.ubatch = 1 << 30}, TRI_USAGE, "ubatch: expected 0 to 65536"},
         {NULL, {.ffn = (enum tri_ffn)3}, TRI_USAGE, "ffn"},
+        {NULL, {.head = (enum tri_head)3}, TRI_USAGE, "head"},
         {NULL, {.isa = "mmx"}, TRI_USAGE, "'mmx' is not linked"},
         {"nowhere.gguf", {0}, TRI_BAD_FILE, "nowhere.gguf"},
         {"README.md", {0}, TRI_BAD_FILE, "README.md"},
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(texts_come_back),
         cmocka_unit_test(samplers_are_of_their_seed),
         cmocka_unit_test(generations_draw_what_loops_draw),
+        cmocka_unit_test(wanted_logits_are_exact),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(wrong_sessions_are_refused),
     };
