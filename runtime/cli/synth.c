@@ -6,10 +6,13 @@
 #include "engine/session.h"
 #include "file/gguf_write.h"
 #include "kernels/dispatch.h"
+#include "model/packed.h"
 #include "text/filler.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct options {
     struct tri_shape shape;
@@ -20,7 +23,7 @@ struct options {
 static const struct type {
     const char *name;
     uint32_t id;
-} types[] = {{"i2_s", 36}, {"f16", 1}};
+} types[] = {{"i2_s", 36}, {"f16", 1}, {"tritune", 36}}; /* the last is packed from I2_S */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static const struct tri_encoding *find_type(const char *name, struct tri_error *e)
@@ -28,7 +31,7 @@ static const struct tri_encoding *find_type(const char *name, struct tri_error *
     for (int i = 0; i < TYPES; i++)
         if (strcmp(name, types[i].name) == 0)
             return tri_encoding_find(types[i].id);
-    tri_fail(e, TRI_USAGE, "option --type: expected i2_s or f16, found \"%s\"", name);
+    tri_fail(e, TRI_USAGE, "option --type: expected i2_s, f16 or tritune, found \"%s\"", name);
     return NULL;
 }
 
@@ -95,33 +98,74 @@ static enum tri_status measure(const struct tri_synth *synth, struct tri_pool *p
 
 /* -- the file ------------------------------------------------------------ */
 
-static void report(const struct options *o, const struct tri_gguf_writer *w, double seconds)
+static void report(const char *path, double seconds)
 {
-    const double mib = (double)tri_gguf_written_bytes(w) / (1 << 20);
-    fprintf(stderr, "%s: %.0f MiB in %.1f s\n", o->out, mib, seconds);
+    struct stat file;
+    if (stat(path, &file) == 0)
+        fprintf(stderr, "%s: %.0f MiB in %.1f s\n", path, (double)file.st_size / (1 << 20), seconds);
 }
 
-static enum tri_status fill(const struct options *o, const struct tri_synth *s, const struct tri_encoding *type,
-                            struct tri_gguf_writer *w, struct tri_pool *pool, struct tri_error *e)
+static enum tri_status fill(const struct tri_synth *s, const struct tri_encoding *type, struct tri_gguf_writer *w,
+                            struct tri_pool *pool, struct tri_error *e)
 {
-    const double begin = tri_now();
     if (tri_filler_add(w, s->config.vocab, e) != TRI_OK ||
-        tri_synth_write(s, type, w, pool, tri_interrupted, e) != TRI_OK || tri_gguf_commit(w, e) != TRI_OK)
+        tri_synth_write(s, type, w, pool, tri_interrupted, e) != TRI_OK)
         return e->status;
-    report(o, w, tri_now() - begin);
-    return TRI_OK;
+    return tri_gguf_commit(w, e);
 }
 
-static enum tri_status make(const struct options *o, const struct tri_synth *s, const struct tri_encoding *type,
-                            struct tri_error *e)
+typedef enum tri_status make_fn(const char *path, const struct tri_synth *s, const struct tri_encoding *type,
+                                struct tri_pool *pool, struct tri_error *e);
+
+static enum tri_status make(const char *path, const struct tri_synth *s, const struct tri_encoding *type,
+                            struct tri_pool *pool, struct tri_error *e)
+{
+    struct tri_gguf_writer *w = tri_gguf_create(path, TRI_GGUF_ALIGNMENT, e);
+    const enum tri_status status = w ? fill(s, type, w, pool, e) : e->status;
+    tri_gguf_discard(w);
+    return status;
+}
+
+/* As `convert` does. */
+static enum tri_status pack(const char *from, const char *to, struct tri_pool *pool, struct tri_error *e)
+{
+    struct tri_gguf *g = tri_gguf_open(from, e);
+    struct tri_model *m = g ? tri_model_load(g, pool, e) : NULL;
+    enum tri_status status = m ? tri_model_screen(m, TRI_HEAD_AUTO, pool, e) : e->status;
+    if (status == TRI_OK)
+        status = tri_packed_write(m, g, to, pool, tri_interrupted, e);
+    tri_model_free(m);
+    tri_gguf_close(g);
+    return status;
+}
+
+/* Of an I2_S file, which stands beside it meanwhile. */
+static enum tri_status make_packed(const char *path, const struct tri_synth *s, const struct tri_encoding *type,
+                                   struct tri_pool *pool, struct tri_error *e)
+{
+    char source[4096];
+    const int n = snprintf(source, sizeof source, "%s.%d.i2_s", path, (int)getpid());
+    if (n < 0 || (size_t)n >= sizeof source)
+        return tri_fail(e, TRI_USAGE, "option --out: expected a path of fewer than %zu bytes", sizeof source);
+    enum tri_status status = make(source, s, type, pool, e);
+    if (status == TRI_OK)
+        status = pack(source, path, pool, e);
+    unlink(source);
+    return status;
+}
+
+static enum tri_status make_with(const struct options *o, const struct tri_synth *s, const struct tri_encoding *type,
+                                 struct tri_error *e)
 {
     const int threads = o->threads ? o->threads : tri_dispatch_setting().team[TRI_PROMPT].threads;
+    make_fn *to = strcmp(o->type, "tritune") == 0 ? make_packed : make;
     struct tri_pool *pool = tri_pool_new(threads, e);
-    struct tri_gguf_writer *w = pool ? tri_gguf_create(o->out, TRI_GGUF_ALIGNMENT, e) : NULL;
-    enum tri_status status = w ? fill(o, s, type, w, pool, e) : e->status;
+    const double begin = tri_now();
+    enum tri_status status = pool ? to(o->out, s, type, pool, e) : e->status;
+    if (status == TRI_OK)
+        report(o->out, tri_now() - begin);
     if (status == TRI_OK && o->shape.ffn_sparsity >= 0)
         status = measure(s, pool, e);
-    tri_gguf_discard(w);
     tri_pool_free(pool);
     return status;
 }
@@ -132,8 +176,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     struct tri_synth synth;
     const struct tri_option options[] = {
         {NULL, "--out", TRI_TEXT, "FILE", "the file to write", &o.out, 0, 0},
-        {NULL, "--type", TRI_TEXT, "TYPE", "of ternary matrices: i2_s, or f16 for other converters (default: i2_s)",
-         &o.type, 0, 0},
+        {NULL, "--type", TRI_TEXT, "TYPE",
+         "of ternary matrices: i2_s, f16 for other converters, or tritune: packed (default: i2_s)", &o.type, 0, 0},
         TRI_SHAPE_OPTIONS(o.shape),
         {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &o.threads, 1, TRI_MAX_THREADS},
         {NULL, "--ffn", TRI_INT, "N", NULL, &o.shape.ffn, 1, 1 << 18}, /* --ffn-size, where it can mean nothing else */
@@ -151,7 +195,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (!type || tri_shape_read(&o.shape, &synth, e) != TRI_OK)
         return e->status;
     tri_catch_interrupt();
-    return make(&o, &synth, type, e);
+    return make_with(&o, &synth, type, e);
 }
 
 const struct tri_command tri_command_synth = {

@@ -232,11 +232,6 @@ enum tri_status tri_gguf_write(struct tri_gguf_writer *w, int tensor, uint64_t o
     return tri_output_write(w->file, w->data + place->offset + offset, bytes, size, e);
 }
 
-uint64_t tri_gguf_written_bytes(const struct tri_gguf_writer *w)
-{
-    return w->data + w->end;
-}
-
 enum tri_status tri_gguf_commit(struct tri_gguf_writer *w, struct tri_error *e)
 {
     return tri_output_commit(w->file, e);

@@ -48,8 +48,6 @@ enum tri_status tri_gguf_begin(struct tri_gguf_writer *w, struct tri_error *e);
 enum tri_status tri_gguf_write(struct tri_gguf_writer *w, int tensor, uint64_t offset, const void *bytes, size_t size,
                                struct tri_error *e);
 
-uint64_t tri_gguf_written_bytes(const struct tri_gguf_writer *w); /* of the whole file, from tri_gguf_begin on */
-
 enum tri_status tri_gguf_commit(struct tri_gguf_writer *w, struct tri_error *e);
 void tri_gguf_discard(struct tri_gguf_writer *w); /* NULL: nothing */
 

@@ -56,7 +56,12 @@ for words in "--seed 2" "--zeros 0.5" "--ffn-sparsity 0.8" "--type f16" "--embed
     # shellcheck disable=SC2086
     [ "$one" != "$(sum $words)" ] || fail "$words changes nothing"
 done
-rm "$scratch/s.gguf"
+"$tritune" convert "$scratch/s.gguf" "$scratch/packed.gguf" --type tritune || fail "convert"
+before=$(ls "$scratch")
+[ "$(sum --type tritune --head-type f16)" = "$(cksum <"$scratch/packed.gguf")" ] ||
+    fail "another packed file than of convert"
+[ "$(ls "$scratch")" = "$before" ] || fail "packing left $(ls "$scratch")"
+rm "$scratch/s.gguf" "$scratch/packed.gguf"
 
 # -- the sparsity that was asked for is measured, and printed
 

@@ -131,13 +131,11 @@ static void what_is_written_is_read(void **state)
         must(tri_gguf_begin(w, &e), &e);
         must(tri_gguf_write(w, b, 0, values, sizeof values, &e), &e);
         must(tri_gguf_write(w, a, 4, values, 4, &e), &e);
-        const uint64_t bytes = tri_gguf_written_bytes(w);
         must(tri_gguf_commit(w, &e), &e);
         tri_gguf_discard(w);
         assert_int_equal(files(), 1);
 
         struct tri_gguf *g = reopen();
-        assert_int_equal(tri_gguf_bytes(g), bytes);
         assert_int_equal(tri_gguf_version(g), 3);
         assert_int_equal(tri_gguf_key_count(g), 7 + (alignment != 32));
         expect_keys(g);
