@@ -114,6 +114,7 @@ static struct tri_model *model(uint32_t id, int hidden, int vocab, row_fn *fill)
     struct tri_model *m = tri_alloc(1, sizeof *m, "model", &e);
     const struct tri_encoding *encoding = tri_encoding_find(id);
     const size_t ld = (size_t)(hidden / encoding->block * encoding->block_bytes);
+    m->spare = SIZE_MAX; /* of memory nobody limits */
     struct tri_tensor *t = tri_model_own(m, 1, sizeof *t, "head", &e);
     uint8_t *data = tri_model_own(m, (size_t)vocab, ld, "head", &e);
     float w[MOST_HIDDEN];
