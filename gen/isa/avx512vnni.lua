@@ -1,4 +1,22 @@
 -- AVX-512 F, BW, VL with VNNI, as in Cascade Lake and everything later.
+
+-- The C function of an instruction that adds to an accumulator.
+local function tied(name, instruction, what)
+  return ([[
+/* %s; gcc 12 copies the accumulator of the
+ * intrinsic twice, hence the instruction itself with a tied operand */
+static inline __m512i %s(__m512i s, __m512i w, __m512i x)
+{
+#ifdef __clang__
+    return _mm512_%s_epi32(s, w, x);
+#else
+    __asm__("vp%s %%2, %%1, %%0" : "+v"(s) : "v"(w), "v"(x));
+    return s;
+#endif
+}
+]]):format(what, name, instruction, instruction)
+end
+
 return {
   name = "avx512vnni", rank = 40, arch = "x86_64", include = "<immintrin.h>",
   cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512",
@@ -52,18 +70,7 @@ static inline __m512i trit(__m512i v)
     return _mm512_mask_add_epi8(t, two, t, one);
 }
 
-/* codes (unsigned) times activations (signed), four to a lane; gcc 12 copies the accumulator of the
- * intrinsic twice, hence the instruction itself with a tied operand */
-static inline __m512i dot(__m512i s, __m512i w, __m512i x)
-{
-#ifdef __clang__
-    return _mm512_dpbusd_epi32(s, w, x);
-#else
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(s) : "v"(w), "v"(x));
-    return s;
-#endif
-}
-]],
+]] .. tied("dot", "dpbusd", "codes (unsigned) times activations (signed), four to a lane"),
 
   word_entries = 32,
   word_table  = "_mm512_loadu_si512($1)",
@@ -85,18 +92,7 @@ static inline void word_spill(int32_t *s, __m512i v)
   short_load = "_mm512_loadu_si512($1)",
   widen8 = "_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)($1)))",
   pairs  = "pairs($1, $2, $3)",
-  pair_words = [[
-/* products of int16, two to a lane; the instruction itself as above */
-static inline __m512i pairs(__m512i s, __m512i w, __m512i x)
-{
-#ifdef __clang__
-    return _mm512_dpwssd_epi32(s, w, x);
-#else
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(s) : "v"(w), "v"(x));
-    return s;
-#endif
-}
-]],
+  pair_words = tied("pairs", "dpwssd", "products of int16, two to a lane"),
 
   flanes = 16,
   fvec   = "__m512",

@@ -212,7 +212,6 @@ static enum tri_status time_row(struct tri_bench *b, const struct tri_bench_row 
     struct tri_generation *g = drafts ? tri_generation_new(s, NULL, &o, e) : NULL;
     if (drafts && !g)
         return e->status;
-    tri_session_want(s, 1);
     const double begin = tri_now();
     const enum tri_status status = drafts ? feed_drafting(g, ids, row->depth, to, e)
                                           : feed(s, ids, to, row->prompt ? tokens : 1, e);

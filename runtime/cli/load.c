@@ -29,58 +29,23 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 
 /* -- options ----------------------------------------------------------- */
 
-/* Which of three names; the first where none is given. */
-static enum tri_status read_name(const char *option, const char *name, const char *const names[3], int *which,
-                                 struct tri_error *e)
-{
-    *which = 0;
-    for (int i = 0; name && i < 3; i++)
-        if (strcmp(name, names[i]) == 0)
-            *which = i;
-    if (!name || strcmp(name, names[*which]) == 0)
-        return TRI_OK;
-    return tri_fail(e, TRI_USAGE, "option %s: expected %s, %s or %s, found \"%s\"", option, names[0], names[1],
-                    names[2], name);
-}
+/* What a word can be, in the order of the enumeration it stands for; the first where none is given. */
+static const char *const cache_names[] = {[TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
+static const char *const ffn_names[] = {
+    [TRI_FFN_DENSE] = "dense", [TRI_FFN_SPARSE] = "sparse", [TRI_FFN_AUTO] = "auto"};
+static const char *const head_names[] = {
+    [TRI_HEAD_AUTO] = "auto", [TRI_HEAD_FULL] = "full", [TRI_HEAD_SCREENED] = "screened"};
+static const char *const bits_names[] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6"};
 
-static enum tri_status read_cache(const char *option, const char *name, enum tri_cache_type *type,
-                                  struct tri_error *e)
+/* Which of the three; -1 with an error. */
+static int choice(const char *option, const char *word, const char *const names[3], struct tri_error *e)
 {
-    static const char *const names[3] = {
-        [TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
-    int which;
-    const enum tri_status status = read_name(option, name, names, &which, e);
-    *type = (enum tri_cache_type)which;
-    return status;
-}
-
-static enum tri_status read_ffn(const char *name, enum tri_ffn *ffn, struct tri_error *e)
-{
-    static const char *const names[3] = {
-        [TRI_FFN_DENSE] = "dense", [TRI_FFN_SPARSE] = "sparse", [TRI_FFN_AUTO] = "auto"};
-    int which;
-    const enum tri_status status = read_name("--ffn", name, names, &which, e);
-    *ffn = (enum tri_ffn)which;
-    return status;
-}
-
-static enum tri_status read_head(const char *name, enum tri_head *head, struct tri_error *e)
-{
-    static const char *const names[3] = {
-        [TRI_HEAD_AUTO] = "auto", [TRI_HEAD_FULL] = "full", [TRI_HEAD_SCREENED] = "screened"};
-    int which;
-    const enum tri_status status = read_name("--head", name, names, &which, e);
-    *head = (enum tri_head)which;
-    return status;
-}
-
-static enum tri_status read_bits(const char *name, enum tri_bits *bits, struct tri_error *e)
-{
-    static const char *const names[3] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6"};
-    int which;
-    const enum tri_status status = read_name("--bits", name, names, &which, e);
-    *bits = (enum tri_bits)which;
-    return status;
+    for (int i = 0; i < 3; i++)
+        if (!word || strcmp(word, names[i]) == 0)
+            return i;
+    tri_fail(e, TRI_USAGE, "option %s: expected %s, %s or %s, found \"%s\"", option, names[0], names[1], names[2],
+             word);
+    return -1;
 }
 
 /* "4096" MiB, "4G" */
@@ -168,10 +133,14 @@ static enum tri_status open_pool(struct tri_load *l, const struct tri_setting *s
 
 static enum tri_status read_session(const struct tri_load *l, struct tri_session_options *o, struct tri_error *e)
 {
-    *o = (struct tri_session_options){.context = l->context, .ubatch = l->ubatch};
+    const int keys = choice("-ctk", l->cache_k, cache_names, e);
+    const int values = keys < 0 ? -1 : choice("-ctv", l->cache_v, cache_names, e);
+    if (values < 0)
+        return e->status;
+    *o = (struct tri_session_options){.context = l->context, .ubatch = l->ubatch,
+                                      .cache_k = (enum tri_cache_type)keys, .cache_v = (enum tri_cache_type)values};
     memcpy(o->team, l->setting.team, sizeof o->team);
-    return read_cache("-ctk", l->cache_k, &o->cache_k, e) == TRI_OK ? read_cache("-ctv", l->cache_v, &o->cache_v, e)
-                                                                    : e->status;
+    return TRI_OK;
 }
 
 enum { PROGRAM = 64 << 20 }; /* bytes: tokenizer, small buffers, what packing needs meanwhile */
@@ -180,8 +149,10 @@ static enum tri_status read_budget(const struct tri_load *l, const struct tri_se
                                    struct tri_budget *budget, struct tri_error *e)
 {
     struct tri_config c;
-    if (read_memory(l->memory, &budget->memory, e) != TRI_OK || read_bits(l->bits, &budget->bits, e) != TRI_OK)
+    int bits;
+    if (read_memory(l->memory, &budget->memory, e) != TRI_OK || (bits = choice("--bits", l->bits, bits_names, e)) < 0)
         return e->status;
+    budget->bits = (enum tri_bits)bits;
     if (l->synth)
         c = l->synth->config;
     else if (tri_config_read(l->gguf, &c, e) != TRI_OK)
@@ -202,16 +173,15 @@ static struct tri_model *make_model(const struct tri_load *l, const struct tri_b
 /* o: of the session to come; NULL: none will. */
 static enum tri_status open_weights(struct tri_load *l, const struct tri_session_options *o, struct tri_error *e)
 {
-    enum tri_ffn ffn;
-    enum tri_head head;
     struct tri_budget budget;
-    if (read_ffn(l->ffn, &ffn, e) != TRI_OK || read_head(l->head, &head, e) != TRI_OK ||
-        read_budget(l, o, &budget, e) != TRI_OK || open_pool(l, &l->setting, e) != TRI_OK ||
+    const int ffn = choice("--ffn", l->ffn, ffn_names, e);
+    const int head = ffn < 0 ? -1 : choice("--head", l->head, head_names, e);
+    if (head < 0 || read_budget(l, o, &budget, e) != TRI_OK || open_pool(l, &l->setting, e) != TRI_OK ||
         !(l->weights = make_model(l, &budget, e)))
         return e->status;
     notice(l->weights->notice[0] ? l->weights->notice : NULL);
-    if (tri_model_skip(l->weights, ffn, l->pool, e) != TRI_OK ||
-        tri_model_screen(l->weights, head, l->pool, e) != TRI_OK)
+    if (tri_model_skip(l->weights, (enum tri_ffn)ffn, l->pool, e) != TRI_OK ||
+        tri_model_screen(l->weights, (enum tri_head)head, l->pool, e) != TRI_OK)
         return e->status;
     return l->synth ? TRI_OK : tri_tokenizer_fits(l->tokenizer, l->weights->config.vocab, e);
 }

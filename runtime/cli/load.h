@@ -52,7 +52,7 @@ struct tri_load {
      0},                                                                                                       \
     {NULL, "--core-weights", TRI_TEXT, "N,N...", "how fast each thread is (default: measured where cores differ)", \
      &(l).core_weights, 0, 0},                                                                                 \
-    {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, 1 << 16},         \
+    {"-ub", "--ubatch-size", TRI_INT, "N", "tokens per pass (default: 512)", &(l).ubatch, 1, TRI_MAX_UBATCH},         \
     {"-ctk", "--cache-type-k", TRI_TEXT, "TYPE", "KV cache of keys: f32, f16 or q8_0 (default: f32; of bench f16)",  \
      &(l).cache_k, 0, 0},                                                                                      \
     {"-ctv", "--cache-type-v", TRI_TEXT, "TYPE", "KV cache of values: f32, f16 or q8_0 (the same defaults)",   \

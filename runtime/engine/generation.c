@@ -56,7 +56,8 @@ struct tri_generation *tri_generation_new(struct tri_session *s, struct tri_samp
     g->shift = o->shift;
     g->keep = o->keep;
     tri_cost_begin(&g->cost, s->model);
-    tri_session_want(s, sampler ? tri_sampler_wants(sampler) : 0);
+    if (sampler)
+        tri_session_want(s, tri_sampler_wants(sampler));
     if (g->most > 0 && !(g->draft = tri_draft_new(least(tri_session_context(s), HISTORY), e))) {
         tri_generation_free(g);
         return NULL;
@@ -70,7 +71,8 @@ void tri_generation_free(struct tri_generation *g)
 {
     if (!g)
         return;
-    tri_session_want(g->session, 0);
+    if (g->sampler)
+        tri_session_want(g->session, 0);
     tri_draft_free(g->draft);
     tri_free(g);
 }

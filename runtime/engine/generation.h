@@ -18,7 +18,8 @@
 #include "engine/session.h"
 
 /* The other functions are public: include/tritune.h. Without a sampler (NULL) there is no tri_generation_next, but its
- * halves for who draws by himself: the [vocab] logits behind the text, valid until take, and the token that goes there. */
+ * halves for who draws by himself: the logits behind the text, as many as the session wants, valid until take; and the
+ * token that goes there. */
 enum tri_status tri_generation_logits(struct tri_generation *g, const float **logits, struct tri_error *e);
 void tri_generation_take(struct tri_generation *g, int32_t id);
 

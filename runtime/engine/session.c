@@ -24,12 +24,16 @@ static enum tri_status allocate(struct tri_session *s, const struct tri_session_
     return s->logits ? TRI_OK : e->status;
 }
 
-/* One of its own, no larger than the context could fill. */
+/* Tokens per pass, no more than the context could hold. */
+static int ubatch_of(const struct tri_session_options *o, int context)
+{
+    return least(o->ubatch > 0 ? o->ubatch : TRI_UBATCH, context);
+}
+
 static enum tri_status make_workspace(struct tri_session *s, struct tri_pool *pool,
                                       const struct tri_session_options *o, struct tri_error *e)
 {
-    struct tri_workspace_options w = {.ubatch = o->ubatch > 0 ? o->ubatch : TRI_UBATCH};
-    w.ubatch = least(w.ubatch, s->context);
+    struct tri_workspace_options w = {.ubatch = ubatch_of(o, s->context)};
     for (int phase = 0; phase < TRI_PHASES; phase++)
         w.team[phase] = o->team[phase];
     s->work = tri_workspace_new(s->model, pool, &w, e);
@@ -68,12 +72,11 @@ void tri_session_free(struct tri_session *s)
 size_t tri_session_bytes(const struct tri_config *c, const struct tri_session_options *o)
 {
     const size_t context = (size_t)(o->context > 0 ? o->context : c->context), f = sizeof(float);
-    const int ubatch = least(o->ubatch > 0 ? o->ubatch : TRI_UBATCH, (int)context);
     const size_t hidden = (size_t)c->hidden, ffn = (size_t)c->ffn, heads = (size_t)c->heads * (size_t)c->head_dim;
     const size_t cached = tri_cache_position(o->cache_k, c->kv_heads, c->head_dim) +
                           tri_cache_position(o->cache_v, c->kv_heads, c->head_dim);
     const size_t widest = ffn > hidden ? ffn : hidden, token = f * (hidden + 2 * widest + 3 * heads) + widest;
-    return (size_t)c->layers * context * cached + (size_t)ubatch * token +
+    return (size_t)c->layers * context * cached + (size_t)ubatch_of(o, (int)context) * token +
            TRI_HEAD_TOKENS * f * ((size_t)c->vocab + hidden);
 }
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum {
-    MAX_UBATCH = 1 << 16,
     LINE_FLOATS = 16,
     PARTS = 1 << 14, /* those of a token with 32 heads at position 131071, or of some tokens further up */
 };
@@ -119,8 +118,8 @@ struct tri_workspace *tri_workspace_new(const struct tri_model *m, struct tri_po
     w->vec = tri_dispatch_isa()->vec;
     memcpy(w->team, o->team, sizeof w->team);
     w->ubatch = o->ubatch > 0 ? o->ubatch : TRI_UBATCH;
-    if (w->ubatch > MAX_UBATCH)
-        w->ubatch = MAX_UBATCH;
+    if (w->ubatch > TRI_MAX_UBATCH)
+        w->ubatch = TRI_MAX_UBATCH;
     if (allocate_buffers(w, e) != TRI_OK ||
         (m->screen && !(w->screening = tri_screening_new(m, tri_pool_threads(pool), e)))) {
         tri_workspace_free(w);

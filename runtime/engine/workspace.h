@@ -7,10 +7,10 @@
 
 struct tri_workspace;
 
-enum { TRI_UBATCH = 512 }; /* what llama.cpp takes, too */
+enum { TRI_UBATCH = 512 /* what llama.cpp takes, too */, TRI_MAX_UBATCH = 1 << 16 };
 
 struct tri_workspace_options {
-    int ubatch;                       /* tokens per pass at most; 0: TRI_UBATCH */
+    int ubatch;                       /* tokens per pass at most, up to TRI_MAX_UBATCH; 0: TRI_UBATCH */
     struct tri_team team[TRI_PHASES]; /* of the pool, for single tokens and for batches */
 };
 

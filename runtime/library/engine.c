@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { MAX_UBATCH = 1 << 16, MAX_CONTEXT = 1 << 24 };
+enum { MAX_CONTEXT = 1 << 24 };
 
 struct tri_engine {
     struct tri_gguf *gguf;
@@ -41,7 +41,7 @@ static enum tri_status check_options(const struct tri_engine_options *o, struct 
         int found, most;
     } ranges[] = {{"threads", o->threads, TRI_MAX_THREADS},
                   {"threads_batch", o->threads_batch, TRI_MAX_THREADS},
-                  {"ubatch", o->ubatch, MAX_UBATCH},
+                  {"ubatch", o->ubatch, TRI_MAX_UBATCH},
                   {"ffn", (int)o->ffn, TRI_FFN_AUTO},
                   {"head", (int)o->head, TRI_HEAD_SCREENED}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "engine/trial.h"
+#include "pool.h"
 
 /* Rows and columns that are no multiple of any tile. */
 static struct tri_synth shape(const char *family)
@@ -23,14 +24,6 @@ static struct tri_synth shape(const char *family)
     struct tri_synth s = {.config = c};
     tri_synth_usual(&s);
     return s;
-}
-
-static struct tri_pool *pool_of(int threads)
-{
-    struct tri_error e;
-    struct tri_pool *pool = tri_pool_new(threads, &e);
-    assert_non_null(pool);
-    return pool;
 }
 
 static uint64_t bits(const struct tri_synth *s, int threads, enum tri_phase phase)

@@ -14,6 +14,7 @@
 #include "engine/session.h"
 #include "file/gguf_write.h"
 #include "model/synth.h"
+#include "pool.h"
 #include "text/filler.h"
 #include "text/tokenizer.h"
 
@@ -60,14 +61,6 @@ static struct tri_synth wide(void)
     struct tri_synth s = narrow();
     s.config.hidden = 256, s.config.ffn = 1280, s.config.head_dim = s.config.rope_dims = 64;
     return s;
-}
-
-static struct tri_pool *pool_of(int threads)
-{
-    struct tri_error e;
-    struct tri_pool *pool = tri_pool_new(threads, &e);
-    assert_non_null(pool);
-    return pool;
 }
 
 static enum tri_status write_file(const struct tri_synth *s, int type, int threads, bool (*stop)(void),
