@@ -376,7 +376,7 @@ static enum tri_status read_tensor(struct reader *r, struct entry *entry)
 {
     struct tri_text name;
     struct tri_tensor *t = &entry->tensor;
-    *entry = (struct entry){.at = r->at};
+    *entry = (struct entry){.at = r->at, .tensor.factor = 1};
     if (read_name(r, &name, sizeof t->name - 1, "the name of a tensor"))
         return r->e->status;
     memcpy(t->name, name.at, name.size);

@@ -35,6 +35,7 @@ struct tri_tensor {
     const uint8_t *data;
     uint64_t offset; /* of data, in the file */
     uint64_t bytes;
+    float factor; /* of its scales, where the file says one elsewhere; else 1 */
 };
 
 const struct tri_encoding *tri_encoding_find(uint32_t id); /* NULL: unknown */

@@ -1,6 +1,7 @@
 /* Owns: finding a model's tensors, checking them against the configuration, and packing the ternary
  * ones for the kernels that will run them. Leaves out how files encode trits (file/tensor.h). */
 #include "base/memory.h"
+#include "file/ternary.h"
 #include "kernels/product.h"
 #include "model/build.h"
 #include "model/packed.h"
@@ -14,7 +15,7 @@
 
 /* Where a layer's matrices come from. */
 struct source {
-    const struct tri_tensor *part[TRI_ROLES][TRI_MAX_PARTS];
+    struct tri_ternary part[TRI_ROLES][TRI_MAX_PARTS];
     struct tri_matrix stack[TRI_ROLES]; /* in a packed file */
 };
 
@@ -190,20 +191,17 @@ static enum tri_status check_all_known(struct loader *l, struct tri_error *e)
 static enum tri_status find_part(struct loader *l, int layer, const struct tri_part_shape *p, int part,
                                  struct tri_error *e)
 {
-    float *scale = &l->model->layer[layer].matrix[p->role].part[part].scale;
+    struct tri_ternary *w = &l->source[layer].part[p->role][part];
     char name[64];
     snprintf(name, sizeof name, "blk.%d.%s.weight", layer, p->name);
     const struct tri_tensor *t = find(l, name, width(l, p->columns), width(l, p->rows), e);
     if (!t)
         return e->status;
-    if (!t->encoding->trits)
-        return wrong_type(l, t, "a ternary type that this program reads (I2_S)", e);
-    if (t->encoding->scale(t, scale, e) != TRI_OK)
+    if (tri_ternary_read(w, t, e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
-    if (!isfinite(*scale))
-        return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected a finite scale, found %g",
-                        tri_gguf_name(l->g), name, *scale);
-    l->source[layer].part[p->role][part] = t;
+    if (w->scaling != TRI_PER_TENSOR)
+        return wrong_type(l, t, "one scale for the whole tensor", e);
+    l->model->layer[layer].matrix[p->role].part[part].scale = w->scale;
     return TRI_OK;
 }
 
@@ -318,7 +316,7 @@ static void tell_repacked(struct loader *l)
 struct packing {
     const struct loader *l;
     const struct tri_matrix *m;
-    const struct tri_tensor *const *source; /* [parts]; NULL: rows come out of a stack */
+    const struct tri_ternary *source; /* [parts]; NULL: rows come out of a stack */
     struct tri_matrix stack;
     const struct tri_pool *pool;
     int8_t *trits; /* [threads][rows][ld] */
@@ -353,10 +351,10 @@ static void done_with(const struct packing *p, struct hand *h, const uint8_t *fr
 static enum tri_status decode_rows(const struct packing *p, struct hand *h, int part, int from, int rows,
                                    struct tri_error *e)
 {
-    const struct tri_tensor *t = p->source[part];
+    const struct tri_tensor *t = p->source[part].tensor;
     const size_t all = (size_t)tri_tensor_rows(t), begin = t->bytes * (size_t)from / all;
     for (int i = 0; i < rows; i++)
-        if (t->encoding->trits(t, from + i, h->trits + (size_t)i * p->ld, e) != TRI_OK)
+        if (tri_ternary_row(&p->source[part], from + i, h->trits + (size_t)i * p->ld, e) != TRI_OK)
             return e->status;
     done_with(p, h, t->data + begin, t->bytes * (size_t)(from + rows) / all - begin);
     return TRI_OK;

@@ -68,7 +68,8 @@ static struct tri_tensor tensor_of(uint32_t id, int64_t k, int64_t rows, const u
                            .dims = 2,
                            .ne = {k, rows, 1, 1},
                            .data = data,
-                           .offset = 1000};
+                           .offset = 1000,
+                           .factor = 1};
     assert_non_null(t.encoding);
     assert_int_equal(tri_tensor_size(&t, &e), TRI_OK);
     return t;
