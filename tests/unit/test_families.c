@@ -1,0 +1,280 @@
+/* Every family against an independent reference: logits of a prompt and of single tokens behind it; and proof that
+ * each fact of a family would be missed if it were wrong.
+ *
+ * The reference computes in double, the engine in float: logits agree to a few units of float's last place, SAME. Only
+ * where an activation lies within that of the middle between two integers would they quantise it apart, which changes
+ * logits by about 1e-3; both sides being exact to the bit everywhere, the seeds here meet no such activation. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../reference/family.h"
+#include "engine/session.h"
+#include "pool.h"
+
+enum { PROMPT = 8, TOKENS = 12, MOST_LAYERS = 24 };
+static const double same = 1e-6, wrong = 1e-4;
+
+#define BITNET .half_split = true, .sub_norms = true, .layers = 2, .eps = 1e-5
+#define LLAMA .arch = "llama", .activation = REFERENCE_SILU, .own_head = true, .layers = 2
+#define SMALL .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 32
+
+static const struct family families[] = {
+    {.name = "bitnet", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, SMALL},
+    {.name = "bitnet-b1.58", .arch = "bitnet-b1.58", .activation = REFERENCE_RELU2, .theta = 500000, BITNET, SMALL},
+    {.name = "bitnet-25", .arch = "bitnet-25", .activation = REFERENCE_RELU2, .theta = 500000, BITNET, SMALL},
+    {.name = "24 layers called bitnet-b1.58", .arch = "bitnet-b1.58", .activation = REFERENCE_SILU, .half_split = true,
+     .sub_norms = true, .layers = 24, .eps = 1e-5, .theta = 10000, .hidden = 64, .ffn = 128, .heads = 2, .kv_heads = 2,
+     .head_dim = 32},
+    {.name = "llama 3", LLAMA, .theta = 500000, .eps = 1e-5, SMALL},
+    {.name = "half of a head turned", LLAMA, .theta = 10000, .eps = 1e-5, .rope_dims = 16, SMALL},
+    {.name = "falcon 3", LLAMA, .theta = 1000042, .eps = 1e-6, .hidden = 512, .ffn = 128, .heads = 2, .kv_heads = 1,
+     .head_dim = 256},
+    {.name = "heads of 96", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, .hidden = 384,
+     .ffn = 128, .heads = 4, .kv_heads = 4, .head_dim = 96},
+    {.name = "heads of 100", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, .hidden = 400,
+     .ffn = 128, .heads = 4, .kv_heads = 4, .head_dim = 100},
+    {.name = "5460 columns", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, .hidden = 64,
+     .ffn = 5460, .heads = 1, .kv_heads = 1, .head_dim = 64},
+    {.name = "8640 columns", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, .hidden = 64,
+     .ffn = 8640, .heads = 1, .kv_heads = 1, .head_dim = 64},
+};
+enum { FAMILIES = sizeof families / sizeof families[0] };
+
+/* -- both sides ---------------------------------------------------------- */
+
+static void some_ids(int32_t *ids)
+{
+    for (int i = 0; i < TOKENS; i++)
+        ids[i] = (i * 37 + 11) % FAMILY_VOCAB;
+}
+
+static void keep(void *arg, int i, const float *logits)
+{
+    memcpy((float *)arg + i * FAMILY_VOCAB, logits, FAMILY_VOCAB * sizeof *logits);
+}
+
+/* logits[TOKENS][FAMILY_VOCAB]: the prompt in one pass, then token by token. */
+static enum tri_status feed(struct tri_session *s, const int32_t *ids, float *logits, struct tri_error *e)
+{
+    if (tri_session_score(s, ids, PROMPT, keep, logits, e) != TRI_OK)
+        return e->status;
+    for (int i = PROMPT; i < TOKENS; i++) {
+        const float *one;
+        if (tri_session_feed(s, ids + i, 1, &one, e) != TRI_OK)
+            return e->status;
+        keep(logits, i, one);
+    }
+    return TRI_OK;
+}
+
+static void run_engine(const struct made *made, const int32_t *ids, float *logits)
+{
+    char path[64];
+    struct tri_error e = {0};
+    snprintf(path, sizeof path, "/tmp/test_families.%d.gguf", (int)getpid());
+    family_write(made, path);
+    struct tri_pool *pool = pool_of(2);
+    struct tri_gguf *g = tri_gguf_open(path, &e);
+    struct tri_model *m = g ? tri_model_load(g, pool, &e) : NULL;
+    struct tri_session *s = m ? tri_session_new(m, pool, &(struct tri_session_options){0}, &e) : NULL;
+    if (!s || feed(s, ids, logits, &e) != TRI_OK)
+        fail_msg("%s: %s", made->family->name, e.text);
+    tri_session_free(s);
+    tri_model_free(m);
+    tri_gguf_close(g);
+    tri_pool_free(pool);
+    unlink(path);
+}
+
+/* -- comparing ----------------------------------------------------------- */
+
+/* The length of the difference over the reference's. */
+static double distance(const float *found, const double *expected)
+{
+    double difference = 0, length = 0;
+    for (int i = 0; i < FAMILY_VOCAB; i++) {
+        difference += ((double)found[i] - expected[i]) * ((double)found[i] - expected[i]);
+        length += expected[i] * expected[i];
+    }
+    return sqrt(difference / length);
+}
+
+static void compare(const struct reference_model *m, const int32_t *ids, const float *found, double *distances)
+{
+    double *hidden = calloc((size_t)(TOKENS * m->hidden), sizeof *hidden), logits[FAMILY_VOCAB];
+    assert_non_null(hidden);
+    reference_run(m, ids, TOKENS, hidden);
+    for (int i = 0; i < TOKENS; i++) {
+        reference_logits(m, hidden + i * m->hidden, logits);
+        distances[i] = distance(found + i * FAMILY_VOCAB, logits);
+    }
+    free(hidden);
+}
+
+/* -- facts: each changes a model's copy, and tells whether the family has it at all ---------------------------- */
+
+typedef bool change_fn(struct reference_model *m);
+
+static bool other_pairs(struct reference_model *m)
+{
+    m->half_split = !m->half_split;
+    return true;
+}
+
+static bool other_theta(struct reference_model *m)
+{
+    m->theta *= 2;
+    return true;
+}
+
+static bool other_eps(struct reference_model *m)
+{
+    m->eps *= 2;
+    return true;
+}
+
+static bool other_activation(struct reference_model *m)
+{
+    m->activation = m->activation == REFERENCE_SILU ? REFERENCE_GELU : REFERENCE_SILU;
+    return true;
+}
+
+static bool other_head_size(struct reference_model *m)
+{
+    m->rope_dims -= 2;
+    return true;
+}
+
+static bool no_rope_factor(struct reference_model *m)
+{
+    const bool there = m->rope_factor > 1;
+    m->rope_factor = 1;
+    return there;
+}
+
+static bool no_rope_freqs(struct reference_model *m)
+{
+    const bool there = m->rope_freqs != NULL;
+    m->rope_freqs = NULL;
+    return there;
+}
+
+static bool no_embedding_scale(struct reference_model *m)
+{
+    const bool there = m->embedding_scale > 1;
+    m->embedding_scale = 1;
+    return there;
+}
+
+static bool tied_head(struct reference_model *m)
+{
+    const bool own = m->head != m->embedding;
+    m->head = m->embedding;
+    return own;
+}
+
+/* Of the last layer, which sees what the others made. */
+static bool drop(const float **norm)
+{
+    const bool there = *norm != NULL;
+    *norm = NULL;
+    return there;
+}
+
+#define LAST(m) ((m)->layer[(m)->layers - 1])
+#define DROP(field) static bool no_##field(struct reference_model *m) { return drop(&LAST(m).field); }
+DROP(attn_norm)
+DROP(ffn_norm)
+DROP(attn_sub_norm)
+DROP(ffn_sub_norm)
+DROP(q_norm)
+DROP(k_norm)
+DROP(post_attn_norm)
+DROP(post_ffn_norm)
+
+static bool no_norm_in(struct reference_model *m)
+{
+    bool there = false;
+    for (int p = 0; p < REFERENCE_PROJECTIONS; p++)
+        there |= drop(&LAST(m).norm_in[p]);
+    return there;
+}
+
+static const struct {
+    const char *name;
+    change_fn *change;
+} facts[] = {
+    {"rotary pairs", other_pairs},       {"rotary base", other_theta},          {"epsilon", other_eps},
+    {"activation", other_activation},    {"rotary values", other_head_size},    {"rotary scaling", no_rope_factor},
+    {"rotary divisors", no_rope_freqs},  {"scale of the embedding", no_embedding_scale},
+    {"head", tied_head},                 {"attn_norm", no_attn_norm},           {"ffn_norm", no_ffn_norm},
+    {"attn_sub_norm", no_attn_sub_norm}, {"ffn_sub_norm", no_ffn_sub_norm},     {"attn_q_norm", no_q_norm},
+    {"attn_k_norm", no_k_norm},          {"post_attention_norm", no_post_attn_norm},
+    {"post_ffw_norm", no_post_ffn_norm}, {"norm_in", no_norm_in},
+};
+
+/* The greatest over the positions. */
+static double most(const double *distances)
+{
+    double found = 0;
+    for (int i = 0; i < TOKENS; i++)
+        found = fmax(found, distances[i]);
+    return found;
+}
+
+static void check_facts(const struct made *made, const int32_t *ids, const float *found)
+{
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        struct reference_layer layers[MOST_LAYERS];
+        struct reference_model changed = made->model;
+        double distances[TOKENS];
+        memcpy(layers, changed.layer, (size_t)changed.layers * sizeof layers[0]);
+        changed.layer = layers;
+        if (!facts[i].change(&changed))
+            continue;
+        compare(&changed, ids, found, distances);
+        if (!(most(distances) > wrong))
+            fail_msg("%s: another %s changes logits by only %.1e", made->family->name, facts[i].name, most(distances));
+    }
+}
+
+/* -- the tests ------------------------------------------------------------------------------------------------ */
+
+static void check_family(const struct family *f)
+{
+    int32_t ids[TOKENS];
+    float found[TOKENS * FAMILY_VOCAB];
+    double distances[TOKENS];
+    struct made *made = family_make(f, 1);
+    some_ids(ids);
+    run_engine(made, ids, found);
+    compare(&made->model, ids, found, distances);
+    for (int i = 0; i < TOKENS; i++)
+        if (!(distances[i] <= same))
+            fail_msg("%s: token %d: logits differ from the reference by %.1e", f->name, i, distances[i]);
+    check_facts(made, ids, found);
+    family_free(made);
+}
+
+static void every_family_is_computed_as_described(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++)
+        check_family(&families[f]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_family_is_computed_as_described),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
