@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "model/build.h"
+#include "model/checkpoint.h"
 #include "model/packed.h"
 
 #include <errno.h>
@@ -194,7 +195,7 @@ static enum tri_status show(const struct tri_inspection *f, bool json, struct tr
 static enum tri_status inspect(const char *path, bool json, struct tri_error *e)
 {
     struct tri_inspection f = {0};
-    struct tri_gguf *g = tri_gguf_open(path, e);
+    struct tri_gguf *g = tri_checkpoint_open(path, e);
     if (!g)
         return e->status;
     f.g = g;

@@ -2,6 +2,7 @@
 #include "base/cpu.h"
 #include "cli/command.h"
 #include "kernels/dispatch.h"
+#include "model/checkpoint.h"
 #include "model/model.h"
 
 #include <jansson.h>
@@ -109,7 +110,7 @@ static enum tri_status gather(const char *model, struct job **jobs, int *count, 
     int tuned = 0;
     while (tri_choices[tuned].role)
         tuned++;
-    struct tri_gguf *g = model ? tri_gguf_open(model, e)
+    struct tri_gguf *g = model ? tri_checkpoint_open(model, e)
                                : tri_gguf_read(tri_embedded_model, (size_t)(tri_embedded_model_end - tri_embedded_model),
                                                "embedded model", e);
     if (!g)

@@ -2,6 +2,7 @@
 #include "cli/load.h"
 #include "base/memory.h"
 #include "kernels/balance.h"
+#include "model/checkpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static void notice(const char *text)
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 {
     size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
-    l->gguf = l->model ? tri_gguf_open(l->model, e)
+    l->gguf = l->model ? tri_checkpoint_open(l->model, e)
                        : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
     if (!l->gguf)
         return e->status;

@@ -23,7 +23,9 @@ struct entry {
 };
 
 struct tri_gguf {
-    struct tri_map map; /* empty if the memory is the caller's */
+    struct tri_map *maps; /* none if the memory is the caller's */
+    size_t map_count;
+    void *memory; /* that keys and some tensors lie in; NULL: nothing to free */
     const uint8_t *data;
     size_t size;
     char *name;
@@ -514,7 +516,7 @@ static const char *stranger(const uint8_t *data, size_t size)
         if (size >= strangers[i].size && memcmp(data, strangers[i].bytes, strangers[i].size) == 0)
             return strangers[i].what;
     if (size > 8 && data[8] == '{')
-        return "perhaps a safetensors file; convert it to GGUF";
+        return "perhaps a safetensors file; give its name the ending .safetensors";
     return "no GGUF file";
 }
 
@@ -580,24 +582,37 @@ static enum tri_status read_file(struct reader *r)
     return read_tensors(r, tensors);
 }
 
-/* Takes over `map`, which may be empty. */
-static struct tri_gguf *read_mapped(struct tri_map map, const uint8_t *data, size_t size,
-                                    const char *name, struct tri_error *e)
+struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *name,
+                               struct tri_error *e)
 {
     struct tri_gguf *g = calloc(1, sizeof *g);
     char *copy = strdup(name);
     if (!g || !copy) {
         tri_fail(e, TRI_NO_MEMORY, "%s: no memory to open it", name);
-        tri_map_close(&map);
         free(g);
         free(copy);
         return NULL;
     }
-    *g = (struct tri_gguf){.map = map, .data = data, .size = size, .name = copy};
+    *g = (struct tri_gguf){.data = data, .size = size, .name = copy};
     if (read_file(&(struct reader){g, 0, e}) == TRI_OK)
         return g;
     tri_gguf_close(g);
     return NULL;
+}
+
+/* On error, too. */
+static enum tri_status take_maps(struct tri_gguf *g, const struct tri_map *maps, size_t count, struct tri_error *e)
+{
+    struct tri_map *all = reallocarray(g->maps, g->map_count + count, sizeof *all);
+    if (all) {
+        memcpy(all + g->map_count, maps, count * sizeof *all);
+        g->maps = all;
+        g->map_count += count;
+        return TRI_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        tri_map_close(&(struct tri_map){maps[i].data, maps[i].size});
+    return tri_fail(e, TRI_NO_MEMORY, "%s: no memory to open it", g->name);
 }
 
 struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e)
@@ -605,32 +620,107 @@ struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e)
     struct tri_map map;
     if (tri_map_open(&map, path, e))
         return NULL;
-    return read_mapped(map, map.data, map.size, path, e);
+    struct tri_gguf *g = tri_gguf_read(map.data, map.size, path, e);
+    if (!g)
+        tri_map_close(&map);
+    else if (take_maps(g, &map, 1, e) != TRI_OK)
+        tri_gguf_close(g), g = NULL;
+    return g;
 }
 
-struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *name,
-                               struct tri_error *e)
+struct tri_gguf *tri_gguf_read_own(void *memory, size_t size, const char *name, struct tri_error *e)
 {
-    return read_mapped((struct tri_map){0}, data, size, name, e);
+    struct tri_gguf *g = tri_gguf_read(memory, size, name, e);
+    if (g)
+        g->memory = memory;
+    else
+        tri_free(memory);
+    return g;
+}
+
+enum tri_status tri_gguf_adopt(struct tri_gguf *g, const struct tri_map *maps, size_t map_count,
+                               const struct tri_tensor *tensors, size_t count, struct tri_error *e)
+{
+    if (take_maps(g, maps, map_count, e) != TRI_OK)
+        return e->status;
+    struct entry *all = reallocarray(g->tensors, g->tensor_count + count + 1, sizeof *all);
+    if (!all)
+        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %zu tensors", g->name, g->tensor_count + count);
+    for (size_t i = 0; i < count; i++)
+        all[g->tensor_count + i] = (struct entry){tensors[i], tensors[i].offset};
+    g->tensors = all;
+    g->tensor_count += count;
+    free(g->tensors_by_name);
+    g->tensors_by_name = NULL;
+    return index_tensors(&(struct reader){g, 0, e});
+}
+
+void tri_gguf_drop(struct tri_gguf *g, const char *prefix)
+{
+    const size_t size = strlen(prefix);
+    size_t kept = 0;
+    for (size_t i = 0; i < g->key_count; i++)
+        if (g->keys[i].name.size < size || memcmp(g->keys[i].name.at, prefix, size) != 0)
+            g->keys[kept++] = g->keys[i];
+    g->key_count = kept;
+    for (size_t i = 0; i < kept; i++)
+        g->keys_by_name[i] = &g->keys[i];
+    if (kept > 1)
+        qsort(g->keys_by_name, kept, sizeof *g->keys_by_name, compare_keys);
+}
+
+static const struct tri_map *map_of(const struct tri_gguf *g, const uint8_t *at)
+{
+    for (size_t i = 0; i < g->map_count; i++)
+        if (at >= g->maps[i].data && at < g->maps[i].data + g->maps[i].size)
+            return &g->maps[i];
+    return NULL;
 }
 
 void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t bytes)
 {
-    if (g->map.data && bytes > 0)
-        tri_map_release(&g->map, from, bytes);
+    const struct tri_map *map = bytes > 0 ? map_of(g, from) : NULL;
+    if (map)
+        tri_map_release(map, from, bytes);
 }
 
 void tri_gguf_close(struct tri_gguf *g)
 {
     if (!g)
         return;
-    tri_map_close(&g->map);
+    for (size_t i = 0; i < g->map_count; i++)
+        tri_map_close(&g->maps[i]);
+    tri_free(g->memory);
+    free(g->maps);
     free(g->keys);
     free(g->keys_by_name);
     free(g->tensors);
     free(g->tensors_by_name);
     free(g->name);
     free(g);
+}
+
+/* -- parts --------------------------------------------------------------- */
+
+enum tri_status tri_gguf_join(struct tri_gguf *g, struct tri_gguf *part, struct tri_error *e)
+{
+    enum tri_status status = TRI_OK;
+    struct tri_tensor *tensors = calloc(part->tensor_count + 1, sizeof *tensors);
+    if (!tensors)
+        status = tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %zu tensors", part->name, part->tensor_count);
+    for (size_t i = 0; i < part->tensor_count && status == TRI_OK; i++) {
+        tensors[i] = part->tensors[i].tensor;
+        if (tri_gguf_tensor(g, tensors[i].name))
+            status = tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%s\" is in another part of the model already; expected it "
+                              "once: fetch all parts again, from one place", part->name, tensors[i].name);
+    }
+    if (status == TRI_OK) {
+        status = tri_gguf_adopt(g, part->maps, part->map_count, tensors, part->tensor_count, e);
+        part->map_count = 0;
+    }
+    free(tensors);
+    tri_gguf_close(part);
+    return status;
 }
 
 /* -- looking around ------------------------------------------------------ */
@@ -647,12 +737,16 @@ uint32_t tri_gguf_version(const struct tri_gguf *g)
 
 uint64_t tri_gguf_bytes(const struct tri_gguf *g)
 {
-    return g->size;
+    uint64_t all = 0;
+    for (size_t i = 0; i < g->map_count; i++)
+        all += g->maps[i].size;
+    return g->map_count ? all : g->size;
 }
 
-const uint8_t *tri_gguf_end(const struct tri_gguf *g)
+const uint8_t *tri_gguf_end(const struct tri_gguf *g, const uint8_t *at)
 {
-    return g->data + g->size;
+    const struct tri_map *map = map_of(g, at);
+    return map ? map->data + map->size : g->data + g->size;
 }
 
 size_t tri_gguf_key_count(const struct tri_gguf *g)

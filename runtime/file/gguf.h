@@ -12,6 +12,7 @@
 #define TRI_GGUF_H
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "file/tensor.h"
 
 #include <stdbool.h>
@@ -41,7 +42,18 @@ enum { TRI_GGUF_ALIGNMENT = 32 }; /* of tensors, where general.alignment says no
 struct tri_gguf *tri_gguf_open(const char *path, struct tri_error *e);
 /* The same from memory that outlives the result; `name` stands in messages. */
 struct tri_gguf *tri_gguf_read(const uint8_t *data, size_t size, const char *name, struct tri_error *e);
+/* The same from memory of tri_alloc, which is the result's from here on: freed with it, or on error at once. */
+struct tri_gguf *tri_gguf_read_own(void *memory, size_t size, const char *name, struct tri_error *e);
 void tri_gguf_close(struct tri_gguf *g);
+
+/* Tensors that lie elsewhere: `count` of them, sized and within their memory, under names that nobody has yet. The
+ * mappings are g's from here on, on error, too. Strings and tensors of `g` that were found before may have moved. */
+enum tri_status tri_gguf_adopt(struct tri_gguf *g, const struct tri_map *maps, size_t map_count,
+                               const struct tri_tensor *tensors, size_t count, struct tri_error *e);
+/* The tensors of another part of the same model (file/gguf_split.h), whose keys are not needed. Closes `part`. */
+enum tri_status tri_gguf_join(struct tri_gguf *g, struct tri_gguf *part, struct tri_error *e);
+/* Forgets the keys whose names begin so. */
+void tri_gguf_drop(struct tri_gguf *g, const char *prefix);
 
 /* Bytes of a tensor that nobody will read again: their pages need not stay in memory. Nothing, if `g` was read from
  * the caller's. */
@@ -49,8 +61,8 @@ void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t byte
 
 const char *tri_gguf_name(const struct tri_gguf *g); /* the path, for messages */
 uint32_t tri_gguf_version(const struct tri_gguf *g);
-uint64_t tri_gguf_bytes(const struct tri_gguf *g);
-const uint8_t *tri_gguf_end(const struct tri_gguf *g); /* behind its last byte in memory */
+uint64_t tri_gguf_bytes(const struct tri_gguf *g); /* of all its files */
+const uint8_t *tri_gguf_end(const struct tri_gguf *g, const uint8_t *at); /* behind the last byte of the file `at` is in */
 size_t tri_gguf_key_count(const struct tri_gguf *g);
 const struct tri_gguf_key *tri_gguf_key_at(const struct tri_gguf *g, size_t i);
 const struct tri_gguf_key *tri_gguf_find(const struct tri_gguf *g, const char *key); /* or NULL */

@@ -2,6 +2,7 @@
  * (base/output.c) and how tensors are encoded. */
 #include "file/gguf_write.h"
 
+#include "base/memory.h"
 #include "base/output.h"
 
 #include <assert.h>
@@ -20,7 +21,8 @@ struct place {
 };
 
 struct tri_gguf_writer {
-    struct tri_output_file *file;
+    struct tri_output_file *file; /* NULL: `image` */
+    uint8_t *image;
     uint32_t alignment;
     struct bytes keys, infos, places; /* places: struct place[tensors] */
     uint64_t key_count, tensor_count;
@@ -199,6 +201,35 @@ struct tri_gguf_writer *tri_gguf_create(const char *path, uint32_t alignment, st
     return w;
 }
 
+struct tri_gguf_writer *tri_gguf_compose(struct tri_error *e)
+{
+    struct tri_gguf_writer *w = calloc(1, sizeof *w);
+    if (w)
+        w->alignment = TRI_GGUF_ALIGNMENT;
+    else
+        tri_fail(e, TRI_NO_MEMORY, "no memory for the keys of a model");
+    return w;
+}
+
+static enum tri_status write_at(struct tri_gguf_writer *w, uint64_t at, const void *bytes, size_t size,
+                                struct tri_error *e)
+{
+    if (w->file)
+        return tri_output_write(w->file, at, bytes, size, e);
+    if (size > 0)
+        memcpy(w->image + at, bytes, size);
+    return TRI_OK;
+}
+
+/* Zeros. */
+static enum tri_status take_room(struct tri_gguf_writer *w, uint64_t bytes, struct tri_error *e)
+{
+    if (w->file)
+        return tri_output_reserve(w->file, bytes, e);
+    w->image = tri_alloc(bytes, 1, "keys of a model", e);
+    return w->image ? TRI_OK : e->status;
+}
+
 /* Magic, version, counts, keys, tensors: one after the other. */
 static enum tri_status write_head(struct tri_gguf_writer *w, struct tri_error *e)
 {
@@ -207,10 +238,10 @@ static enum tri_status write_head(struct tri_gguf_writer *w, struct tri_error *e
         uint64_t tensors, keys;
     } head = {MAGIC, VERSION, w->tensor_count, w->key_count};
     const uint64_t infos = sizeof head + w->keys.size;
-    if (tri_output_write(w->file, 0, &head, sizeof head, e) != TRI_OK ||
-        tri_output_write(w->file, sizeof head, w->keys.at, w->keys.size, e) != TRI_OK)
+    if (write_at(w, 0, &head, sizeof head, e) != TRI_OK ||
+        write_at(w, sizeof head, w->keys.at, w->keys.size, e) != TRI_OK)
         return e->status;
-    return tri_output_write(w->file, infos, w->infos.at, w->infos.size, e);
+    return write_at(w, infos, w->infos.at, w->infos.size, e);
 }
 
 enum tri_status tri_gguf_begin(struct tri_gguf_writer *w, struct tri_error *e)
@@ -221,7 +252,7 @@ enum tri_status tri_gguf_begin(struct tri_gguf_writer *w, struct tri_error *e)
         return e->status;
     }
     w->data = aligned(w, 4 + 4 + 8 + 8 + w->keys.size + w->infos.size);
-    return tri_output_reserve(w->file, w->data + w->end, e) == TRI_OK ? write_head(w, e) : e->status;
+    return take_room(w, w->data + w->end, e) == TRI_OK ? write_head(w, e) : e->status;
 }
 
 enum tri_status tri_gguf_write(struct tri_gguf_writer *w, int tensor, uint64_t offset, const void *bytes, size_t size,
@@ -229,7 +260,7 @@ enum tri_status tri_gguf_write(struct tri_gguf_writer *w, int tensor, uint64_t o
 {
     const struct place *place = place_of(w, tensor);
     assert(offset <= place->size && size <= place->size - offset);
-    return tri_output_write(w->file, w->data + place->offset + offset, bytes, size, e);
+    return write_at(w, w->data + place->offset + offset, bytes, size, e);
 }
 
 enum tri_status tri_gguf_commit(struct tri_gguf_writer *w, struct tri_error *e)
@@ -237,11 +268,20 @@ enum tri_status tri_gguf_commit(struct tri_gguf_writer *w, struct tri_error *e)
     return tri_output_commit(w->file, e);
 }
 
+struct tri_gguf *tri_gguf_composed(struct tri_gguf_writer *w, const char *name, struct tri_error *e)
+{
+    uint8_t *image = w->image;
+    assert(image);
+    w->image = NULL;
+    return tri_gguf_read_own(image, w->data + w->end, name, e);
+}
+
 void tri_gguf_discard(struct tri_gguf_writer *w)
 {
     if (!w)
         return;
     tri_output_close(w->file);
+    tri_free(w->image);
     free(w->keys.at);
     free(w->infos.at);
     free(w->places.at);

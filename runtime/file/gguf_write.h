@@ -23,6 +23,12 @@ struct tri_gguf_writer;
  * it is not 32. NULL if the file cannot be written there. */
 struct tri_gguf_writer *tri_gguf_create(const char *path, uint32_t alignment, struct tri_error *e);
 
+/* The same without a file, for keys and small tensors that nobody has in one: tri_gguf_composed takes the place of
+ * tri_gguf_commit and gives what the ordinary reader, with all its checks, makes of the bytes. `name` stands in
+ * messages. */
+struct tri_gguf_writer *tri_gguf_compose(struct tri_error *e);
+struct tri_gguf *tri_gguf_composed(struct tri_gguf_writer *w, const char *name, struct tri_error *e);
+
 void tri_gguf_add_uint(struct tri_gguf_writer *w, const char *key, uint32_t value);
 void tri_gguf_add_float(struct tri_gguf_writer *w, const char *key, float value);
 void tri_gguf_add_bool(struct tri_gguf_writer *w, const char *key, bool value);

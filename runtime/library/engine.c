@@ -3,6 +3,7 @@
 #include "engine/batch.h"
 #include "engine/sampler.h"
 #include "kernels/balance.h"
+#include "model/checkpoint.h"
 #include "text/tokenizer.h"
 
 #include "base/memory.h"
@@ -67,7 +68,7 @@ static struct tri_setting setting_of(const struct tri_engine_options *o)
 static enum tri_status open_text(struct tri_engine *n, const char *path, struct tri_error *e)
 {
     const size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
-    n->gguf = path ? tri_gguf_open(path, e) : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
+    n->gguf = path ? tri_checkpoint_open(path, e) : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
     n->tokenizer = n->gguf ? tri_tokenizer_new(n->gguf, e) : NULL;
     return n->tokenizer ? TRI_OK : e->status;
 }

@@ -24,7 +24,6 @@ enum { LINE = 64, RELEASE = 1 << 20 };
 struct loader {
     struct tri_model *model;
     const struct tri_gguf *g;
-    const uint8_t *end;    /* of the file */
     struct source *source; /* [layers] */
     bool is_packed;
     struct tri_packed packed;
@@ -278,7 +277,7 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
  * behind it. */
 static bool as_wanted(const struct loader *l, const struct tri_matrix *stack, const struct tri_matrix *m)
 {
-    const uint8_t *end = l->end;
+    const uint8_t *end = tri_gguf_end(l->g, stack->packed);
     return stack->plan.layout == m->plan.layout && (uintptr_t)stack->packed % LINE == 0 &&
            (size_t)(end - stack->packed) >= stack->bytes + LINE;
 }
@@ -526,7 +525,7 @@ struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool
 struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
                                         struct tri_pool *pool, struct tri_error *e)
 {
-    struct loader l = {.g = g, .is_packed = tri_packed_is(g), .end = tri_gguf_end(g)};
+    struct loader l = {.g = g, .is_packed = tri_packed_is(g)};
     struct tri_config c;
     if (tri_config_read(g, &c, e) != TRI_OK || !(l.model = tri_model_new(&c, e)))
         return NULL;

@@ -230,10 +230,33 @@ static void room_is_checked(void **state)
     setrlimit(RLIMIT_FSIZE, &limit);
 }
 
+/* Without a file: the same keys and tensors, in memory of the result's. */
+static void memory_is_read(void **state)
+{
+    (void)state;
+    const float values[] = {1, 2, 3};
+    struct tri_error e;
+    struct tri_gguf_writer *w = tri_gguf_compose(&e);
+    assert_non_null(w);
+    add_keys(w);
+    const struct tri_tensor t = floats_of("first", 3);
+    const int first = tri_gguf_add_tensor(w, &t);
+    must(tri_gguf_begin(w, &e), &e);
+    must(tri_gguf_write(w, first, 4, values + 1, 8, &e), &e);
+    must(tri_gguf_write(w, first, 0, values, 4, &e), &e);
+    struct tri_gguf *g = tri_gguf_composed(w, "nowhere", &e);
+    tri_gguf_discard(w);
+    assert_non_null(g);
+    assert_string_equal(tri_gguf_name(g), "nowhere");
+    expect_keys(g);
+    assert_memory_equal(tri_gguf_tensor(g, "first")->data, values, sizeof values);
+    tri_gguf_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(keys_are_copied),
+        cmocka_unit_test(memory_is_read), cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(keys_are_copied),
         cmocka_unit_test(without_commit_nothing_stays), cmocka_unit_test(places_are_checked),
         cmocka_unit_test(room_is_checked),
     };
