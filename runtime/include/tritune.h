@@ -39,7 +39,7 @@
  *         return (int)e.status;
  *     }
  *
- *     cc -I runtime/include example.c build/libtritune.a -lpcre2-8 -lpthread -lm
+ *     cc -I runtime/include example.c build/libtritune.a -ljansson -lpcre2-8 -lpthread -lm
  *
  * Pointers may be NULL only where that is said; every *_free takes NULL and does nothing. What is returned as const
  * belongs to what it was asked of. Generations are freed before their session and sampler, and all of these before
