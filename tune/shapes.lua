@@ -11,9 +11,9 @@ local models = {
   tiny     = { hidden = 256, layers = 6, heads = 4, kv = 2, head = 64, ffn = 1024, vocab = 4096 },
   large    = { hidden = 1536, layers = 24, heads = 16, kv = 16, head = 96, ffn = 4096, vocab = 32002 },
   ["3b"]   = { hidden = 3200, layers = 26, heads = 32, kv = 32, head = 100, ffn = 8640, vocab = 32002 },
-  ["8b"]   = { hidden = 4096, layers = 32, heads = 32, kv = 8, head = 128, ffn = 14336, vocab = 128256 },
+  ["llama3-8b"] = { hidden = 4096, layers = 32, heads = 32, kv = 8, head = 128, ffn = 14336, vocab = 128256 },
 }
-models.large.arch, models["3b"].arch, models["8b"].arch = "bitnet", "bitnet", "llama" -- else bitnet-b1.58
+models.large.arch, models["3b"].arch, models["llama3-8b"].arch = "bitnet", "bitnet", "llama" -- else bitnet-b1.58
 
 -- A set: the jobs of one model, the largest first. set.model: its shape as above, for whoever builds one like it; nil
 -- where only matrices are known.

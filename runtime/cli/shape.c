@@ -23,15 +23,27 @@ static enum tri_status read_type(const char *option, const char *name, const str
     return tri_fail(e, TRI_USAGE, "option %s: expected f16, q8_0 or q6_k, found \"%s\"", option, name);
 }
 
-/* The size's own family where that has the activation, under a name that fits the number of layers. */
-static enum tri_status read_activation(const char *name, struct tri_config *c, struct tri_error *e)
+static enum tri_status read_family(const char *name, struct tri_config *c, struct tri_error *e)
+{
+    char known[128];
+    if (!name || (c->family = tri_family_find(name)))
+        return TRI_OK;
+    tri_family_list(known, sizeof known);
+    return tri_fail(e, TRI_USAGE, "option --family: expected one of %s, found \"%s\"", known, name);
+}
+
+/* The given or the size's own family where that has the activation, under a name that fits the number of layers. */
+static enum tri_status read_activation(const struct tri_shape *s, struct tri_config *c, struct tri_error *e)
 {
     enum tri_activation wanted = c->family ? c->family->activation : TRI_RELU2;
-    if (name && strcmp(name, "silu") != 0 && strcmp(name, "relu2") != 0)
-        return tri_fail(e, TRI_USAGE, "option --act: expected silu or relu2, found \"%s\"", name);
-    if (name)
-        wanted = strcmp(name, "silu") == 0 ? TRI_SILU : TRI_RELU2;
-    if (!c->family || c->family->sub_norms || c->family->activation != wanted)
+    if (s->act && strcmp(s->act, "silu") != 0 && strcmp(s->act, "relu2") != 0)
+        return tri_fail(e, TRI_USAGE, "option --act: expected silu or relu2, found \"%s\"", s->act);
+    if (s->act)
+        wanted = strcmp(s->act, "silu") == 0 ? TRI_SILU : TRI_RELU2;
+    if (s->family && c->family->activation != wanted)
+        return tri_fail(e, TRI_USAGE, "option --act: expected what --family %s has, found %s; leave out one of them",
+                        s->family, s->act);
+    if (!c->family || c->family->activation != wanted || !tri_family_is_kept(c->family, c->layers))
         c->family = tri_family_with(wanted, c->layers);
     return TRI_OK;
 }
@@ -107,7 +119,7 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 bool tri_shape_given(const struct tri_shape *s)
 {
     return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->zeros >= 0 ||
-           s->ffn_sparsity >= 0 || s->act || s->embedding || s->head;
+           s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head;
 }
 
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)
@@ -116,7 +128,8 @@ enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synt
     tri_synth_usual(synth);
     if (s->size && !tri_synth_size(s->size, synth))
         return tri_fail(e, TRI_USAGE, "expected one of the sizes " TRI_SYNTH_SIZES ", found \"%s\"", s->size);
-    if (read_dimensions(s, &synth->config, e) != TRI_OK || read_activation(s->act, &synth->config, e) != TRI_OK)
+    if (read_dimensions(s, &synth->config, e) != TRI_OK || read_family(s->family, &synth->config, e) != TRI_OK ||
+        read_activation(s, &synth->config, e) != TRI_OK)
         return e->status;
     return read_contents(s, synth, e);
 }

@@ -11,7 +11,7 @@ struct tri_shape {
     int hidden, layers, heads, kv_heads, head_dim, ffn, vocab; /* 0: as the size has it */
     int seed;
     float zeros, ffn_sparsity;          /* below 0: as published models have it */
-    const char *act, *embedding, *head; /* NULL: likewise */
+    const char *family, *act, *embedding, *head; /* NULL: likewise */
 };
 
 #define TRI_SHAPE_START {.seed = 1, .zeros = -1, .ffn_sparsity = -1}
@@ -29,7 +29,9 @@ struct tri_shape {
     {NULL, "--ffn-sparsity", TRI_FLOAT, "P", "share of hidden values that relu(gate) makes 0 (default: 0.5)",   \
      &(s).ffn_sparsity, 0, 0.99},                                                                               \
     {"-s", "--seed", TRI_INT, "N", "seed of the random weights (default: 1)", &(s).seed, 0, 0},                 \
-    {NULL, "--act", TRI_TEXT, "NAME", "activation: silu or relu2 (default: as SIZE has, by hand relu2)", &(s).act, 0, \
+    {NULL, "--family", TRI_TEXT, "NAME", "general.architecture: what layers are made of (default: as SIZE has, by " \
+     "hand bitnet-b1.58)", &(s).family, 0, 0},                                                                  \
+    {NULL, "--act", TRI_TEXT, "NAME", "a BitNet's activation: silu or relu2 (default: as the family has)", &(s).act, 0, \
      0},                                                                                                        \
     {NULL, "--embedding", TRI_TEXT, "TYPE", "of the embedding: f16, q8_0 or q6_k (default: f16)", &(s).embedding, 0, \
      0},                                                                                                        \

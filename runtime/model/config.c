@@ -72,14 +72,20 @@ static enum tri_status read_positive(struct reader *r, const char *name, float *
 
 /* -- family ------------------------------------------------------------ */
 
+void tri_family_list(char *names, size_t room)
+{
+    names[0] = 0;
+    for (int i = 0; i < FAMILIES; i++) {
+        size_t n = strlen(names);
+        snprintf(names + n, room - n, "%s%s", i ? ", " : "", families[i].arch);
+    }
+}
+
 static enum tri_status unknown_family(const struct tri_gguf *g, struct tri_text arch,
                                       struct tri_error *e)
 {
-    char known[128] = "";
-    for (int i = 0; i < FAMILIES; i++) {
-        size_t n = strlen(known);
-        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", families[i].arch);
-    }
+    char known[128];
+    tri_family_list(known, sizeof known);
     return tri_fail(e, TRI_UNSUPPORTED,
                     "%s: key general.architecture: expected one of %s, found \"%.*s\"",
                     tri_gguf_name(g), known, arch.size < 64 ? (int)arch.size : 64, arch.at);
@@ -107,12 +113,16 @@ static const struct tri_family *family_of(const char *arch, int layers)
     return tri_family_find(name);
 }
 
+bool tri_family_is_kept(const struct tri_family *family, int layers)
+{
+    return family_of(family->arch, layers) == family;
+}
+
 const struct tri_family *tri_family_with(enum tri_activation activation, int layers)
 {
     const struct tri_family *found = NULL;
     for (int i = 0; i < FAMILIES && !found; i++)
-        if (families[i].sub_norms && family_of(families[i].arch, layers)->activation == activation &&
-            families[i].activation == activation)
+        if (families[i].sub_norms && tri_family_is_kept(&families[i], layers) && families[i].activation == activation)
             found = &families[i];
     return found;
 }

@@ -101,8 +101,13 @@ enum tri_status tri_model_screen(struct tri_model *m, enum tri_head head, struct
 /* The family that files call `arch`, or NULL. */
 const struct tri_family *tri_family_find(const char *arch);
 
-/* The family of BitNet's own models with this activation, under a name that a file of so many layers is not mistaken
- * by (config.c, family_of). */
+/* Writes the names of all, with commas between. */
+void tri_family_list(char *names, size_t room);
+
+/* Whether a file of so many layers with this family's name is taken for one of this family (config.c, family_of). */
+bool tri_family_is_kept(const struct tri_family *family, int layers);
+
+/* The family of BitNet's own models with this activation, under a name that it keeps in a file of so many layers. */
 const struct tri_family *tri_family_with(enum tri_activation activation, int layers);
 
 /* TRI_USAGE, and which number, if no model has this shape: for a configuration that comes from no file. */

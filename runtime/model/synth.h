@@ -28,7 +28,9 @@ void tri_synth_usual(struct tri_synth *s);
 
 /* Shape and contents of a public model, or of one of the models of random weights that BitNet's benchmarks use, by one
  * of these names. False: another name. */
-#define TRI_SYNTH_SIZES "2b4t, 3b, large, 8b, 125m, 350m, 1b, 1.5b, 2.7b, 3.8b, 7b, 13b, 30b, 70b, 100b"
+#define TRI_SYNTH_SIZES                                                                                             \
+    "2b4t, large, xl, 3b, llama3-8b, falcon3-1b, falcon3-3b, falcon3-7b, falcon3-10b, falcon-e-1b, falcon-e-3b, "   \
+    "125m, 350m, 1b, 1.5b, 2.7b, 3.8b, 7b, 13b, 30b, 70b, 100b"
 bool tri_synth_size(const char *name, struct tri_synth *s);
 
 /* Fills in parallel on `pool`. TRI_USAGE for a shape or contents that no model has or a plan that cannot take it;
