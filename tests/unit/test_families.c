@@ -190,35 +190,51 @@ static bool drop(const float **norm)
 }
 
 #define LAST(m) ((m)->layer[(m)->layers - 1])
-#define DROP(field) static bool no_##field(struct reference_model *m) { return drop(&LAST(m).field); }
-DROP(attn_norm)
-DROP(ffn_norm)
-DROP(attn_sub_norm)
-DROP(ffn_sub_norm)
-DROP(q_norm)
-DROP(k_norm)
-DROP(post_attn_norm)
-DROP(post_ffn_norm)
-
-static bool no_norm_in(struct reference_model *m)
-{
-    bool there = false;
-    for (int p = 0; p < REFERENCE_PROJECTIONS; p++)
-        there |= drop(&LAST(m).norm_in[p]);
-    return there;
-}
+#define DROP(name, field) static bool name(struct reference_model *m) { return drop(&LAST(m).field); }
+DROP(no_attn_norm, attn_norm)
+DROP(no_ffn_norm, ffn_norm)
+DROP(no_attn_sub_norm, attn_sub_norm)
+DROP(no_ffn_sub_norm, ffn_sub_norm)
+DROP(no_q_norm, q_norm)
+DROP(no_k_norm, k_norm)
+DROP(no_post_attn_norm, post_attn_norm)
+DROP(no_post_ffn_norm, post_ffn_norm)
+DROP(no_q_norm_in, norm_in[Q])
+DROP(no_k_norm_in, norm_in[K])
+DROP(no_v_norm_in, norm_in[V])
+DROP(no_o_norm_in, norm_in[O])
+DROP(no_gate_norm_in, norm_in[GATE])
+DROP(no_up_norm_in, norm_in[UP])
+DROP(no_down_norm_in, norm_in[DOWN])
 
 static const struct {
     const char *name;
     change_fn *change;
 } facts[] = {
-    {"rotary pairs", other_pairs},       {"rotary base", other_theta},          {"epsilon", other_eps},
-    {"activation", other_activation},    {"rotary values", other_head_size},    {"rotary scaling", no_rope_factor},
-    {"rotary divisors", no_rope_freqs},  {"scale of the embedding", no_embedding_scale},
-    {"head", tied_head},                 {"attn_norm", no_attn_norm},           {"ffn_norm", no_ffn_norm},
-    {"attn_sub_norm", no_attn_sub_norm}, {"ffn_sub_norm", no_ffn_sub_norm},     {"attn_q_norm", no_q_norm},
-    {"attn_k_norm", no_k_norm},          {"post_attention_norm", no_post_attn_norm},
-    {"post_ffw_norm", no_post_ffn_norm}, {"norm_in", no_norm_in},
+    {"rotary pairs", other_pairs},
+    {"rotary base", other_theta},
+    {"rotary values", other_head_size},
+    {"rotary scaling", no_rope_factor},
+    {"rotary divisors", no_rope_freqs},
+    {"epsilon", other_eps},
+    {"activation", other_activation},
+    {"scale of the embedding", no_embedding_scale},
+    {"head", tied_head},
+    {"attn_norm", no_attn_norm},
+    {"attn_sub_norm", no_attn_sub_norm},
+    {"attn_q_norm", no_q_norm},
+    {"attn_k_norm", no_k_norm},
+    {"post_attention_norm", no_post_attn_norm},
+    {"ffn_norm", no_ffn_norm},
+    {"ffn_sub_norm", no_ffn_sub_norm},
+    {"post_ffw_norm", no_post_ffn_norm},
+    {"attn_q_norm_in", no_q_norm_in},
+    {"attn_k_norm_in", no_k_norm_in},
+    {"attn_v_norm_in", no_v_norm_in},
+    {"attn_output_norm_in", no_o_norm_in},
+    {"ffn_gate_norm_in", no_gate_norm_in},
+    {"ffn_up_norm_in", no_up_norm_in},
+    {"ffn_down_norm_in", no_down_norm_in},
 };
 
 /* The greatest over the positions. */
