@@ -1,5 +1,6 @@
 /* Owns: random models for tests, in memory and in files. Leaves out what they compute (reference.c). */
 #include "family.h"
+#include "encode.h"
 
 #include "file/gguf_write.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F32 = 0, I2_S = 36, Q2_0 = 42, MOST_TENSORS = 1024, MOST_MEMORY = 4096 };
+enum { F32 = 0, MOST_TENSORS = 1024, MOST_MEMORY = 4096 };
 
 static void *room(struct made *d, size_t count, size_t size)
 {
@@ -52,7 +53,7 @@ static const float *floats(struct made *d, int layer, const char *name, int colu
     float *values = room(d, (size_t)count, sizeof *values);
     for (int i = 0; i < count; i++)
         values[i] = between(d, from, to);
-    t->type = F32, t->columns = columns, t->rows = rows, t->floats = values;
+    t->columns = columns, t->rows = rows, t->floats = values;
     return values;
 }
 
@@ -78,7 +79,7 @@ static void matrix(struct made *d, int layer, const char *name, int rows, int co
         w->trits[i] = (int8_t)(any(d) % 3) - 1;
     for (int i = 0; i < groups; i++)
         w->scales[i] = d->family->group || i == 0 ? scale(d, columns) : w->scales[0];
-    t->type = d->family->group ? Q2_0 : I2_S, t->columns = columns, t->rows = rows, t->matrix = w;
+    t->columns = columns, t->rows = rows, t->matrix = w;
 }
 
 static void make_matrices(struct made *d, int i, struct reference_layer *l)
@@ -195,51 +196,29 @@ static void add_keys(const struct made *d, struct tri_gguf_writer *w)
     }
 }
 
-/* Groups of 128 in 32 bytes, then the scale: formats.md 2.4. */
-static size_t put_i2_s(const struct reference_matrix *m, uint8_t *out)
-{
-    const size_t n = (size_t)m->rows * (size_t)m->columns;
-    if (n % 128)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        out[i / 128 * 32 + i % 32] |= (uint8_t)((m->trits[i] + 1) << (6 - 2 * (i % 128 / 32)));
-    memcpy(out + n / 4, m->scales, sizeof m->scales[0]);
-    return n / 4 + 32;
-}
-
-/* 64 in 18 bytes, the scale first: formats.md 2.9. */
-static size_t put_q2_0(const struct reference_matrix *m, uint8_t *out)
-{
-    const size_t n = (size_t)m->rows * (size_t)m->columns;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *block = out + i / 64 * 18;
-        const uint16_t scale = tri_f32_to_f16(m->scales[i / 64]);
-        memcpy(block, &scale, sizeof scale);
-        block[2 + i % 64 / 4] |= (uint8_t)((m->trits[i] + 1) << (2 * (i % 4)));
-    }
-    return n / 64 * 18;
-}
-
-static enum tri_status put(const struct made_tensor *t, int index, struct tri_gguf_writer *w, struct tri_error *e)
+static enum tri_status put(const struct made_tensor *t, int index, uint32_t type, struct tri_gguf_writer *w,
+                           struct tri_error *e)
 {
     const size_t count = (size_t)t->columns * (size_t)(t->rows ? t->rows : 1);
     if (t->floats)
         return tri_gguf_write(w, index, 0, t->floats, count * sizeof(float), e);
-    uint8_t *bytes = calloc(count + 32, 1);
+    const struct made_encoding *c = made_encoding_find(type);
+    const size_t size = made_bytes(c, t->matrix);
+    uint8_t *bytes = calloc(size, 1);
     if (!bytes)
         abort();
-    const size_t size = t->type == Q2_0 ? put_q2_0(t->matrix, bytes) : put_i2_s(t->matrix, bytes);
+    c->put(t->matrix, bytes);
     const enum tri_status status = tri_gguf_write(w, index, 0, bytes, size, e);
     free(bytes);
     return status;
 }
 
-static enum tri_status write_all(const struct made *d, struct tri_gguf_writer *w, struct tri_error *e)
+static enum tri_status write_all(const struct made *d, uint32_t type, struct tri_gguf_writer *w, struct tri_error *e)
 {
     add_keys(d, w);
     for (int i = 0; i < d->tensors; i++) {
         const struct made_tensor *from = &d->tensor[i];
-        struct tri_tensor t = {.encoding = tri_encoding_find(from->type), .dims = from->rows ? 2 : 1,
+        struct tri_tensor t = {.encoding = tri_encoding_find(from->matrix ? type : F32), .dims = from->rows ? 2 : 1,
                                .ne = {from->columns, from->rows ? from->rows : 1, 1, 1}};
         snprintf(t.name, sizeof t.name, "%s", from->name);
         tri_gguf_add_tensor(w, &t);
@@ -247,16 +226,16 @@ static enum tri_status write_all(const struct made *d, struct tri_gguf_writer *w
     if (tri_gguf_begin(w, e) != TRI_OK)
         return e->status;
     for (int i = 0; i < d->tensors; i++)
-        if (put(&d->tensor[i], i, w, e) != TRI_OK)
+        if (put(&d->tensor[i], i, type, w, e) != TRI_OK)
             return e->status;
     return tri_gguf_commit(w, e);
 }
 
-void family_write(const struct made *d, const char *path)
+void family_write(const struct made *d, uint32_t type, const char *path)
 {
     struct tri_error e;
     struct tri_gguf_writer *w = tri_gguf_create(path, 32, &e);
-    if (!w || write_all(d, w, &e) != TRI_OK) {
+    if (!w || write_all(d, type, w, &e) != TRI_OK) {
         fprintf(stderr, "%s\n", e.text);
         abort();
     }

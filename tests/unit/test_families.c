@@ -19,6 +19,7 @@
 #include "engine/session.h"
 #include "pool.h"
 
+enum { I2_S = 36, Q2_0 = 42 };
 enum { PROMPT = 8, TOKENS = 12, MOST_LAYERS = 24 };
 static const double same = 1e-6, wrong = 1e-4;
 
@@ -75,12 +76,12 @@ static enum tri_status feed(struct tri_session *s, const int32_t *ids, float *lo
     return TRI_OK;
 }
 
-static void run_engine(const struct made *made, const int32_t *ids, float *logits)
+static void run_engine(const struct made *made, uint32_t type, const int32_t *ids, float *logits)
 {
     char path[64];
     struct tri_error e = {0};
     snprintf(path, sizeof path, "/tmp/test_families.%d.gguf", (int)getpid());
-    family_write(made, path);
+    family_write(made, type, path);
     struct tri_pool *pool = pool_of(2);
     struct tri_gguf *g = tri_gguf_open(path, &e);
     struct tri_model *m = g ? tri_model_load(g, pool, &e) : NULL;
@@ -271,7 +272,7 @@ static void check_family(const struct family *f)
     double distances[TOKENS];
     struct made *made = family_make(f, 1);
     some_ids(ids);
-    run_engine(made, ids, found);
+    run_engine(made, f->group ? Q2_0 : I2_S, ids, found);
     compare(&made->model, ids, found, distances);
     for (int i = 0; i < TOKENS; i++)
         if (!(distances[i] <= same))
