@@ -240,7 +240,8 @@ static enum tri_status decode(const struct options *o, const struct bytes *text,
     if (status == TRI_OK)
         status = add(&out, "", 0, e);
     for (size_t i = 0; i < l.count && status == TRI_OK; i++) {
-        struct tri_text t = tri_token_bytes(l.tokenizer, l.id[i], !o->no_parse_special);
+        const int32_t before = i ? l.id[i - 1] : -1;
+        struct tri_text t = tri_token_bytes_behind(l.tokenizer, before, l.id[i], !o->no_parse_special);
         status = add(&out, t.at, t.size, e);
     }
     if (status == TRI_OK)

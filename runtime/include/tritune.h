@@ -153,6 +153,10 @@ void tri_ids_free(struct tri_ids *ids);
  * tokens are empty unless `special`. An id outside the vocabulary gives an empty text. */
 struct tri_text tri_token_bytes(const struct tri_tokenizer *t, int32_t id, bool special);
 
+/* The same where the token stands behind another one, or first (before = -1): SentencePiece vocabularies put a space
+ * there that was not in the text, which is left out. */
+struct tri_text tri_token_bytes_behind(const struct tri_tokenizer *t, int32_t before, int32_t id, bool special);
+
 int32_t tri_vocabulary_size(const struct tri_tokenizer *t);
 int32_t tri_bos(const struct tri_tokenizer *t); /* begins a text; -1: none */
 bool tri_adds_bos(const struct tri_tokenizer *t);

@@ -2,10 +2,11 @@
 #ifndef TRI_BPE_H
 #define TRI_BPE_H
 
-#include "text/ids.h"
+#include "text/merge.h"
 #include "text/vocabulary.h"
 
 struct tri_bpe {
+    struct tri_rules rules; /* of tri_merge: symbols begin as single bytes */
     const struct tri_vocabulary *vocabulary;
     int32_t unknown; /* stands for bytes without a token; -1: they are an error */
     size_t merges;
@@ -19,10 +20,5 @@ struct tri_bpe {
 enum tri_status tri_bpe_read(struct tri_bpe *b, const struct tri_vocabulary *v,
                              struct tri_error *e);
 void tri_bpe_free(struct tri_bpe *b);
-
-/* Appends the ids of one piece, which is not empty. Time is n log n, so a piece may be megabytes
- * long. */
-enum tri_status tri_bpe_encode(const struct tri_bpe *b, const char *piece, size_t size,
-                               struct tri_ids *ids, struct tri_error *e);
 
 #endif

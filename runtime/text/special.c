@@ -15,7 +15,7 @@ enum { WALK = 64 };
 
 static bool special(const struct tri_vocabulary *v, int32_t id)
 {
-    return v->token[id].size && (tri_token_hidden(v, id) || v->kind[id] == TRI_TOKEN_USER);
+    return v->token[id].size && tri_token_special(v, id);
 }
 
 static int compare_texts(struct tri_text a, struct tri_text b)

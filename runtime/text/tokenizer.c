@@ -1,11 +1,12 @@
 /* Owns: the order of steps from text to ids (formats.md 5.2), and what the keys of a file say about
- * them. Leaves out vocabularies that are not byte-level BPE: they are refused by name. */
+ * them. Leaves out vocabularies that are neither byte-level BPE nor SentencePiece's: they are refused by name. */
 #include "text/tokenizer.h"
 
 #include "text/bpe.h"
 #include "text/ids.h"
 #include "text/pretokenizer.h"
 #include "text/special.h"
+#include "text/spm.h"
 #include "text/vocabulary.h"
 
 #include <stdarg.h>
@@ -17,10 +18,11 @@
 
 struct tri_tokenizer {
     const struct tri_gguf *file;
-    struct tri_vocabulary vocabulary;
+    struct tri_vocabulary vocabulary; /* its spelling tells which of bpe and spm there is */
     struct tri_bpe bpe;
+    struct tri_spm spm;
     struct tri_specials specials;
-    const struct tri_pretokenizer *pre;
+    const struct tri_pretokenizer *pre; /* of bpe */
     struct tri_splitter *splitter;
     int32_t bos, eos; /* -1: none */
     bool add_bos, add_eos;
@@ -120,12 +122,18 @@ static enum tri_status find_ends(struct tri_tokenizer *t, struct tri_error *e)
     return TRI_OK;
 }
 
-/* 11 where the file says nothing is llama.cpp's default for these vocabularies (it is Falcon's). */
+/* What llama.cpp takes where the file says nothing; 11 is Falcon's. */
+static const struct {
+    int32_t bos, eos, unknown;
+} absent_ids[] = {[TRI_BYTE_LEVEL] = {11, 11, -1}, [TRI_MARKED] = {1, 2, 0}};
+
 static enum tri_status read_specials(struct tri_tokenizer *t, struct tri_error *e)
 {
-    if (read_id(t, KEY("bos_token_id"), 11, &t->bos, e) != TRI_OK ||
-        read_id(t, KEY("eos_token_id"), 11, &t->eos, e) != TRI_OK ||
-        read_id(t, KEY("unknown_token_id"), -1, &t->bpe.unknown, e) != TRI_OK)
+    const enum tri_spelling s = t->vocabulary.spelling;
+    int32_t *unknown = s == TRI_BYTE_LEVEL ? &t->bpe.unknown : &t->spm.unknown;
+    if (read_id(t, KEY("bos_token_id"), absent_ids[s].bos, &t->bos, e) != TRI_OK ||
+        read_id(t, KEY("eos_token_id"), absent_ids[s].eos, &t->eos, e) != TRI_OK ||
+        read_id(t, KEY("unknown_token_id"), absent_ids[s].unknown, unknown, e) != TRI_OK)
         return e->status;
     return find_ends(t, e);
 }
@@ -170,33 +178,47 @@ static enum tri_status choose_pretokenizer(struct tri_tokenizer *t, struct tri_e
 
 /* -- making ---------------------------------------------------------------- */
 
-static enum tri_status check_model(const struct tri_gguf *g, struct tri_error *e)
+static enum tri_status read_model(const struct tri_gguf *g, enum tri_spelling *spelling, struct tri_error *e)
 {
     struct tri_text name;
-    enum tri_status status = tri_gguf_text(g, KEY("model"), &name, e);
-    if (status != TRI_OK || reads(name, "gpt2"))
-        return status;
-    return tri_fail(
-        e, TRI_UNSUPPORTED,
-        "%s: key " KEY("model") ": tokenizer \"%.*s\"%s is not supported; expected \"gpt2\" "
-                                "(byte-level BPE)",
-        tri_gguf_name(g), shown(name), name.at, reads(name, "llama") ? " (SentencePiece)" : "");
+    if (tri_gguf_text(g, KEY("model"), &name, e) != TRI_OK)
+        return e->status;
+    *spelling = reads(name, "llama") ? TRI_MARKED : TRI_BYTE_LEVEL;
+    if (reads(name, "llama") || reads(name, "gpt2"))
+        return TRI_OK;
+    return tri_fail(e, TRI_UNSUPPORTED,
+                    "%s: key " KEY("model") ": tokenizer \"%.*s\" is not supported; expected \"gpt2\" (byte-level "
+                                            "BPE) or \"llama\" (SentencePiece)",
+                    tri_gguf_name(g), shown(name), name.at);
 }
 
-static enum tri_status read_all(struct tri_tokenizer *t, struct tri_error *e)
+static enum tri_status read_bpe(struct tri_tokenizer *t, struct tri_error *e)
 {
-    if (check_model(t->file, e) != TRI_OK ||
-        tri_vocabulary_read(&t->vocabulary, t->file, e) != TRI_OK ||
-        tri_bpe_read(&t->bpe, &t->vocabulary, e) != TRI_OK ||
-        tri_specials_find(&t->specials, &t->vocabulary, e) != TRI_OK ||
-        read_specials(t, e) != TRI_OK || choose_pretokenizer(t, e) != TRI_OK ||
-        read_flag(t, KEY("add_bos_token"), t->pre->add_bos, &t->add_bos, e) != TRI_OK ||
-        read_flag(t, KEY("add_eos_token"), false, &t->add_eos, e) != TRI_OK)
+    if (tri_bpe_read(&t->bpe, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK ||
+        choose_pretokenizer(t, e) != TRI_OK)
         return e->status;
     if (t->bpe.skipped)
         notify(t, "%zu of %zu merges are of texts that are no tokens and are ignored",
                t->bpe.skipped, t->bpe.merges);
-    return TRI_OK;
+    return read_flag(t, KEY("add_bos_token"), t->pre->add_bos, &t->add_bos, e);
+}
+
+static enum tri_status read_spm(struct tri_tokenizer *t, struct tri_error *e)
+{
+    if (tri_spm_read(&t->spm, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK)
+        return e->status;
+    return read_flag(t, KEY("add_bos_token"), true, &t->add_bos, e);
+}
+
+static enum tri_status read_all(struct tri_tokenizer *t, struct tri_error *e)
+{
+    enum tri_spelling spelling;
+    if (read_model(t->file, &spelling, e) != TRI_OK ||
+        tri_vocabulary_read(&t->vocabulary, t->file, spelling, e) != TRI_OK ||
+        tri_specials_find(&t->specials, &t->vocabulary, e) != TRI_OK ||
+        (spelling == TRI_BYTE_LEVEL ? read_bpe : read_spm)(t, e) != TRI_OK)
+        return e->status;
+    return read_flag(t, KEY("add_eos_token"), false, &t->add_eos, e);
 }
 
 struct tri_tokenizer *tri_tokenizer_new(const struct tri_gguf *g, struct tri_error *e)
@@ -220,6 +242,7 @@ void tri_tokenizer_free(struct tri_tokenizer *t)
     tri_splitter_free(t->splitter);
     tri_specials_free(&t->specials);
     tri_bpe_free(&t->bpe);
+    tri_spm_free(&t->spm);
     tri_vocabulary_free(&t->vocabulary);
     free(t->ends);
     free(t);
@@ -250,21 +273,38 @@ static enum tri_status encode_piece(void *arg, const char *piece, size_t size, s
     struct encoding *x = arg;
     const struct tri_tokenizer *t = x->tokenizer;
     int32_t id = t->pre->ignore_merges ? tri_vocabulary_find(&t->vocabulary, piece, size) : -1;
-    return id >= 0 ? tri_ids_add(x->ids, id, e) : tri_bpe_encode(&t->bpe, piece, size, x->ids, e);
+    return id >= 0 ? tri_ids_add(x->ids, id, e) : tri_merge(&t->bpe.rules, piece, size, x->ids, e);
+}
+
+static enum tri_status encode_words(const struct tri_tokenizer *t, struct tri_text text, struct tri_ids *ids,
+                                    struct tri_error *e)
+{
+    const struct tri_spm *s = &t->spm;
+    for (size_t at = 0, n; at < text.size; at += n) {
+        n = tri_spm_word(s, text.at + at, text.size - at);
+        if (tri_spm_encode(s, text.at + at, n, s->space_first && at == 0, ids, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+/* What is no special token; `text` is not empty. */
+static enum tri_status encode_text(const struct tri_tokenizer *t, struct tri_text text, struct tri_ids *ids,
+                                   struct tri_error *e)
+{
+    struct encoding x = {t, ids};
+    return t->splitter ? tri_split(t->splitter, text.at, text.size, encode_piece, &x, e)
+                       : encode_words(t, text, ids, e);
 }
 
 static enum tri_status encode_fragments(const struct tri_tokenizer *t,
                                         const struct tri_fragments *f, struct tri_ids *ids,
                                         struct tri_error *e)
 {
-    struct encoding x = {t, ids};
     enum tri_status status = TRI_OK;
     for (size_t i = 0; i < f->count && status == TRI_OK; i++) {
-        struct tri_text text = f->at[i].text;
-        if (f->at[i].id >= 0)
-            status = tri_ids_add(ids, f->at[i].id, e);
-        else
-            status = tri_split(t->splitter, text.at, text.size, encode_piece, &x, e);
+        const struct tri_fragment *x = &f->at[i];
+        status = x->id >= 0 ? tri_ids_add(ids, x->id, e) : encode_text(t, x->text, ids, e);
     }
     return status;
 }
@@ -308,6 +348,20 @@ struct tri_text tri_token_bytes(const struct tri_tokenizer *t, int32_t id, bool 
     if (!within(t, id) || (!special && tri_token_hidden(&t->vocabulary, id)))
         return (struct tri_text){"", 0};
     return t->vocabulary.token[id];
+}
+
+/* Whether tokenizing puts a space in front of text behind this token. */
+static bool adds_space_behind(const struct tri_tokenizer *t, int32_t id)
+{
+    return t->spm.space_first && (!within(t, id) || tri_token_special(&t->vocabulary, id));
+}
+
+struct tri_text tri_token_bytes_behind(const struct tri_tokenizer *t, int32_t before, int32_t id, bool special)
+{
+    struct tri_text text = tri_token_bytes(t, id, special);
+    if (!adds_space_behind(t, before) || adds_space_behind(t, id) || !text.size || *text.at != ' ')
+        return text;
+    return (struct tri_text){text.at + 1, text.size - 1};
 }
 
 int32_t tri_vocabulary_size(const struct tri_tokenizer *t)

@@ -6,7 +6,7 @@
  *     tri_ids_free(&ids);
  *     tri_tokenizer_free(t);
  *
- * Byte-level BPE (`tokenizer.ggml.model` = gpt2). Thread-safe once made. */
+ * Byte-level BPE (`tokenizer.ggml.model` = gpt2) and SentencePiece's (llama). Thread-safe once made. */
 #ifndef TRI_TOKENIZER_H
 #define TRI_TOKENIZER_H
 

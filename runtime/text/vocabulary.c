@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ static struct tri_slot *look(const struct tri_vocabulary *v, uint64_t hash, cons
 {
     for (uint64_t i = hash;; i++) {
         struct tri_slot *s = &v->slot[i & v->mask];
-        if (!s->id1 || (s->tag == hash >> 32 && same(v->token[s->id1 - 1], bytes, size)))
+        if (!s->id1 || (s->tag == hash >> 32 && same(v->text[s->id1 - 1], bytes, size)))
             return s;
     }
 }
@@ -81,6 +82,11 @@ bool tri_token_hidden(const struct tri_vocabulary *v, int32_t id)
     return v->kind[id] == TRI_TOKEN_CONTROL || v->kind[id] == TRI_TOKEN_UNKNOWN;
 }
 
+bool tri_token_special(const struct tri_vocabulary *v, int32_t id)
+{
+    return tri_token_hidden(v, id) || v->kind[id] == TRI_TOKEN_USER;
+}
+
 static enum tri_status index_tokens(struct tri_vocabulary *v, struct tri_error *e)
 {
     uint64_t slots = 2;
@@ -91,7 +97,7 @@ static enum tri_status index_tokens(struct tri_vocabulary *v, struct tri_error *
     v->mask = slots - 1;
     v->seed = tri_hash_seed();
     for (int32_t id = 0; id < v->count; id++) {
-        struct tri_text t = v->token[id];
+        struct tri_text t = v->text[id];
         if (tri_token_hidden(v, id) || !t.size)
             continue;
         uint64_t hash = tri_hash(v->seed, t.at, t.size);
@@ -105,8 +111,9 @@ static enum tri_status index_tokens(struct tri_vocabulary *v, struct tri_error *
 static void find_bytes(struct tri_vocabulary *v)
 {
     for (int c = 0; c < 256; c++) {
-        char byte = (char)c;
-        v->byte[c] = tri_vocabulary_find(v, &byte, 1);
+        char text[8] = {(char)c};
+        const int size = v->spelling == TRI_BYTE_LEVEL ? 1 : snprintf(text, sizeof text, "<0x%02X>", (unsigned)c);
+        v->byte[c] = tri_vocabulary_find(v, text, (size_t)size);
     }
 }
 
@@ -164,14 +171,63 @@ static enum tri_status read_kinds(struct tri_vocabulary *v, struct tri_error *e)
     return TRI_OK;
 }
 
-/* Tokens added to the vocabulary by hand are written as they are. */
-static bool verbatim(const struct tri_vocabulary *v, int32_t id)
+static int hex_digit(char c)
 {
-    return tri_token_hidden(v, id) || v->kind[id] == TRI_TOKEN_USER;
+    static const char digits[] = "0123456789ABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* The byte that "<0xHH>" stands for, or -1. */
+static int named_byte(struct tri_text t)
+{
+    if (t.size != 6 || memcmp(t.at, "<0x", 3) || t.at[5] != '>')
+        return -1;
+    const int high = hex_digit(t.at[3]), low = hex_digit(t.at[4]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
+}
+
+static size_t decode_marks(struct tri_text text, char *bytes)
+{
+    const size_t mark = sizeof TRI_SPACE_MARK - 1;
+    char *out = bytes;
+    for (size_t i = 0; i < text.size;) {
+        const bool space = text.size - i >= mark && !memcmp(text.at + i, TRI_SPACE_MARK, mark);
+        *out++ = space ? ' ' : text.at[i];
+        i += space ? mark : 1;
+    }
+    return (size_t)(out - bytes);
+}
+
+/* Returns the number of bytes, at most as many as the text has. */
+static size_t decode_token(const struct tri_vocabulary *v, int32_t id, char *bytes)
+{
+    const int byte = v->kind[id] == TRI_TOKEN_BYTE ? named_byte(v->token[id]) : -1;
+    if (v->spelling == TRI_BYTE_LEVEL)
+        return tri_alphabet_decode(v, v->token[id], bytes);
+    if (byte < 0)
+        return decode_marks(v->token[id], bytes);
+    *bytes = (char)byte;
+    return 1;
+}
+
+/* Where tokens are found as spelled, their texts stay. */
+static enum tri_status keep_texts(struct tri_vocabulary *v, struct tri_error *e)
+{
+    v->text = v->token;
+    if (v->spelling == TRI_BYTE_LEVEL)
+        return TRI_OK;
+    const size_t bytes = (size_t)v->count * sizeof *v->text; /* as many are in memory */
+    if (!(v->token = malloc(bytes)))
+        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %d tokens", tri_gguf_name(v->file), v->count);
+    memcpy(v->token, v->text, bytes);
+    return TRI_OK;
 }
 
 static enum tri_status decode_tokens(struct tri_vocabulary *v, struct tri_error *e)
 {
+    if (keep_texts(v, e) != TRI_OK)
+        return e->status;
     size_t bytes = 1; /* malloc(0) may be NULL */
     for (int32_t id = 0; id < v->count; id++)
         bytes += v->token[id].size; /* parts of the file: no overflow */
@@ -180,19 +236,19 @@ static enum tri_status decode_tokens(struct tri_vocabulary *v, struct tri_error 
         return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %zu bytes of tokens",
                         tri_gguf_name(v->file), bytes);
     for (int32_t id = 0; id < v->count; id++) {
-        if (verbatim(v, id))
+        if (tri_token_special(v, id))
             continue;
-        size_t size = tri_alphabet_decode(v, v->token[id], at);
+        size_t size = decode_token(v, id, at);
         v->token[id] = (struct tri_text){at, size};
         at += size;
     }
     return TRI_OK;
 }
 
-enum tri_status tri_vocabulary_read(struct tri_vocabulary *v, const struct tri_gguf *g,
+enum tri_status tri_vocabulary_read(struct tri_vocabulary *v, const struct tri_gguf *g, enum tri_spelling spelling,
                                     struct tri_error *e)
 {
-    *v = (struct tri_vocabulary){.file = g};
+    *v = (struct tri_vocabulary){.file = g, .spelling = spelling};
     make_alphabet(v->alphabet);
     if (read_tokens(v, e) != TRI_OK || read_kinds(v, e) != TRI_OK ||
         decode_tokens(v, e) != TRI_OK || index_tokens(v, e) != TRI_OK)
@@ -203,6 +259,8 @@ enum tri_status tri_vocabulary_read(struct tri_vocabulary *v, const struct tri_g
 
 void tri_vocabulary_free(struct tri_vocabulary *v)
 {
+    if (v->text != v->token)
+        free(v->text);
     free(v->token);
     free(v->decoded);
     tri_free(v->kind);

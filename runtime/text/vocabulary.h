@@ -18,10 +18,21 @@ enum tri_token_kind {
 
 enum { TRI_ALPHABET = 0x144 }; /* code points 33 to 0x143 stand for bytes */
 
+/* U+2581, which stands for a space in SentencePiece vocabularies. */
+#define TRI_SPACE_MARK "\xE2\x96\x81"
+
+/* How the texts of tokens are spelled. */
+enum tri_spelling {
+    TRI_BYTE_LEVEL, /* in the printable alphabet of byte-level BPE */
+    TRI_MARKED,     /* U+2581 for spaces, <0xHH> for bytes (SentencePiece) */
+};
+
 struct tri_vocabulary {
     const struct tri_gguf *file;
     int32_t count;
-    struct tri_text *token;         /* [count] bytes; in the file, or in `decoded` */
+    enum tri_spelling spelling;
+    struct tri_text *token;         /* [count] the bytes each stands for; in the file, or in `decoded` */
+    struct tri_text *text;          /* [count] what it is found by: `token`, or as spelled if TRI_MARKED */
     uint8_t *kind;                  /* [count] */
     int32_t byte[256];              /* the token of a single byte, or -1 */
     int16_t alphabet[TRI_ALPHABET]; /* of a code point the byte it stands for, or -1 */
@@ -31,7 +42,7 @@ struct tri_vocabulary {
 };
 
 /* tokenizer.ggml.tokens and what goes with it. `v` may be freed after a failure, too. */
-enum tri_status tri_vocabulary_read(struct tri_vocabulary *v, const struct tri_gguf *g,
+enum tri_status tri_vocabulary_read(struct tri_vocabulary *v, const struct tri_gguf *g, enum tri_spelling spelling,
                                     struct tri_error *e);
 void tri_vocabulary_free(struct tri_vocabulary *v);
 
@@ -41,6 +52,9 @@ int32_t tri_vocabulary_find(const struct tri_vocabulary *v, const char *bytes, s
 
 /* Control and unknown tokens: no text unless asked for. */
 bool tri_token_hidden(const struct tri_vocabulary *v, int32_t id);
+
+/* Those and user-defined ones: looked for in a text before all else, spelled as they are. */
+bool tri_token_special(const struct tri_vocabulary *v, int32_t id);
 
 /* The code point below TRI_ALPHABET that stands for a byte in the printable alphabet of byte-level BPE. */
 int tri_alphabet_point(int byte);

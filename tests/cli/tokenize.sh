@@ -86,7 +86,8 @@ vocab=$root/../shared/vocab
 if [ -d "$vocab" ]; then
     prints '{"tokens":[128000,9906,4435]}' -m "$vocab/ggml-vocab-llama-bpe.gguf" -p 'Hello World' --json
     prints '{"tokens":[15496,2159]}' -m "$vocab/ggml-vocab-gpt-2.gguf" -p 'Hello World' --json
-    refuses 4 'tokenizer "llama"' -m "$vocab/ggml-vocab-llama-spm.gguf" -p x
+    prints '{"tokens":[1,15043,2787]}' -m "$vocab/ggml-vocab-llama-spm.gguf" -p 'Hello World' --json
+    prints '{"text":"Hello World"}' -m "$vocab/ggml-vocab-llama-spm.gguf" -p '1 15043 2787' --decode --json
 else
     echo "tokenize: $vocab is not there: public vocabularies skipped"
 fi
