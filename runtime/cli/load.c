@@ -21,7 +21,7 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
                        : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
     if (!l->gguf)
         return e->status;
-    l->tokenizer = tri_tokenizer_new(l->gguf, e);
+    l->tokenizer = tri_tokenizer_new_pre(l->gguf, l->pre, e);
     if (!l->tokenizer)
         return e->status;
     notice(tri_tokenizer_notice(l->tokenizer));

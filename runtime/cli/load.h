@@ -10,7 +10,7 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
+    const char *model, *pre, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -26,6 +26,7 @@ struct tri_load {
 
 #define TRI_LOAD_OPTIONS(l)                                                                                  \
     TRI_MODEL_OPTION(l),                                                                                       \
+    TRI_PRE_OPTION(l),                                                                                         \
     {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &(l).threads[TRI_DECODE], 1,  \
      512},                                                                                                     \
     {"-tb", "--threads-batch", TRI_INT, "N", "threads for prompts (default: as -t, if given)",                 \
@@ -35,6 +36,10 @@ struct tri_load {
 
 #define TRI_MODEL_OPTION(l)                                                                                  \
     {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0}
+
+#define TRI_PRE_OPTION(l)                                                                                    \
+    {NULL, "--pre", TRI_TEXT, "NAME", "pre-tokenizer: llama-bpe, qwen2, gpt-2, ... (default: the file's)", &(l).pre, \
+     0, 0}
 
 #define TRI_MEMORY_OPTIONS(l)                                                                                 \
     {NULL, "--memory", TRI_TEXT, "SIZE", "memory for all, in MiB or with K, M, G or T (default: what is available)", \

@@ -3,37 +3,37 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pretokenizer.h"
 
+#include "text/expression.h"
 #include "text/utf8.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* -- the table ------------------------------------------------------------- */
 
-/* Inside brackets: Unicode white space. PCRE2's own \s has U+180E too, which is none. */
-#define WS "\\t-\\r\\x{85}\\p{Z}"
+#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-#define SPACES "[" WS "]*[\\r\\n]+|[" WS "]+(?![^" WS "])|[" WS "]+"
+#define LLAMA3(digits)                                                                                       \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                                       \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
 
-#define LLAMA3(digits)                                                                             \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^" WS                \
-    "\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
-
-#define GPT2                                                                                       \
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|[" WS "]+(?![^" WS "])"
+#define GPT2 TRI_GPT2_EXPRESSION
 
 #define FALCON_E                                                                                   \
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"    \
     "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"   \
-    "|\\p{N}| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
+    "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
 
+/* falcon3-bitnet is what BitNet's fork of llama.cpp of 2025 does with files that say falcon3; no file says so itself. */
 static const struct tri_pretokenizer table[] = {
     {{"llama-bpe", "llama3", "llama-v3", "falcon3"}, true, true, {LLAMA3("\\p{N}{1,3}")}},
     {{"qwen2"}, false, false, {LLAMA3("\\p{N}")}},
     {{"gpt-2"}, false, false, {GPT2}},
     {{"falcon"}, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}},
     {{"falcon_e", "falcon-e"}, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", FALCON_E, "[0-9]"}},
+    {{"falcon3-bitnet"}, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9]"}},
     {{"default"}, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
 };
 
@@ -53,6 +53,30 @@ const struct tri_pretokenizer *tri_pretokenizer_find(struct tri_text name)
     return NULL;
 }
 
+static bool same_list(const char *const *a, const char *const *b)
+{
+    while (*a && *b && !strcmp(*a, *b))
+        a++, b++;
+    return !*a && !*b;
+}
+
+const char *tri_pretokenizer_name(const char *const *expressions, bool ignore_merges)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].ignore_merges == ignore_merges && same_list(table[i].expressions, expressions))
+            return table[i].names[0];
+    return NULL;
+}
+
+void tri_pretokenizer_names(char *text, size_t room)
+{
+    size_t used = 0;
+    *text = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table && used < room; i++)
+        for (const char *const *n = table[i].names; *n && used < room; n++)
+            used += (size_t)snprintf(text + used, room - used, "%s%s", used ? ", " : "", *n);
+}
+
 /* -- compiling ------------------------------------------------------------- */
 
 struct tri_splitter {
@@ -60,7 +84,7 @@ struct tri_splitter {
     pcre2_code *code[TRI_MAX_EXPRESSIONS];
 };
 
-static enum tri_status compile(pcre2_code **code, const char *expression, struct tri_error *e)
+static enum tri_status compile_translated(pcre2_code **code, const char *expression, struct tri_error *e)
 {
     int error;
     PCRE2_SIZE offset;
@@ -72,9 +96,16 @@ static enum tri_status compile(pcre2_code **code, const char *expression, struct
     }
     char why[128] = "";
     pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
-    return tri_fail(e, TRI_FAILED,
-                    "pre-tokenizer: PCRE2 refuses the expression at its byte %zu: %s",
-                    (size_t)offset, why);
+    return tri_fail(e, TRI_UNSUPPORTED, "pre-tokenizer: PCRE2 refuses the expression \"%.200s\" at its byte %zu: %s",
+                    expression, (size_t)offset, why);
+}
+
+static enum tri_status compile(pcre2_code **code, const char *expression, struct tri_error *e)
+{
+    char *translated = tri_expression_translate(expression, e);
+    enum tri_status status = translated ? compile_translated(code, translated, e) : e->status;
+    free(translated);
+    return status;
 }
 
 struct tri_splitter *tri_splitter_new(const char *const *expressions, struct tri_error *e)
@@ -167,10 +198,11 @@ static enum tri_status cut_bytes(struct cutter *c, const char *text, size_t size
     return TRI_OK;
 }
 
-/* One match of these expressions backs up over each byte a few times at most. */
+/* One match of the table's expressions backs up over each byte a few times at most; one of a file's that goes far
+ * beyond is not left to take hours. */
 static uint32_t match_limit(size_t size)
 {
-    const size_t floor = 1 << 20;
+    const size_t floor = 1 << 14;
     return size < (UINT32_MAX - floor) / 16 ? (uint32_t)(floor + 16 * size) : UINT32_MAX;
 }
 

@@ -12,21 +12,34 @@
 #include "base/error.h"
 #include "file/gguf.h"
 
-enum { TRI_MAX_EXPRESSIONS = 4 };
+enum { TRI_MAX_EXPRESSIONS = 8 };
+
+#define TRI_GPT2_EXPRESSION                                                                                  \
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
+
+/* Keys for what tokenizer.json says and no name does: the expressions, string[], and whether merges are ignored, bool.
+ * They win over tokenizer.ggml.pre. */
+#define TRI_KEY_EXPRESSIONS   "tritune.tokenizer.patterns"
+#define TRI_KEY_IGNORE_MERGES "tritune.tokenizer.ignore_merges"
 
 struct tri_pretokenizer {
     const char *names[5]; /* as files spell it; NULL behind the last */
     bool ignore_merges;   /* a piece that is a token is that token, whatever the merges say */
     bool add_bos;         /* unless the file says otherwise */
     const char
-        *expressions[TRI_MAX_EXPRESSIONS + 1]; /* applied in sequence; NULL behind the last */
+        *expressions[TRI_MAX_EXPRESSIONS + 1]; /* applied in sequence, as formats.md spells them; NULL behind the last */
 };
 
 const struct tri_pretokenizer *tri_pretokenizer_find(struct tri_text name); /* NULL: unknown */
 
+/* The one of exactly these expressions, ended by NULL; NULL: none. */
+const char *tri_pretokenizer_name(const char *const *expressions, bool ignore_merges);
+
+void tri_pretokenizer_names(char *text, size_t room); /* "llama-bpe, llama3, ..." */
+
 struct tri_splitter;
 
-/* 1 to TRI_MAX_EXPRESSIONS expressions, ended by NULL. */
+/* At most TRI_MAX_EXPRESSIONS expressions, ended by NULL, as expression.h takes them; none: no text is cut. */
 struct tri_splitter *tri_splitter_new(const char *const *expressions, struct tri_error *e);
 void tri_splitter_free(struct tri_splitter *s);
 

@@ -22,8 +22,8 @@ struct tri_tokenizer {
     struct tri_bpe bpe;
     struct tri_spm spm;
     struct tri_specials specials;
-    const struct tri_pretokenizer *pre; /* of bpe */
-    struct tri_splitter *splitter;
+    struct tri_splitter *splitter; /* of bpe */
+    bool ignore_merges;            /* likewise: a piece that is a token is that token */
     int32_t bos, eos; /* -1: none */
     bool add_bos, add_eos;
     bool *ends; /* [count]: ends generation */
@@ -157,23 +157,79 @@ static const char *assumed_name(struct tri_tokenizer *t)
     return name;
 }
 
-static enum tri_status choose_pretokenizer(struct tri_tokenizer *t, struct tri_error *e)
+static enum tri_status take_pretokenizer(struct tri_tokenizer *t, const struct tri_pretokenizer *p, struct tri_error *e)
+{
+    t->add_bos = p->add_bos;
+    t->ignore_merges = p->ignore_merges;
+    t->splitter = tri_splitter_new(p->expressions, e);
+    return t->splitter ? TRI_OK : e->status;
+}
+
+static enum tri_status take_named(struct tri_tokenizer *t, const char *name, struct tri_error *e)
+{
+    const struct tri_pretokenizer *p = tri_pretokenizer_find(text_of(name));
+    char known[256];
+    if (p)
+        return take_pretokenizer(t, p, e);
+    tri_pretokenizer_names(known, sizeof known);
+    return tri_fail(e, TRI_USAGE, "pre-tokenizer \"%.40s\" is not known; expected one of %s", name, known);
+}
+
+static enum tri_status take_file_s(struct tri_tokenizer *t, struct tri_error *e)
 {
     struct tri_text name;
     if (!tri_gguf_find(t->file, KEY("pre")))
         name = text_of(assumed_name(t));
     else if (tri_gguf_text(t->file, KEY("pre"), &name, e) != TRI_OK)
         return e->status;
-    if (!(t->pre = tri_pretokenizer_find(name))) {
+    const struct tri_pretokenizer *p = tri_pretokenizer_find(name);
+    if (!p)
         notify(
             t,
             "pre-tokenizer \"%.*s\" is not known: text is cut as for \"default\", which may differ "
             "from what the model was trained on",
             shown(name), name.at);
-        t->pre = tri_pretokenizer_find(text_of("default"));
-    }
-    t->splitter = tri_splitter_new(t->pre->expressions, e);
-    return t->splitter ? TRI_OK : e->status;
+    return take_pretokenizer(t, p ? p : tri_pretokenizer_find(text_of("default")), e);
+}
+
+static enum tri_status compile_texts(struct tri_tokenizer *t, const struct tri_text *texts, size_t count,
+                                     struct tri_error *e)
+{
+    char *copy[TRI_MAX_EXPRESSIONS + 1] = {NULL};
+    enum tri_status status = TRI_OK;
+    for (size_t i = 0; i < count && status == TRI_OK; i++)
+        if (memchr(texts[i].at, 0, texts[i].size) || !(copy[i] = strndup(texts[i].at, texts[i].size)))
+            status = tri_fail(e, TRI_BAD_FILE, "expression %zu has a zero byte, or memory is short", i);
+    if (status == TRI_OK && !(t->splitter = tri_splitter_new((const char *const *)copy, e)))
+        status = e->status;
+    for (size_t i = 0; i < count; i++)
+        free(copy[i]);
+    return status == TRI_OK ? TRI_OK : tri_fail_in(e, "%s: key " TRI_KEY_EXPRESSIONS, tri_gguf_name(t->file));
+}
+
+static enum tri_status take_expressions(struct tri_tokenizer *t, struct tri_error *e)
+{
+    struct tri_text *texts;
+    size_t count;
+    if (tri_gguf_texts(t->file, TRI_KEY_EXPRESSIONS, &texts, &count, e) != TRI_OK ||
+        (tri_gguf_find(t->file, TRI_KEY_IGNORE_MERGES) &&
+         tri_gguf_bool(t->file, TRI_KEY_IGNORE_MERGES, &t->ignore_merges, e) != TRI_OK))
+        return e->status;
+    enum tri_status status =
+        count <= TRI_MAX_EXPRESSIONS
+            ? compile_texts(t, texts, count, e)
+            : tri_fail(e, TRI_UNSUPPORTED, "%s: key " TRI_KEY_EXPRESSIONS ": %zu expressions; the limit is %d",
+                       tri_gguf_name(t->file), count, TRI_MAX_EXPRESSIONS);
+    free(texts);
+    return status;
+}
+
+/* What the caller names wins over what the file spells out, and that over what the file names. */
+static enum tri_status choose_pretokenizer(struct tri_tokenizer *t, const char *pre, struct tri_error *e)
+{
+    if (pre)
+        return take_named(t, pre, e);
+    return (tri_gguf_find(t->file, TRI_KEY_EXPRESSIONS) ? take_expressions : take_file_s)(t, e);
 }
 
 /* -- making ---------------------------------------------------------------- */
@@ -192,36 +248,44 @@ static enum tri_status read_model(const struct tri_gguf *g, enum tri_spelling *s
                     tri_gguf_name(g), shown(name), name.at);
 }
 
-static enum tri_status read_bpe(struct tri_tokenizer *t, struct tri_error *e)
+static enum tri_status read_bpe(struct tri_tokenizer *t, const char *pre, struct tri_error *e)
 {
     if (tri_bpe_read(&t->bpe, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK ||
-        choose_pretokenizer(t, e) != TRI_OK)
+        choose_pretokenizer(t, pre, e) != TRI_OK)
         return e->status;
     if (t->bpe.skipped)
         notify(t, "%zu of %zu merges are of texts that are no tokens and are ignored",
                t->bpe.skipped, t->bpe.merges);
-    return read_flag(t, KEY("add_bos_token"), t->pre->add_bos, &t->add_bos, e);
+    return read_flag(t, KEY("add_bos_token"), t->add_bos, &t->add_bos, e);
 }
 
-static enum tri_status read_spm(struct tri_tokenizer *t, struct tri_error *e)
+static enum tri_status read_spm(struct tri_tokenizer *t, const char *pre, struct tri_error *e)
 {
+    if (pre)
+        return tri_fail(e, TRI_USAGE, "pre-tokenizer \"%.40s\": %s has a SentencePiece vocabulary, which has none", pre,
+                        tri_gguf_name(t->file));
     if (tri_spm_read(&t->spm, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK)
         return e->status;
     return read_flag(t, KEY("add_bos_token"), true, &t->add_bos, e);
 }
 
-static enum tri_status read_all(struct tri_tokenizer *t, struct tri_error *e)
+static enum tri_status read_all(struct tri_tokenizer *t, const char *pre, struct tri_error *e)
 {
     enum tri_spelling spelling;
     if (read_model(t->file, &spelling, e) != TRI_OK ||
         tri_vocabulary_read(&t->vocabulary, t->file, spelling, e) != TRI_OK ||
         tri_specials_find(&t->specials, &t->vocabulary, e) != TRI_OK ||
-        (spelling == TRI_BYTE_LEVEL ? read_bpe : read_spm)(t, e) != TRI_OK)
+        (spelling == TRI_BYTE_LEVEL ? read_bpe : read_spm)(t, pre, e) != TRI_OK)
         return e->status;
     return read_flag(t, KEY("add_eos_token"), false, &t->add_eos, e);
 }
 
 struct tri_tokenizer *tri_tokenizer_new(const struct tri_gguf *g, struct tri_error *e)
+{
+    return tri_tokenizer_new_pre(g, NULL, e);
+}
+
+struct tri_tokenizer *tri_tokenizer_new_pre(const struct tri_gguf *g, const char *pre, struct tri_error *e)
 {
     struct tri_tokenizer *t = calloc(1, sizeof *t);
     if (!t) {
@@ -229,7 +293,7 @@ struct tri_tokenizer *tri_tokenizer_new(const struct tri_gguf *g, struct tri_err
         return NULL;
     }
     t->file = g;
-    if (read_all(t, e) == TRI_OK)
+    if (read_all(t, pre, e) == TRI_OK)
         return t;
     tri_tokenizer_free(t);
     return NULL;
@@ -272,7 +336,7 @@ static enum tri_status encode_piece(void *arg, const char *piece, size_t size, s
 {
     struct encoding *x = arg;
     const struct tri_tokenizer *t = x->tokenizer;
-    int32_t id = t->pre->ignore_merges ? tri_vocabulary_find(&t->vocabulary, piece, size) : -1;
+    int32_t id = t->ignore_merges ? tri_vocabulary_find(&t->vocabulary, piece, size) : -1;
     return id >= 0 ? tri_ids_add(x->ids, id, e) : tri_merge(&t->bpe.rules, piece, size, x->ids, e);
 }
 

@@ -16,6 +16,9 @@
 /* `g` must outlive the tokenizer. A missing or unknown pre-tokenizer name is resolved as formats.md 5.3
  * says; tri_tokenizer_notice then tells what was assumed (NULL: nothing to tell). */
 struct tri_tokenizer *tri_tokenizer_new(const struct tri_gguf *g, struct tri_error *e);
+/* The same with a pre-tokenizer of this name (NULL: the file's), whatever the file says. TRI_USAGE if there is none of
+ * the name, or the vocabulary has none. */
+struct tri_tokenizer *tri_tokenizer_new_pre(const struct tri_gguf *g, const char *pre, struct tri_error *e);
 void tri_tokenizer_free(struct tri_tokenizer *t);
 const char *tri_tokenizer_notice(const struct tri_tokenizer *t);
 

@@ -55,13 +55,19 @@ static inline void put_text(struct file *f, const char *text)
     put(f, text, strlen(text));
 }
 
+static inline void whole_key(struct file *f, const char *name, enum tri_gguf_type type)
+{
+    put_text(f, name);
+    put_u32(f, type);
+    f->keys++;
+}
+
+/* The name follows "tokenizer.ggml." */
 static inline void key(struct file *f, const char *name, enum tri_gguf_type type)
 {
     char whole[128];
     snprintf(whole, sizeof whole, "tokenizer.ggml.%s", name);
-    put_text(f, whole);
-    put_u32(f, type);
-    f->keys++;
+    whole_key(f, whole, type);
 }
 
 static inline void key_text(struct file *f, const char *name, const char *text)
@@ -170,15 +176,21 @@ struct opened {
     struct tri_error error;
 };
 
-static inline struct opened open_file(struct file f)
+/* With a pre-tokenizer of this name; NULL: the file's. */
+static inline struct opened open_file_pre(struct file f, const char *pre)
 {
     struct opened o = {.file = f};
     memcpy(f.bytes + 16, &f.keys, sizeof f.keys);
     o.gguf = tri_gguf_read(f.bytes, f.size, "made.gguf", &o.error);
     if (!o.gguf)
         fail_msg("%s", o.error.text);
-    o.tokenizer = tri_tokenizer_new(o.gguf, &o.error);
+    o.tokenizer = tri_tokenizer_new_pre(o.gguf, pre, &o.error);
     return o;
+}
+
+static inline struct opened open_file(struct file f)
+{
+    return open_file_pre(f, NULL);
 }
 
 static inline struct opened open_good(struct file f)

@@ -1,5 +1,6 @@
 /* Vocabularies written for the purpose: what their keys decide, merges against a plain oracle,
  * special tokens that overlap, and files that lie. */
+#define _GNU_SOURCE
 #include "made_vocabulary.h"
 
 /* -- merges -------------------------------------------------------------------- */
@@ -365,6 +366,74 @@ static void missing_pretokenizer(void **state)
     close_file(&o);
 }
 
+/* -- what the caller and tokenizer.json's keys decide ------------------------------- */
+
+static struct file expressions_file(const char *const *expressions, uint64_t count, int ignore_merges)
+{
+    static const struct token more[] = {{"11", 1}, {"111", 1}, {0}};
+    static const char *const merges[] = {"1 1", NULL};
+    struct file f = small_file(more, merges);
+    key_text(&f, "pre", "llama-bpe");
+    whole_key(&f, "tritune.tokenizer.patterns", TRI_ARRAY);
+    put_u32(&f, TRI_STRING);
+    put_u64(&f, count);
+    for (uint64_t i = 0; i < count; i++)
+        put_text(&f, expressions[i]);
+    if (ignore_merges >= 0) {
+        whole_key(&f, "tritune.tokenizer.ignore_merges", TRI_BOOL);
+        put(&f, &(uint8_t){(uint8_t)ignore_merges}, 1);
+    }
+    return f;
+}
+
+static void expressions_win_over_names(void **state)
+{
+    static const char *const digits[] = {"[0-9]{3}", "x"};
+    (void)state;
+    struct opened o = open_good(expressions_file(digits, 2, 1));
+    assert_null(tri_tokenizer_notice(o.tokenizer));
+    assert_false(tri_adds_bos(o.tokenizer));
+    EXPECT(o, "1111", 0, BYTES + 1, '1');
+    close_file(&o);
+    o = open_good(expressions_file(digits, 2, -1));
+    EXPECT(o, "1111", 0, BYTES, '1', '1');
+    close_file(&o);
+    o = open_good(expressions_file(digits, 0, 0));
+    EXPECT(o, "1111", 0, BYTES, BYTES);
+    close_file(&o);
+}
+
+static void the_caller_wins_over_all(void **state)
+{
+    static const char *const digits[] = {"[0-9]{3}"};
+    struct opened o = open_file_pre(expressions_file(digits, 1, 1), "qwen2");
+    (void)state;
+    assert_non_null(o.tokenizer);
+    EXPECT(o, "1111", 0, '1', '1', '1', '1');
+    close_file(&o);
+    o = open_file_pre(expressions_file(digits, 1, 1), "qwen");
+    assert_null(o.tokenizer);
+    assert_int_equal(o.error.status, TRI_USAGE);
+    assert_non_null(strstr(o.error.text, "qwen2, gpt-2"));
+    close_file(&o);
+}
+
+static void bad_expressions(void **state)
+{
+    static const char *const list[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
+    static const char *const bad[] = {"a", "(b"};
+    (void)state;
+    refused(expressions_file(list, 9, 0), TRI_UNSUPPORTED, "9 expressions");
+    refused(expressions_file(bad, 2, 0), TRI_UNSUPPORTED, "tritune.tokenizer.patterns");
+    struct file f = expressions_file(list, 1, -1);
+    whole_key(&f, "tritune.tokenizer.ignore_merges", TRI_U32);
+    put_u32(&f, 1);
+    refused(f, TRI_BAD_FILE, "ignore_merges");
+    f = expressions_file(list, 1, -1);
+    memset(memmem(f.bytes, f.size, "patterns", 8) + 8 + 4 + 4 + 8 + 8, 0, 1); /* type, element, count, size */
+    refused(f, TRI_BAD_FILE, "zero byte");
+}
+
 /* -- files that lie ------------------------------------------------------------------ */
 
 static void other_models(void **state)
@@ -489,6 +558,9 @@ int main(void)
         cmocka_unit_test(ids_out_of_range_are_ignored),
         cmocka_unit_test(unknown_pretokenizer),
         cmocka_unit_test(missing_pretokenizer),
+        cmocka_unit_test(expressions_win_over_names),
+        cmocka_unit_test(the_caller_wins_over_all),
+        cmocka_unit_test(bad_expressions),
         cmocka_unit_test(other_models),
         cmocka_unit_test(arrays_that_disagree),
         cmocka_unit_test(keys_of_the_wrong_type),
