@@ -3,6 +3,7 @@
 #include "cli/inspect.h"
 
 #include "cli/command.h"
+#include "file/ternary.h"
 #include "model/build.h"
 #include "model/checkpoint.h"
 #include "model/packed.h"
@@ -58,9 +59,11 @@ static enum tri_status count_tensor(const struct tri_tensor *t, struct tri_share
     if (!trits)
         return tri_fail(e, TRI_NO_MEMORY, "tensor \"%s\": no memory for a row of %lld trits",
                         t->name, (long long)t->ne[0]);
-    enum tri_status status = t->encoding->scale(t, &share->scale, e);
+    struct tri_ternary w;
+    enum tri_status status = tri_ternary_read(&w, t, e);
+    share->scale = w.scale;
     for (int64_t row = 0; row < tri_tensor_rows(t) && status == TRI_OK; row++) {
-        status = t->encoding->trits(t, row, trits, e);
+        status = tri_ternary_row(&w, row, trits, e);
         if (status == TRI_OK)
             count_trits(trits, t->ne[0], share);
     }

@@ -358,19 +358,60 @@ static bool is_tl2_file(const struct tri_gguf *g)
     return key && key->type == TRI_U32 && u32_at(key->at) == TL2_FILE_TYPE;
 }
 
+static bool is_bitnet(const struct tri_gguf *g)
+{
+    struct tri_text arch;
+    const struct tri_gguf_key *key = tri_gguf_find(g, "general.architecture");
+    return key && key->type == TRI_STRING && tri_gguf_first_texts(key, &arch, 1) && arch.size >= 6 &&
+           memcmp(arch.at, "bitnet", 6) == 0;
+}
+
+/* Type 39 is TL2 or MXFP4: what the keys say, until the size decides. */
+static void guess_39(const struct tri_gguf *g, struct tri_tensor *t)
+{
+    const bool by_type = is_tl2_file(g), by_arch = is_bitnet(g);
+    t->encoding = by_type || by_arch ? &tri_encoding_tl2 : tri_encoding_find(TL2_ID);
+    t->why = by_type   ? "type 39 read as TL2, since general.file_type is 39"
+             : by_arch ? "type 39 read as TL2, since general.architecture is of BitNet"
+                       : "type 39 read as MXFP4, since neither general.file_type nor the architecture speaks for TL2";
+}
+
+static void take_other_39(struct tri_tensor *t)
+{
+    const bool is_tl2 = t->encoding == &tri_encoding_tl2;
+    t->encoding = is_tl2 ? tri_encoding_find(TL2_ID) : &tri_encoding_tl2;
+    t->why = is_tl2 ? "type 39 read as MXFP4, since its size is not that of TL2"
+                    : "type 39 read as TL2, since its size is not that of MXFP4";
+}
+
+static enum tri_status size_of_39(struct tri_tensor *t, struct tri_error *e)
+{
+    struct tri_error other;
+    if (tri_tensor_size(t, e) == TRI_OK)
+        return TRI_OK;
+    struct tri_tensor swapped = *t;
+    take_other_39(&swapped);
+    if (tri_tensor_size(&swapped, &other) != TRI_OK)
+        return e->status;
+    *t = swapped;
+    return TRI_OK;
+}
+
 static enum tri_status read_encoding(struct reader *r, struct tri_tensor *t)
 {
     uint32_t id;
     if (read_u32(r, &id, "the type of a tensor"))
         return r->e->status;
-    t->encoding = id == TL2_ID && is_tl2_file(r->g) ? &tri_encoding_tl2 : tri_encoding_find(id);
-    if (!t->encoding)
-        return tri_fail(r->e, TRI_BAD_FILE,
-                        "%s: byte %llu: tensor \"%s\" has type %u, which no known encoding has; "
-                        "convert the model to I2_S, F16 or F32, or fetch it again if it should be "
-                        "one of these",
-                        r->g->name, (ull)r->at - 4, t->name, id);
-    return TRI_OK;
+    t->encoding = id < TRI_OUTSIDE_GGUF ? tri_encoding_find(id) : NULL;
+    if (id == TL2_ID)
+        guess_39(r->g, t);
+    if (t->encoding)
+        return TRI_OK;
+    return tri_fail(r->e, TRI_BAD_FILE,
+                    "%s: byte %llu: tensor \"%s\" has type %u, which no known encoding has; "
+                    "convert the model to I2_S, F16 or F32, or fetch it again if it should be "
+                    "one of these",
+                    r->g->name, (ull)r->at - 4, t->name, id);
 }
 
 /* t->offset counts from the data section until place_tensor. */
@@ -385,7 +426,7 @@ static enum tri_status read_tensor(struct reader *r, struct entry *entry)
     if (read_shape(r, t) || read_encoding(r, t) ||
         read_u64(r, &t->offset, "the offset of a tensor"))
         return r->e->status;
-    if (tri_tensor_size(t, r->e))
+    if ((t->encoding->id == TL2_ID ? size_of_39 : tri_tensor_size)(t, r->e))
         return tri_fail_in(r->e, "%s: byte %llu: tensor \"%s\"", r->g->name, (ull)entry->at,
                            t->name);
     return TRI_OK;
@@ -459,20 +500,50 @@ static enum tri_status index_tensors(struct reader *r)
     return TRI_OK;
 }
 
+/* From a tensor to the next, or to the end of the file; offsets still count from the data section. */
+static uint64_t room_of(const struct reader *r, const struct entry *const *by_offset, size_t i, uint64_t start)
+{
+    const uint64_t from = by_offset[i]->tensor.offset, data = r->g->size > start ? r->g->size - start : 0;
+    const uint64_t end = i + 1 < r->g->tensor_count ? by_offset[i + 1]->tensor.offset : data;
+    return end > from ? end - from : 0;
+}
+
+static bool fills(uint64_t bytes, uint64_t room, uint64_t alignment)
+{
+    return bytes <= room && room - bytes < alignment;
+}
+
+/* Where the keys guessed wrong, the room that the file has for a tensor shows it. */
+static void settle_39(struct reader *r, struct entry **by_offset, uint64_t start, uint64_t alignment)
+{
+    for (size_t i = 0; i < r->g->tensor_count; i++) {
+        struct tri_tensor *t = &by_offset[i]->tensor, other = *t;
+        struct tri_error e;
+        if (t->encoding->id != TL2_ID)
+            continue;
+        const uint64_t room = room_of(r, (const struct entry *const *)by_offset, i, start);
+        take_other_39(&other);
+        if (!fills(t->bytes, room, alignment) && tri_tensor_size(&other, &e) == TRI_OK &&
+            fills(other.bytes, room, alignment))
+            *t = other;
+    }
+}
+
 static enum tri_status place_tensors(struct reader *r)
 {
     struct tri_gguf *g = r->g;
     const struct entry **by_offset = NULL;
     uint64_t alignment;
-    if (find_alignment(r, &alignment))
+    if (find_alignment(r, &alignment) ||
+        sort(r, &by_offset, g->tensors, g->tensor_count, sizeof *g->tensors, compare_offsets))
         return r->e->status;
     uint64_t start = (r->at + alignment - 1) / alignment * alignment; /* at < 2^63: no overflow */
-    for (size_t i = 0; i < g->tensor_count; i++)
-        if (place_tensor(r, &g->tensors[i], start, alignment))
-            return r->e->status;
-    if (sort(r, &by_offset, g->tensors, g->tensor_count, sizeof *g->tensors, compare_offsets))
-        return r->e->status;
-    enum tri_status status = check_overlaps(r, by_offset);
+    settle_39(r, (struct entry **)by_offset, start, alignment);
+    enum tri_status status = TRI_OK;
+    for (size_t i = 0; i < g->tensor_count && status == TRI_OK; i++)
+        status = place_tensor(r, &g->tensors[i], start, alignment);
+    if (status == TRI_OK)
+        status = check_overlaps(r, by_offset);
     free(by_offset);
     return status;
 }
@@ -682,6 +753,23 @@ void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t byte
     const struct tri_map *map = bytes > 0 ? map_of(g, from) : NULL;
     if (map)
         tri_map_release(map, from, bytes);
+}
+
+enum tri_status tri_gguf_set_i2s_layout(struct tri_gguf *g, const char *name, struct tri_error *e)
+{
+    const struct tri_i2s_layout *layout = tri_i2s_layout_find(name);
+    if (!layout)
+        return tri_fail(e, TRI_USAGE, "expected a layout of I2_S: 128, 64, rows4, sequence or row-tail, found \"%s\"",
+                        name);
+    for (size_t i = 0; i < g->tensor_count; i++) {
+        struct tri_tensor *t = &g->tensors[i].tensor;
+        if (t->encoding->id != layout->encoding.id)
+            continue;
+        if (layout->encoding.fits && layout->encoding.fits(t, e) != TRI_OK)
+            return tri_fail_in(e, "%s", g->name);
+        t->encoding = &layout->encoding;
+    }
+    return TRI_OK;
 }
 
 void tri_gguf_close(struct tri_gguf *g)

@@ -55,6 +55,10 @@ enum tri_status tri_gguf_join(struct tri_gguf *g, struct tri_gguf *part, struct 
 /* Forgets the keys whose names begin so. */
 void tri_gguf_drop(struct tri_gguf *g, const char *prefix);
 
+/* Reads every I2_S tensor in the layout of this name (tri_i2s_layout_find); files do not say which they have. Before
+ * anything is read of them. TRI_USAGE: there is no such layout; TRI_UNSUPPORTED: a tensor cannot have it. */
+enum tri_status tri_gguf_set_i2s_layout(struct tri_gguf *g, const char *layout, struct tri_error *e);
+
 /* Bytes of a tensor that nobody will read again: their pages need not stay in memory. Nothing, if `g` was read from
  * the caller's. */
 void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t bytes);

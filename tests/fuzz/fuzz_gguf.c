@@ -8,6 +8,7 @@
  * AMOUNT is a number of mutations, or seconds written "10s". The same amount and seed mutate alike.
  * FILES are good GGUF files, or .json vectors whose cases with "ok" are taken. */
 #include "file/gguf.h"
+#include "file/ternary.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 
@@ -74,7 +75,7 @@ static void read_key(const struct tri_gguf *g, const struct tri_gguf_key *key)
         sink += tri_gguf_element(key, 0) < tri_gguf_element(key, key->count - 1);
 }
 
-static void read_row(const struct tri_tensor *t, int64_t row)
+static void read_row(const struct tri_tensor *t, const struct tri_ternary *w, int64_t row)
 {
     enum { LONGEST = 1 << 16 };
     static int8_t trits[LONGEST];
@@ -83,7 +84,7 @@ static void read_row(const struct tri_tensor *t, int64_t row)
     size_t k = (size_t)t->ne[0];
     if (k > LONGEST)
         return;
-    if (t->encoding->trits && t->encoding->trits(t, row, trits, &e))
+    if (w && tri_ternary_row(w, row, trits, &e))
         expect_reason(&e);
     if (t->encoding->floats)
         t->encoding->floats(t, row, floats);
@@ -93,14 +94,15 @@ static void read_row(const struct tri_tensor *t, int64_t row)
 
 static void read_tensor(const struct tri_gguf *g, const struct tri_tensor *t)
 {
-    float scale;
+    struct tri_ternary w;
     struct tri_error e;
     if (tri_gguf_tensor(g, t->name) != t)
         abort();
-    if (t->encoding->scale && t->encoding->scale(t, &scale, &e))
+    const bool ternary = tri_ternary_read(&w, t, &e) == TRI_OK;
+    if (!ternary)
         expect_reason(&e);
-    read_row(t, 0);
-    read_row(t, tri_tensor_rows(t) - 1);
+    read_row(t, ternary ? &w : NULL, 0);
+    read_row(t, ternary ? &w : NULL, tri_tensor_rows(t) - 1);
     sink += t->data[0] + t->data[t->bytes - 1];
 }
 

@@ -1,5 +1,6 @@
 /* Loading: what a configuration says, what is refused and how, and that packing loses no trit. */
 #include "model/model.h"
+#include "file/ternary.h"
 #include "synthetic.h"
 
 #include <setjmp.h>
@@ -243,6 +244,8 @@ static void check_part(const struct tri_gguf *g, const struct tri_matrix *m, int
     size_t tile = (size_t)(m->kp / layout->kstep) * (size_t)layout->bytes;
     int8_t *rows = calloc((size_t)layout->rows, (size_t)m->kp), *row = calloc(1, (size_t)m->k);
     struct tri_error e;
+    struct tri_ternary w;
+    assert_int_equal(tri_ternary_read(&w, t, &e), TRI_OK);
     assert_int_equal(m->part[part].row % layout->rows, 0);
     assert_int_equal(m->part[part].rows, t->ne[1]);
     for (int i = 0; i < m->part[part].rows; i++) {
@@ -250,7 +253,7 @@ static void check_part(const struct tri_gguf *g, const struct tri_matrix *m, int
         if (at % layout->rows == 0)
             layout->unpack(m->packed + (size_t)(at / layout->rows) * tile, m->kp, rows,
                            (size_t)m->kp);
-        assert_int_equal(t->encoding->trits(t, i, row, &e), TRI_OK);
+        assert_int_equal(tri_ternary_row(&w, i, row, &e), TRI_OK);
         assert_memory_equal(rows + (size_t)(at % layout->rows) * (size_t)m->kp, row, m->k);
     }
     free(rows);

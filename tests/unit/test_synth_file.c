@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "engine/session.h"
 #include "file/gguf_write.h"
+#include "file/ternary.h"
 #include "model/synth.h"
 #include "pool.h"
 #include "text/filler.h"
@@ -209,16 +210,19 @@ static void halves_are_the_trits_times_their_scale(void **state)
     struct tri_synth s = narrow();
     struct tri_gguf *g = written(&s, I2_S, 1);
     const struct tri_tensor *t = tri_gguf_tensor(g, name);
-    float trits[160], scale;
-    assert_int_equal(t->encoding->scale(t, &scale, &e), TRI_OK);
+    struct tri_ternary w;
+    int8_t trits[160], halves[160];
+    assert_int_equal(tri_ternary_read(&w, t, &e), TRI_OK);
+    const float scale = w.scale;
     assert_true(tri_f16_to_f32(tri_f32_to_f16(scale)) == scale);
-    t->encoding->floats(t, 77, trits);
+    assert_int_equal(tri_ternary_row(&w, 77, trits, &e), TRI_OK);
     tri_gguf_close(g);
     g = written(&s, F16, 1);
     t = tri_gguf_tensor(g, name);
-    float halves[160];
-    t->encoding->floats(t, 77, halves);
-    assert_memory_equal(halves, trits, (size_t)s.config.hidden * sizeof *halves);
+    assert_int_equal(tri_ternary_read(&w, t, &e), TRI_OK);
+    assert_true(w.scale == scale);
+    assert_int_equal(tri_ternary_row(&w, 77, halves, &e), TRI_OK);
+    assert_memory_equal(halves, trits, (size_t)s.config.hidden);
     tri_gguf_close(g);
 }
 
@@ -232,10 +236,12 @@ static void zeros_are_as_many_as_asked(void **state)
         s.zeros = shares[i];
         struct tri_gguf *g = written(&s, I2_S, 1);
         const struct tri_tensor *t = tri_gguf_tensor(g, "blk.1.ffn_down.weight");
+        struct tri_ternary w;
         int zeros = 0, sum = 0;
         int8_t trits[1280];
+        assert_int_equal(tri_ternary_read(&w, t, &e), TRI_OK);
         for (int row = 0; row < s.config.hidden; row++) {
-            assert_int_equal(t->encoding->trits(t, row, trits, &e), TRI_OK);
+            assert_int_equal(tri_ternary_row(&w, row, trits, &e), TRI_OK);
             for (int j = 0; j < s.config.ffn; j++)
                 zeros += trits[j] == 0, sum += trits[j];
         }

@@ -1,4 +1,4 @@
-/* Encodings: sizes, rows of I2_S and floats against the vectors, 16-bit floats, what is refused. */
+/* Encodings: sizes, rows of floats against the vectors, 16-bit floats, what is refused. */
 #include "base/error.h"
 #include "file/tensor.h"
 
@@ -130,129 +130,6 @@ static void halves_round_to_nearest_even(void **state)
         assert_int_equal(tri_f32_to_f16(nextafterf(middle, 0)), h);
         assert_int_equal(tri_f32_to_f16(nextafterf(middle, INFINITY)), h + 1);
         assert_int_equal(tri_f32_to_f16(-middle), 0x8000 | (h + (h & 1)));
-    }
-}
-
-/* -- I2_S ---------------------------------------------------------------- */
-
-static void check_i2s_row(const struct tri_tensor *t, int row, const char *expected, float scale)
-{
-    struct tri_error e;
-    size_t k = (size_t)t->ne[0];
-    int8_t *trits = malloc(k);
-    float *floats = malloc(k * sizeof *floats);
-    assert_int_equal(strlen(expected), k);
-    assert_int_equal(t->encoding->trits(t, row, trits, &e), TRI_OK);
-    t->encoding->floats(t, row, floats);
-    for (size_t i = 0; i < k; i++) {
-        int trit = expected[i] == '+' ? 1 : expected[i] == '-' ? -1 : 0;
-        assert_int_equal(trits[i], trit);
-        assert_true(floats[i] == (float)trit * scale);
-    }
-    free(trits);
-    free(floats);
-}
-
-static void check_i2s_case(const json_t *c)
-{
-    size_t size;
-    float scale;
-    struct tri_error e;
-    uint8_t *data = from_hex(text_of(c, "bytes_hex"), &size);
-    int rows = (int)json_integer_value(json_object_get(c, "rows"));
-    struct tri_tensor t = tensor_of(36, json_integer_value(json_object_get(c, "cols")), rows, data);
-    assert_int_equal(t.bytes, size);
-    assert_int_equal(tri_tensor_rows(&t), rows);
-    assert_int_equal(t.encoding->scale(&t, &scale, &e), TRI_OK);
-    assert_true((double)scale == json_number_value(json_object_get(c, "scale")));
-    for (int row = 0; row < rows; row++)
-        check_i2s_row(&t, row,
-                      json_string_value(json_array_get(json_object_get(c, "weights"), (size_t)row)),
-                      scale);
-    free(data);
-}
-
-static void i2s_matches_the_vectors(void **state)
-{
-    (void)state;
-    json_t *root = load("tests/vectors/i2_s.json"), *c;
-    size_t i, checked = 0;
-    json_array_foreach(json_object_get(root, "cases"), i, c)
-    {
-        if (json_integer_value(json_object_get(c, "group")) != 128)
-            continue;
-        check_i2s_case(c);
-        checked++;
-    }
-    assert_int_equal(checked, 14);
-    json_decref(root);
-}
-
-enum { GROUPS = 10, GROUPED = 128 * GROUPS };
-
-/* Code of element i, straight from formats.md 2.4. */
-static int i2s_code(const uint8_t *data, int i)
-{
-    return data[32 * (i / 128) + i % 32] >> (6 - 2 * (i % 128 / 32)) & 3;
-}
-
-/* Rows of every length that divides the elements, whatever it does to the groups. */
-static void i2s_rows_of_any_length(void **state)
-{
-    (void)state;
-    struct tri_error e;
-    uint8_t data[32 * GROUPS + 32] = {0};
-    for (int i = 0; i < GROUPED; i++)
-        data[32 * (i / 128) + i % 32] |= (uint8_t)(i * 7 % 5 % 3 << (6 - 2 * (i % 128 / 32)));
-    for (int k = 1; k <= GROUPED; k++) {
-        int8_t trits[GROUPED];
-        if (GROUPED % k)
-            continue;
-        struct tri_tensor t = tensor_of(36, k, GROUPED / k, data);
-        for (int row = 0; row < GROUPED / k; row++) {
-            assert_int_equal(t.encoding->trits(&t, row, trits, &e), TRI_OK);
-            for (int i = 0; i < k; i++)
-                assert_int_equal(trits[i], i2s_code(data, row * k + i) - 1);
-        }
-    }
-}
-
-static void code_3_is_refused_wherever_it_stands(void **state)
-{
-    (void)state;
-    uint8_t data[32 * 4 + 32] = {[32 * 4 + 2] = 0x80, [32 * 4 + 3] = 0x3f}; /* scale 1 */
-    struct tri_tensor t = tensor_of(36, 256, 2, data);
-    for (int i = 0; i < 512; i++) {
-        struct tri_error e;
-        int8_t trits[256];
-        char where[32];
-        int byte = 32 * (i / 128) + i % 32;
-        data[byte] = (uint8_t)(3 << (6 - 2 * (i % 128 / 32)));
-        assert_int_equal(t.encoding->trits(&t, i / 256, trits, &e), TRI_BAD_FILE);
-        snprintf(where, sizeof where, "byte %d of", 1000 + byte);
-        assert_non_null(strstr(e.text, where));
-        assert_non_null(strstr(e.text, t.name));
-        assert_int_equal(t.encoding->trits(&t, 1 - i / 256, trits, &e), TRI_OK);
-        float floats[256];
-        t.encoding->floats(&t, i / 256, floats);
-        assert_true(floats[i % 256] == 0 && floats[(i + 1) % 256] == -1);
-        data[byte] = 0;
-    }
-}
-
-static void scales_that_are_no_scales_are_refused(void **state)
-{
-    (void)state;
-    const uint32_t bad[] = {0, 0x80000000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct tri_error e;
-        float scale;
-        uint8_t data[64] = {0};
-        memcpy(data + 32, &bad[i], sizeof *bad);
-        struct tri_tensor t = tensor_of(36, 128, 1, data);
-        assert_int_equal(t.encoding->scale(&t, &scale, &e), TRI_BAD_FILE);
-        assert_non_null(strstr(e.text, "byte 1032 of"));
-        assert_non_null(strstr(e.text, t.name));
     }
 }
 
@@ -404,10 +281,6 @@ int main(void)
         cmocka_unit_test(halves_match_the_vectors),
         cmocka_unit_test(every_half_survives_both_ways),
         cmocka_unit_test(halves_round_to_nearest_even),
-        cmocka_unit_test(i2s_matches_the_vectors),
-        cmocka_unit_test(i2s_rows_of_any_length),
-        cmocka_unit_test(code_3_is_refused_wherever_it_stands),
-        cmocka_unit_test(scales_that_are_no_scales_are_refused),
         cmocka_unit_test(float_rows),
         cmocka_unit_test(blocks_match_the_vectors),
         cmocka_unit_test(sizes_follow_the_formats),
