@@ -70,6 +70,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          0, 0},
         {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &o.load.threads[TRI_DECODE], 1,
          512},
+        TRI_LAYOUT_OPTION(o.load.i2s_layout),
         TRI_HEAD_OPTION(o.load),
         TRI_MEMORY_OPTIONS(o.load),
         {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &o.load.isa, 0, 0},

@@ -2,7 +2,7 @@
  * Leaves out how it is shown (inspect_text.c, inspect_json.c). */
 #include "cli/inspect.h"
 
-#include "cli/command.h"
+#include "cli/load.h"
 #include "file/ternary.h"
 #include "model/build.h"
 #include "model/checkpoint.h"
@@ -195,14 +195,16 @@ static enum tri_status show(const struct tri_inspection *f, bool json, struct tr
     return f->damage.status;
 }
 
-static enum tri_status inspect(const char *path, bool json, struct tri_error *e)
+static enum tri_status inspect(const char *path, const char *layout, bool json, struct tri_error *e)
 {
     struct tri_inspection f = {0};
     struct tri_gguf *g = tri_checkpoint_open(path, e);
     if (!g)
         return e->status;
     f.g = g;
-    enum tri_status status = gather(&f, e);
+    enum tri_status status = layout ? tri_gguf_set_i2s_layout(g, layout, e) : TRI_OK;
+    if (status == TRI_OK)
+        status = gather(&f, e);
     if (status == TRI_OK)
         status = show(&f, json, e);
     free(f.share);
@@ -213,9 +215,11 @@ static enum tri_status inspect(const char *path, bool json, struct tri_error *e)
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     bool json = false, helped = false;
+    const char *layout = NULL;
     int operands = 1;
     const struct tri_option options[] = {
         {NULL, "--json", TRI_FLAG, NULL, "write one JSON object instead of tables", &json, 0, 0},
+        TRI_LAYOUT_OPTION(layout),
         {0},
     };
     enum tri_status status =
@@ -224,7 +228,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         return status;
     if (operands != 1)
         return tri_fail(e, TRI_USAGE, "expected a GGUF file, found none; see --help");
-    return inspect(argv[1], json, e);
+    return inspect(argv[1], layout, json, e);
 }
 
 const struct tri_command tri_command_inspect = {

@@ -19,7 +19,7 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
     size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
     l->gguf = l->model ? tri_checkpoint_open(l->model, e)
                        : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
-    if (!l->gguf)
+    if (!l->gguf || (l->i2s_layout && tri_gguf_set_i2s_layout(l->gguf, l->i2s_layout, e) != TRI_OK))
         return e->status;
     l->tokenizer = tri_tokenizer_new_pre(l->gguf, l->pre, e);
     if (!l->tokenizer)

@@ -1,4 +1,4 @@
-/* What commands that run a model share: the options -m, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
+/* What commands that run a model share: the options -m, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
  * --ffn, --head, --memory, --bits, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
@@ -11,6 +11,7 @@
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
     const char *model, *pre, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
+    const char *i2s_layout;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -35,7 +36,12 @@ struct tri_load {
     TRI_RUN_OPTIONS(l)
 
 #define TRI_MODEL_OPTION(l)                                                                                  \
-    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0}
+    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0},         \
+    TRI_LAYOUT_OPTION((l).i2s_layout)
+
+#define TRI_LAYOUT_OPTION(layout)                                                                            \
+    {NULL, "--i2s-layout", TRI_TEXT, "NAME",                                                                  \
+     "of I2_S, which no file says: 128, 64, rows4, sequence or row-tail (default: 128)", &(layout), 0, 0}
 
 #define TRI_PRE_OPTION(l)                                                                                    \
     {NULL, "--pre", TRI_TEXT, "NAME", "pre-tokenizer: llama-bpe, qwen2, gpt-2, ... (default: the file's)", &(l).pre, \
