@@ -2,6 +2,7 @@
  * its keys: CSV is made of it. */
 #include "cli/bench.h"
 #include "cli/quote.h"
+#include "model/build.h"
 #include "model/screen.h"
 
 #include <math.h>
@@ -108,8 +109,10 @@ static uint64_t elements(const struct tri_tensor *t)
 static uint64_t parameters_of(const struct tri_model *m)
 {
     const struct tri_config *c = &m->config;
-    const int norms = 2 * c->hidden + (c->family->sub_norms ? c->heads * c->head_dim + c->ffn : 0);
+    int norms = 0;
     uint64_t sum = elements(m->embedding) + (m->head == m->embedding ? 0 : elements(m->head)) + (uint64_t)c->hidden;
+    for (int n = 0; n < TRI_NORMS; n++)
+        norms += tri_norm_is_there(c, &tri_norm_shapes[n]) ? tri_width(c, tri_norm_shapes[n].width) : 0;
     for (int i = 0; i < c->layers; i++) {
         sum += (uint64_t)norms;
         for (int r = 0; r < TRI_ROLES; r++)

@@ -1,6 +1,7 @@
 /* Owns: the tables that `tritune inspect` prints. */
 #include "cli/inspect.h"
 #include "cli/quote.h"
+#include "model/build.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,6 +134,17 @@ static void print_sizes(const struct tri_inspection *f)
 
 /* -- the model ----------------------------------------------------------- */
 
+/* "silu, norms: attn_norm, ffn_norm, ..." */
+static void print_layers(const struct tri_config *c)
+{
+    int printed = 0;
+    printf("  %s, norms:", tri_activation_names[c->family->activation]);
+    for (int i = 0; i < TRI_NORMS; i++)
+        if (tri_norm_is_there(c, &tri_norm_shapes[i]))
+            printf("%s %s", printed++ ? "," : "", tri_norm_shapes[i].name);
+    printf("%s\n", c->family->scaled ? "; the embedding times sqrt(hidden size)" : "");
+}
+
 static void print_config(const struct tri_inspection *f)
 {
     const struct tri_config *c = &f->config;
@@ -141,12 +153,10 @@ static void print_config(const struct tri_inspection *f)
         return;
     }
     printf("\nModel\n"
-           "  %s: %d layers, hidden size %d, ffn %d, %d heads of %d (%d for keys and values)\n"
-           "  %s, %s\n"
-           "  vocabulary %d, context %d, rotary base %g over %d dimensions (%s), epsilon %g\n",
-           c->family->arch, c->layers, c->hidden, c->ffn, c->heads, c->head_dim, c->kv_heads,
-           c->family->activation == TRI_RELU2 ? "squared ReLU" : "SiLU",
-           c->family->sub_norms ? "norms before o and down" : "no norms before o and down",
+           "  %s: %d layers, hidden size %d, ffn %d, %d heads of %d (%d for keys and values)\n",
+           c->family->arch, c->layers, c->hidden, c->ffn, c->heads, c->head_dim, c->kv_heads);
+    print_layers(c);
+    printf("  vocabulary %d, context %d, rotary base %g over %d dimensions (%s), epsilon %g\n",
            c->vocab, c->context, (double)c->rope_theta, c->rope_dims,
            c->family->neox ? "halves" : "neighbours", (double)c->norm_eps);
 }

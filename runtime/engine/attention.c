@@ -67,10 +67,11 @@ void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer
 
 /* -- rotary embedding -------------------------------------------------- */
 
-void tri_rope_frequencies(float theta, int dims, double *frequency)
+void tri_rope_frequencies(const struct tri_config *c, const float *divisors, double *frequency)
 {
-    for (int i = 0; i < dims / 2; i++)
-        frequency[i] = tri_pow(theta, -2.0 * i / dims);
+    const double factor = c->rope_factor > 0 ? c->rope_factor : 1;
+    for (int i = 0; i < c->rope_dims / 2; i++)
+        frequency[i] = tri_pow(c->rope_theta, -2.0 * i / c->rope_dims) / factor / (divisors ? divisors[i] : 1);
 }
 
 /* Pairs of neighbours: both cosines side by side, and the sines with the signs they are added with. */

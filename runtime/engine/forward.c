@@ -5,6 +5,7 @@
  * for itself, into buffers of its own, and no barrier is needed behind them. */
 #include "engine/forward.h"
 #include "engine/attend.h"
+#include "model/build.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,6 +28,8 @@ enum {
     SOLO_STRIDE = 64 / sizeof(float), /* a cache line, since every thread writes its own */
     HEAD_ROWS = 4,                    /* of the head that are multiplied with all tokens before the next */
 };
+
+enum { O = 3, GATE = 4, DOWN = 6 }; /* parts of a layer that have norms of their own */
 
 static int widest(const struct tri_config *c)
 {
@@ -77,22 +80,31 @@ static struct tri_measure rms_norm(const struct pass *p, int t, const float *x, 
     return tri_rms_norm(p->v, x, of.squares, weight, p->c->norm_eps, n, y);
 }
 
-/* Token t's input to matrix m, x of measure `of`: normed where a weight is given. Two passes over x, or one. */
+/* Norms of a matrix's input, one after the other; NULL: none. */
+struct norms {
+    const float *first, *own;
+};
+
+/* Token t's input to matrix m, x of measure `of`, normed. Two passes over x, or one. */
 static void quantise(const struct pass *p, const struct tri_matrix *m, int t, const float *x, struct tri_measure of,
-                     const float *weight)
+                     struct norms norms)
 {
+    const float *const weights[] = {norms.first, norms.own};
     float *y = p->scratch;
-    if (weight)
-        of = rms_norm(p, t, x, of, weight, m->k, y);
-    expect_finite(p, t, tri_quantize(p->v, m, &p->input, t, weight ? y : x, of));
+    for (int i = 0; i < 2; i++)
+        if (weights[i]) {
+            of = rms_norm(p, t, x, of, weights[i], m->k, y);
+            x = y;
+        }
+    expect_finite(p, t, tri_quantize(p->v, m, &p->input, t, x, of));
 }
 
 /* The inputs of this thread's tokens, as they lie in rows. */
-static void quantise_rows(const struct pass *p, const struct tri_matrix *m, float *rows, const float *weight)
+static void quantise_rows(const struct pass *p, const struct tri_matrix *m, float *rows, struct norms norms)
 {
     for (int t = p->from; t < p->to; t++) {
         const float *x = row(rows, t, (size_t)m->k);
-        quantise(p, m, t, x, p->v->measure(x, m->k), weight);
+        quantise(p, m, t, x, p->v->measure(x, m->k), norms);
     }
 }
 
@@ -116,18 +128,62 @@ static void linear(const struct pass *p, const struct tri_matrix *m, float *out,
     sync(p);
 }
 
+/* w->wide = m times the normed x: of the whole stack at once, or part by part where each norms its own input. */
+static void spread(const struct pass *p, const struct tri_matrix *m, const float *norm, const float *const *own)
+{
+    for (int i = 0; p->c->norms_in && i < m->parts; i++) {
+        const struct tri_matrix part = tri_matrix_part(m, i);
+        quantise_rows(p, &part, p->w->x, (struct norms){norm, own[i]});
+        linear(p, &part, p->w->wide + m->part[i].row, p->w->ldw, false);
+    }
+    if (p->c->norms_in)
+        return;
+    quantise_rows(p, m, p->w->x, (struct norms){norm, NULL});
+    linear(p, m, p->w->wide, p->w->ldw, false);
+}
+
+/* x += norm(branch). Of a single token every thread norms all and adds its share. */
+static void add_branch(const struct pass *p, const float *norm)
+{
+    const int hidden = p->c->hidden;
+    int from = 0, to = hidden;
+    if (p->solo)
+        share(p, hidden, &from, &to);
+    for (int t = p->from; t < p->to; t++) {
+        const float *branch = row(p->w->branch, t, (size_t)hidden);
+        float *x = row(p->w->x, t, (size_t)hidden), *y = p->scratch;
+        rms_norm(p, t, branch, p->v->measure(branch, hidden), norm, hidden, y);
+        for (int i = from; i < to; i++)
+            x[i] += y[i];
+    }
+    sync(p);
+}
+
+/* x += m times the input, which is normed before it is added where there is a norm. */
+static void gather(const struct pass *p, const struct tri_matrix *m, const float *norm)
+{
+    const size_t hidden = (size_t)p->c->hidden;
+    linear(p, m, norm ? p->w->branch : p->w->x, hidden, !norm);
+    if (norm)
+        add_branch(p, norm);
+}
+
 /* -- attention --------------------------------------------------------- */
 
-static void rotate(const struct pass *p, int t, float *head)
+/* Of a query or key, normed where there is a norm. */
+static void rotate(const struct pass *p, int t, const float *norm, float *head)
 {
     size_t dims = (size_t)p->c->rope_dims;
+    if (norm)
+        rms_norm(p, t, head, p->v->measure(head, p->c->head_dim), norm, p->c->head_dim, head);
     tri_rope(p->v, p->c, row(p->w->cosine, t, dims), row(p->w->sine, t, dims), head);
 }
 
 /* Rotates queries in place; rotates keys and puts them and the values into the cache. */
 static void rotate_and_store_run(const struct pass *p, int layer, const struct tri_run *run)
 {
-    const struct tri_matrix *qkv = &p->model->layer[layer].matrix[TRI_ROLE_QKV];
+    const struct tri_layer *l = &p->model->layer[layer];
+    const struct tri_matrix *qkv = &l->matrix[TRI_ROLE_QKV];
     const struct tri_session *s = run->session;
     int heads = p->c->heads, each = heads + p->c->kv_heads, dim = p->c->head_dim, from, to;
     share(p, run->count * each, &from, &to);
@@ -135,11 +191,11 @@ static void rotate_and_store_run(const struct pass *p, int layer, const struct t
         int t = run->first + i / each, position = run->position + i / each, head = i % each, kv = head - heads;
         float *wide = row(p->w->wide, t, p->w->ldw);
         if (head < heads) {
-            rotate(p, t, wide + head * dim);
+            rotate(p, t, l->q_norm, wide + head * dim);
             continue;
         }
         float *key = wide + qkv->part[1].row + kv * dim, *value = wide + qkv->part[2].row + kv * dim;
-        rotate(p, t, key);
+        rotate(p, t, l->k_norm, key);
         tri_cache_put(&s->keys, p->v, layer, position, kv, key, dim);
         tri_cache_put(&s->values, p->v, layer, position, kv, value, dim);
     }
@@ -156,14 +212,12 @@ static void attention(const struct pass *p, int layer)
 {
     const struct tri_layer *w = &p->model->layer[layer];
     const struct tri_matrix *qkv = &w->matrix[TRI_ROLE_QKV], *o = &w->matrix[TRI_ROLE_O];
-    size_t hidden = (size_t)p->c->hidden;
-    quantise_rows(p, qkv, p->w->x, w->attn_norm);
-    linear(p, qkv, p->w->wide, p->w->ldw, false);
+    spread(p, qkv, w->attn_norm, w->norm_in);
     rotate_and_store(p, layer);
     tri_attend_pass(p->w, p->u, layer, p->thread, p->threads);
     sync(p);
-    quantise_rows(p, o, p->w->mixed, w->attn_sub_norm);
-    linear(p, o, p->w->x, hidden, true);
+    quantise_rows(p, o, p->w->mixed, (struct norms){w->attn_sub_norm, w->norm_in[O]});
+    gather(p, o, w->post_attn_norm);
 }
 
 /* -- feed forward ------------------------------------------------------ */
@@ -171,9 +225,9 @@ static void attention(const struct pass *p, int layer)
 /* f = act(gate) * up */
 static struct tri_measure activate(const struct pass *p, const float *gate, const float *up, float *f)
 {
-    if (p->c->family->activation == TRI_RELU2)
-        return p->v->relu2_mul(gate, up, f, p->c->ffn);
-    return p->v->silu_mul(gate, up, f, p->c->ffn);
+    struct tri_measure (*const of[TRI_ACTIVATIONS])(const float *, const float *, float *, int) = {
+        p->v->relu2_mul, p->v->silu_mul, p->v->gelu_mul};
+    return of[p->c->family->activation](gate, up, f, p->c->ffn);
 }
 
 /* The single token's gate, and of up only the rows it lets through: the others stay zeros, and zeros of either sign
@@ -185,6 +239,7 @@ static void gate_then_up(const struct pass *p, const struct tri_layer *w)
     float *gate = p->w->wide, *up = gate + w->matrix[TRI_ROLE_GATE_UP].part[1].row;
     int32_t *list = p->w->list + (size_t)p->thread * (size_t)p->c->ffn;
     int from, to;
+    quantise_rows(p, &skip->gate, p->w->x, (struct norms){w->ffn_norm, NULL});
     share(p, p->c->ffn, &from, &to);
     memset(up + from, 0, (size_t)(to - from) * sizeof *up);
     linear(p, &skip->gate, gate, p->w->ldw, false);
@@ -248,21 +303,20 @@ static void feed_forward(const struct pass *p, int layer)
     const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP];
     const struct tri_matrix *down = &w->matrix[TRI_ROLE_DOWN];
     const bool skips = p->solo && w->skip;
-    size_t hidden = (size_t)p->c->hidden;
-    quantise_rows(p, gate_up, p->w->x, w->ffn_norm);
     if (skips)
         gate_then_up(p, w);
     else
-        linear(p, gate_up, p->w->wide, p->w->ldw, false);
+        spread(p, gate_up, w->ffn_norm, w->norm_in + GATE);
     for (int t = p->from; t < p->to; t++) {
         const float *wide = row(p->w->wide, t, p->w->ldw);
         float *f = p->scratch + widest(p->c);
-        quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f), w->ffn_sub_norm);
+        quantise(p, down, t, f, activate(p, wide, wide + gate_up->part[1].row, f),
+                 (struct norms){w->ffn_sub_norm, w->norm_in[DOWN]});
     }
     if (p->w->counts && p->solo && p->thread == 0)
         count(p, layer);
     if (!skips || !skip_down(p, w))
-        linear(p, down, p->w->x, hidden, true);
+        gather(p, down, w->post_ffn_norm);
 }
 
 /* -- both ends --------------------------------------------------------- */
@@ -274,7 +328,10 @@ static void embed(const struct pass *p, const struct tri_run *run)
     size_t dims = (size_t)p->c->rope_dims;
     int end = run->first + run->count, to = p->to < end ? p->to : end;
     for (int t = p->from > run->first ? p->from : run->first; t < to; t++) {
-        e->encoding->floats(e, p->u->ids[t], row(p->w->x, t, (size_t)p->c->hidden));
+        float *x = row(p->w->x, t, (size_t)p->c->hidden);
+        e->encoding->floats(e, p->u->ids[t], x);
+        if (p->c->family->scaled)
+            p->v->scale(sqrtf((float)p->c->hidden), x, p->c->hidden);
         tri_rope_angles(p->c, p->w->frequency, run->position + t - run->first, row(p->w->cosine, t, dims),
                         row(p->w->sine, t, dims));
     }

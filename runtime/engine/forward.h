@@ -37,6 +37,7 @@ struct tri_workspace {
     float *wide;          /* [ubatch][ldw] q, k, v of a layer; then gate and up */
     size_t ldw;
     float *mixed;  /* [ubatch][heads * head_dim] output of attention */
+    float *branch; /* [ubatch][hidden] what is normed and then added to x, where the family has post norms */
     float *parts;  /* [parts_count][tri_part_floats] attention of single blocks */
     size_t parts_count;
     float *last;   /* [TRI_HEAD_TOKENS][hidden] normed, for the head */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "engine/forward.h"
 
+#include <limits.h>
 #include <string.h>
 
 static int least(int a, int b)
@@ -22,6 +23,19 @@ static enum tri_status allocate(struct tri_session *s, const struct tri_session_
         return e->status;
     s->logits = tri_alloc(TRI_HEAD_TOKENS * (size_t)c->vocab, sizeof *s->logits, "logits", e);
     return s->logits ? TRI_OK : e->status;
+}
+
+/* As long as all layers look back on everything. */
+static enum tri_status choose_context(struct tri_session *s, int wanted, struct tri_error *e)
+{
+    const struct tri_config *c = &s->model->config;
+    const int most = c->window > 0 ? c->window : INT_MAX;
+    s->context = wanted > 0 ? wanted : least(c->context, most);
+    if (s->context <= most)
+        return TRI_OK;
+    return tri_fail(e, TRI_UNSUPPORTED, "context: expected at most the %d positions of this model's sliding window, "
+                    "beyond which layers would have to forget, found %d; use a smaller one (-c %d)", most, s->context,
+                    most);
 }
 
 /* Tokens per pass, no more than the context could hold. */
@@ -49,8 +63,7 @@ struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *
         return NULL;
     s->model = m;
     s->work = o->workspace;
-    s->context = o->context > 0 ? o->context : m->config.context;
-    if (allocate(s, o, e) == TRI_OK && (s->work || make_workspace(s, pool, o, e) == TRI_OK))
+    if (choose_context(s, o->context, e) == TRI_OK && allocate(s, o, e) == TRI_OK && (s->work || make_workspace(s, pool, o, e) == TRI_OK))
         return s;
     tri_session_free(s);
     return NULL;

@@ -95,6 +95,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
         {&w->sine, n * dims, f, "rotary embedding"},
         {&w->x, n * (size_t)c->hidden, f, "activations"},
         {&w->wide, n * w->ldw, f, "activations"},
+        {&w->branch, c->family->post_norms ? n * (size_t)c->hidden : 1, f, "activations"},
         {&w->mixed, n * (size_t)c->heads * (size_t)c->head_dim, f, "activations"},
         {&w->parts, w->parts_count, tri_part_floats(c->head_dim) * f, "parts of attention"},
         {&w->last, TRI_HEAD_TOKENS * (size_t)c->hidden, f, "activations"},
@@ -125,7 +126,7 @@ struct tri_workspace *tri_workspace_new(const struct tri_model *m, struct tri_po
         tri_workspace_free(w);
         return NULL;
     }
-    tri_rope_frequencies(m->config.rope_theta, m->config.rope_dims, w->frequency);
+    tri_rope_frequencies(&m->config, m->rope_divisors, w->frequency);
     return w;
 }
 
@@ -134,7 +135,7 @@ void tri_workspace_free(struct tri_workspace *w)
     if (!w)
         return;
     void *const memory[] = {w->input.x.q, w->input.x.table, w->input.s, w->input.x.sum, w->frequency, w->cosine,
-                            w->sine,      w->x,             w->wide,    w->mixed,       w->parts,     w->last,
+                            w->sine,      w->x,             w->wide,    w->mixed,       w->branch,    w->parts,     w->last,
                             w->floats,    w->sums,          w->list,    w->listed,      w->overflow,  w};
     tri_screening_free(w->screening);
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)

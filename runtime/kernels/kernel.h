@@ -145,9 +145,11 @@ struct tri_vec {
     /* the same with a scale for each row: y = (float)d * (w / s), so that equal w have the bits of one scale w / s */
     void (*dequantize_rows)(const int32_t *d, const float *w, float s, float *y, int n);
     void (*dequantize_rows_add)(const int32_t *d, const float *w, float s, float *y, int n);
-    /* y = (max(g,0) * max(g,0)) * u and y = (g / (1 + exp(-g))) * u, measured as they are made */
+    /* y = (max(g,0) * max(g,0)) * u, y = (g / (1 + exp(-g))) * u and y = (g / (1 + exp(-2h))) * u, h = sqrt(2 / pi) *
+     * (g + 0.044715 g^3), which is the GELU by tanh since 1 + tanh(h) = 2 / (1 + exp(-2h)); measured as they are made */
     struct tri_measure (*relu2_mul)(const float *g, const float *u, float *y, int n);
     struct tri_measure (*silu_mul)(const float *g, const float *u, float *y, int n);
+    struct tri_measure (*gelu_mul)(const float *g, const float *u, float *y, int n);
     /* softmax in two: x = x * s, returns max x, -inf for n = 0, NaN if some x * s is no number or infinite; then */
     float (*scale_max)(float s, float *x, int n);
     float (*exp_sum)(float *x, float max, int n); /* x = exp(x - max), returns the lane sum of x */

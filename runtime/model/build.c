@@ -12,16 +12,35 @@ const struct tri_part_shape tri_part_shapes[TRI_PARTS] = {
 };
 
 const struct tri_norm_shape tri_norm_shapes[TRI_NORMS] = {
-    {offsetof(struct tri_layer, attn_norm), "attn_norm", TRI_HIDDEN, false},
-    {offsetof(struct tri_layer, ffn_norm), "ffn_norm", TRI_HIDDEN, false},
-    {offsetof(struct tri_layer, attn_sub_norm), "attn_sub_norm", TRI_HEADS, true},
-    {offsetof(struct tri_layer, ffn_sub_norm), "ffn_sub_norm", TRI_FFN, true},
+    {offsetof(struct tri_layer, attn_norm), "attn_norm", TRI_HIDDEN, TRI_ALWAYS},
+    {offsetof(struct tri_layer, ffn_norm), "ffn_norm", TRI_HIDDEN, TRI_ALWAYS},
+    {offsetof(struct tri_layer, attn_sub_norm), "attn_sub_norm", TRI_HEADS, TRI_SUB_NORM},
+    {offsetof(struct tri_layer, ffn_sub_norm), "ffn_sub_norm", TRI_FFN, TRI_SUB_NORM},
+    {offsetof(struct tri_layer, q_norm), "attn_q_norm", TRI_HEAD_DIM, TRI_HEAD_NORM},
+    {offsetof(struct tri_layer, k_norm), "attn_k_norm", TRI_HEAD_DIM, TRI_HEAD_NORM},
+    {offsetof(struct tri_layer, post_attn_norm), "post_attention_norm", TRI_HIDDEN, TRI_POST_NORM},
+    {offsetof(struct tri_layer, post_ffn_norm), "post_ffw_norm", TRI_HIDDEN, TRI_POST_NORM},
+    {offsetof(struct tri_layer, norm_in[0]), "attn_q_norm_in", TRI_HIDDEN, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[1]), "attn_k_norm_in", TRI_HIDDEN, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[2]), "attn_v_norm_in", TRI_HIDDEN, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[3]), "attn_output_norm_in", TRI_HEADS, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[4]), "ffn_gate_norm_in", TRI_HIDDEN, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[5]), "ffn_up_norm_in", TRI_HIDDEN, TRI_NORM_IN},
+    {offsetof(struct tri_layer, norm_in[6]), "ffn_down_norm_in", TRI_FFN, TRI_NORM_IN},
 };
 
 int tri_width(const struct tri_config *c, enum tri_width width)
 {
-    const int widths[TRI_WIDTHS] = {c->hidden, c->ffn, c->heads * c->head_dim, c->kv_heads * c->head_dim};
+    const int widths[TRI_WIDTHS] = {c->hidden, c->ffn, c->heads * c->head_dim, c->kv_heads * c->head_dim, c->head_dim};
     return widths[width];
+}
+
+bool tri_norm_is_there(const struct tri_config *c, const struct tri_norm_shape *n)
+{
+    const struct tri_family *f = c->family;
+    const bool there[] = {[TRI_ALWAYS] = true, [TRI_SUB_NORM] = f->sub_norms, [TRI_HEAD_NORM] = f->head_norms,
+                          [TRI_POST_NORM] = f->post_norms, [TRI_NORM_IN] = c->norms_in};
+    return there[n->where];
 }
 
 const float **tri_norm_of(struct tri_layer *l, const struct tri_norm_shape *n)
@@ -216,6 +235,20 @@ int tri_matrix_tiles(const struct tri_matrix *m)
 size_t tri_tile_bytes(const struct tri_matrix *m)
 {
     return (size_t)(m->kp / m->plan.layout->kstep) * (size_t)m->plan.layout->bytes;
+}
+
+/* Tiles follow each other, so a part only begins elsewhere. */
+struct tri_matrix tri_matrix_part(const struct tri_matrix *m, int part)
+{
+    struct tri_matrix one = *m;
+    const int rows = m->plan.layout->rows;
+    one.parts = 1;
+    one.part[0] = m->part[part];
+    one.part[0].row = 0;
+    one.m = tri_round_up(one.part[0].rows, rows);
+    one.packed = m->packed + (size_t)(m->part[part].row / rows) * tri_tile_bytes(m);
+    one.bytes = (size_t)tri_matrix_tiles(&one) * tri_tile_bytes(m);
+    return one;
 }
 
 int tri_tile_part(const struct tri_matrix *m, int tile, int *from, int *rows)

@@ -10,7 +10,7 @@
 
 #include "model/model.h"
 
-enum tri_width { TRI_HIDDEN, TRI_FFN, TRI_HEADS, TRI_KV_HEADS, TRI_WIDTHS };
+enum tri_width { TRI_HIDDEN, TRI_FFN, TRI_HEADS, TRI_KV_HEADS, TRI_HEAD_DIM, TRI_WIDTHS };
 int tri_width(const struct tri_config *c, enum tri_width width);
 
 /* The matrices of a layer's stacks in their order, by the names files give them. */
@@ -24,12 +24,15 @@ struct tri_norm_shape {
     size_t field; /* of struct tri_layer: a const float * */
     const char *name;
     enum tri_width width;
-    bool sub; /* only where the family has sub norms */
+    enum tri_norm_of_family { TRI_ALWAYS, TRI_SUB_NORM, TRI_HEAD_NORM, TRI_POST_NORM, TRI_NORM_IN } where;
 };
 
-enum { TRI_PARTS = 7, TRI_NORMS = 4 };
+enum { TRI_NORMS = 15 };
 extern const struct tri_part_shape tri_part_shapes[TRI_PARTS];
 extern const struct tri_norm_shape tri_norm_shapes[TRI_NORMS];
+
+/* Whether layers of such models have it. */
+bool tri_norm_is_there(const struct tri_config *c, const struct tri_norm_shape *n);
 
 /* Where layer l's norm belongs. */
 const float **tri_norm_of(struct tri_layer *l, const struct tri_norm_shape *n);
@@ -57,6 +60,9 @@ enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e);
 /* Row tiles of a matrix, and the bytes of each. */
 int tri_matrix_tiles(const struct tri_matrix *m);
 size_t tri_tile_bytes(const struct tri_matrix *m);
+
+/* A part of a packed stack as a matrix of its own. */
+struct tri_matrix tri_matrix_part(const struct tri_matrix *m, int part);
 
 /* The part that a tile belongs to, and in *from its first row of that part; in *rows how many are no padding. */
 int tri_tile_part(const struct tri_matrix *m, int tile, int *from, int *rows);

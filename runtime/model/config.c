@@ -7,13 +7,17 @@
 #include <string.h>
 
 static const struct tri_family families[] = {
-    /* arch           sub_norms neox   activation */
-    {"bitnet-b1.58", true, true, TRI_RELU2},
-    {"bitnet-25", true, true, TRI_RELU2},
-    {"bitnet", true, true, TRI_SILU},
-    {"llama", false, false, TRI_SILU},
+    /* arch           norms: sub   head   post   in     scaled neox   activation */
+    {"bitnet-b1.58",         true, false, false, false, false, true,  TRI_RELU2},
+    {"bitnet-25",            true, false, false, false, false, true,  TRI_RELU2},
+    {"bitnet",               true, false, false, false, false, true,  TRI_SILU},
+    {"llama",                false, false, false, false, false, false, TRI_SILU},
+    {"qwen3",                false, true, false, true,  false, true,  TRI_SILU},
+    {"gemma3",               false, true, true,  true,  true,  true,  TRI_GELU},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
+
+const char *const tri_activation_names[TRI_ACTIVATIONS] = {"relu2", "silu", "gelu"};
 
 /* Far above every known model, low enough that products of two fit an int. */
 enum {
@@ -137,22 +141,59 @@ static enum tri_status refuse(struct reader *r, const char *name, const char *ex
                     r->key, expected, found);
 }
 
-/* Scaling of the rotary embedding: "none", or "linear" by 1, which is the same. */
-static enum tri_status check_rope_scaling(struct reader *r, struct tri_error *e)
+static bool is(struct tri_text text, const char *word)
 {
-    struct tri_text type;
+    return text.size == strlen(word) && memcmp(text.at, word, text.size) == 0;
+}
+
+/* Scaling of the rotary embedding: "none", or "linear", which a factor without a type means, too. */
+static enum tri_status read_rope_scaling(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    char found[64];
+    struct tri_text type = {"linear", 6};
     float factor = 1;
-    if (!find(r, "rope.scaling.type"))
-        return TRI_OK;
-    if (tri_gguf_text(r->g, r->key, &type, e) != TRI_OK)
+    if (find(r, "rope.scaling.type") && tri_gguf_text(r->g, r->key, &type, e) != TRI_OK)
         return e->status;
-    if (type.size == 4 && memcmp(type.at, "none", 4) == 0)
+    if (is(type, "none"))
         return TRI_OK;
-    if (find(r, "rope.scaling.factor") && tri_gguf_float(r->g, r->key, &factor, e) != TRI_OK)
+    snprintf(found, sizeof found, "\"%.*s\"", type.size < 32 ? (int)type.size : 32, type.at);
+    if (!is(type, "linear"))
+        return refuse(r, "rope.scaling.type", "none or linear", found, e);
+    if ((find(r, "rope.scaling.factor") || find(r, "rope.scale_linear")) &&
+        read_positive(r, r->key + strlen(r->arch) + 1, &factor, e) != TRI_OK)
         return e->status;
-    if (type.size == 6 && memcmp(type.at, "linear", 6) == 0 && factor == 1)
+    c->rope_factor = factor == 1 ? 0 : factor;
+    return TRI_OK;
+}
+
+/* Layers that look back on a window only, which all do alike in a context no longer than that. They turn by a base of
+ * their own: 10000, unless said otherwise. */
+static enum tri_status read_window(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    float base = 10000;
+    if (!find(r, "attention.sliding_window"))
         return TRI_OK;
-    return refuse(r, "rope.scaling.type", "none, or linear with factor 1", "another scaling", e);
+    if (read_int(r, "attention.sliding_window", MAX_CONTEXT, &c->window, e) != TRI_OK ||
+        (find(r, "rope.freq_base_swa") && read_positive(r, "rope.freq_base_swa", &base, e) != TRI_OK))
+        return e->status;
+    return base == c->rope_theta ? TRI_OK : refuse(r, "rope.freq_base", "the base of layers with a sliding window, "
+                                                   "10000 unless rope.freq_base_swa says otherwise", "another", e);
+}
+
+/* What changes results and no family here has: absent, or 0. */
+static enum tri_status check_absent(struct reader *r, struct tri_error *e)
+{
+    static const char *const names[] = {"expert_count", "attn_logit_softcapping", "final_logit_softcapping",
+                                        "attention.clamp_kqv", "attention.max_alibi_bias", "logit_scale"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct tri_gguf_key *key = find(r, names[i]);
+        if (key && (key->type == TRI_STRING || key->type == TRI_ARRAY || tri_gguf_element(key, 0) != 0))
+            return refuse(r, names[i], "no such key", "one", e);
+    }
+    bool causal = true;
+    if (find(r, "attention.causal") && tri_gguf_bool(r->g, r->key, &causal, e) != TRI_OK)
+        return e->status;
+    return causal ? TRI_OK : refuse(r, "attention.causal", "true", "false", e);
 }
 
 static enum tri_status check_heads(struct reader *r, const struct tri_config *c,
@@ -261,9 +302,11 @@ enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, 
     struct reader r = {.g = g, .arch = family->arch};
     *c = (struct tri_config){0};
     if (read_sizes(&r, c, e) != TRI_OK || read_vocab(&r, c, e) != TRI_OK ||
-        read_floats(&r, c, e) != TRI_OK || check_rope_scaling(&r, e) != TRI_OK)
+        read_floats(&r, c, e) != TRI_OK || read_rope_scaling(&r, c, e) != TRI_OK || read_window(&r, c, e) != TRI_OK ||
+        check_absent(&r, e) != TRI_OK)
         return e->status;
     c->family = family_of(family->arch, c->layers);
+    c->norms_in = c->family->norms_in && tri_gguf_tensor(g, "blk.0.attn_q_norm_in.weight");
     return TRI_OK;
 }
 

@@ -38,7 +38,7 @@ static float about_one(uint64_t random)
 }
 
 /* A seed of its own for each thing that is made. */
-enum kind { TRITS, SCALES, SHIFTS, NORMS, EMBEDDING, HEAD, SIGNS };
+enum kind { TRITS, SCALES, SHIFTS, NORMS, EMBEDDING, HEAD, SIGNS, FURTHER_NORMS };
 
 static uint64_t seed_of(const struct tri_contents *c, enum kind kind, int index)
 {
@@ -147,12 +147,19 @@ float tri_contents_scale(const struct tri_contents *c, int layer, int part)
 
 /* -- norms --------------------------------------------------------------- */
 
+/* The first norms of the table, which models of every seed have always had, keep the seeds they had. */
+static uint64_t seed_of_norm(const struct tri_contents *c, int layer, int norm)
+{
+    enum { FIRST = 4 };
+    return norm < FIRST ? seed_of(c, NORMS, layer * FIRST + norm) : seed_of(c, FURTHER_NORMS, layer * TRI_NORMS + norm);
+}
+
 /* The output norm's signs are random: a head that is the embedding would else answer with the token it was given. */
 void tri_contents_norm(const struct tri_contents *c, int layer, int norm, float *values)
 {
     const bool output = layer == c->synth->config.layers;
     const int n = output ? c->synth->config.hidden : tri_width(&c->synth->config, tri_norm_shapes[norm].width);
-    const uint64_t seed = seed_of(c, NORMS, layer * TRI_NORMS + norm);
+    const uint64_t seed = seed_of_norm(c, layer, norm);
     for (int i = 0; i < n; i++) {
         const uint64_t random = at(seed, (uint64_t)i);
         values[i] = output && (random & 1) ? -about_one(random) : about_one(random);

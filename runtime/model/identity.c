@@ -28,6 +28,8 @@ static void add_config(struct hashing *h)
     add(h, c->family->arch, strlen(c->family->arch) + 1);
     add(h, numbers, sizeof numbers);
     add(h, reals, sizeof reals);
+    if (c->rope_factor > 0)
+        add(h, &c->rope_factor, sizeof c->rope_factor);
 }
 
 static void add_tensor(struct hashing *h, const struct tri_tensor *t)
@@ -92,6 +94,8 @@ uint64_t tri_model_identity(const struct tri_model *m, struct tri_error *e)
     add_tensor(&h, m->embedding);
     add_tensor(&h, m->head);
     add(&h, m->output_norm, (size_t)m->config.hidden * sizeof *m->output_norm);
+    if (m->rope_divisors)
+        add(&h, m->rope_divisors, (size_t)m->config.rope_dims / 2 * sizeof *m->rope_divisors);
     for (int i = 0; i < m->config.layers; i++)
         add_layer(&h, i);
     tri_free(h.trits);

@@ -102,6 +102,21 @@ static enum tri_status read_norm(struct loader *l, const char *name, int n, cons
     return TRI_OK;
 }
 
+static enum tri_status read_rope_divisors(struct loader *l, struct tri_error *e)
+{
+    static const char name[] = "rope_freqs.weight";
+    const int n = l->model->config.rope_dims / 2;
+    if (!tri_gguf_tensor(l->g, name))
+        return TRI_OK;
+    if (read_norm(l, name, n, &l->model->rope_divisors, e) != TRI_OK)
+        return e->status;
+    for (int i = 0; i < n; i++)
+        if (!(l->model->rope_divisors[i] > 0))
+            return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected divisors above 0, found %g at %d",
+                            tri_gguf_name(l->g), name, (double)l->model->rope_divisors[i], i);
+    return TRI_OK;
+}
+
 static enum tri_status read_embedding(struct loader *l, const char *name,
                                       const struct tri_tensor **embedding, struct tri_error *e)
 {
@@ -128,7 +143,7 @@ static bool known_of_layer(const struct loader *l, const char *name)
             return true;
     for (int i = 0; i < TRI_NORMS; i++)
         if (strcmp(name, tri_norm_shapes[i].name) == 0)
-            return l->model->config.family->sub_norms || !tri_norm_shapes[i].sub;
+            return tri_norm_is_there(&l->model->config, &tri_norm_shapes[i]);
     return false;
 }
 
@@ -153,28 +168,14 @@ static bool known(const struct loader *l, const struct tri_tensor *t)
                known_of_layer(l, end + 1);
     }
     return strcmp(name, "token_embd") == 0 || strcmp(name, "output_norm") == 0 ||
-           strcmp(name, "output") == 0;
-}
-
-/* Divisors of the rotary frequencies, all 1, change nothing. */
-static bool harmless(const struct tri_tensor *t)
-{
-    if (strcmp(t->name, "rope_freqs.weight") != 0 || !is(t, "F32"))
-        return false;
-    for (uint64_t i = 0; i < t->bytes / sizeof(float); i++) {
-        float f;
-        memcpy(&f, t->data + i * sizeof f, sizeof f);
-        if (f != 1)
-            return false;
-    }
-    return true;
+           strcmp(name, "output") == 0 || strcmp(name, "rope_freqs") == 0;
 }
 
 static enum tri_status check_all_known(struct loader *l, struct tri_error *e)
 {
     for (size_t i = 0; i < tri_gguf_tensor_count(l->g); i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(l->g, i);
-        if (!known(l, t) && !harmless(t))
+        if (!known(l, t))
             return tri_fail(e, TRI_UNSUPPORTED,
                             "%s: tensor %s: expected only the tensors of a %s model of %d layers; "
                             "running without this one would give wrong results",
@@ -230,7 +231,7 @@ static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
     for (int n = 0; n < TRI_NORMS; n++) {
         const struct tri_norm_shape *norm = &tri_norm_shapes[n];
         snprintf(name, sizeof name, "blk.%d.%s.weight", i, norm->name);
-        if (norm->sub && !l->model->config.family->sub_norms)
+        if (!tri_norm_is_there(&l->model->config, norm))
             continue;
         if (read_norm(l, name, width(l, norm->width), tri_norm_of(&l->model->layer[i], norm), e) != TRI_OK)
             return e->status;
@@ -261,7 +262,8 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
     if (tri_gguf_tensor(l->g, "output.weight") &&
         read_embedding(l, "output.weight", &m->head, e) != TRI_OK)
         return e->status;
-    if (read_norm(l, "output_norm.weight", width(l, TRI_HIDDEN), &m->output_norm, e) != TRI_OK)
+    if (read_norm(l, "output_norm.weight", width(l, TRI_HIDDEN), &m->output_norm, e) != TRI_OK ||
+        read_rope_divisors(l, e) != TRI_OK)
         return e->status;
     if (l->is_packed && (tri_packed_read(&l->packed, l->g, &m->config, e) != TRI_OK || find_screen(l, e) != TRI_OK))
         return e->status;

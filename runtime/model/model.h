@@ -10,12 +10,17 @@
 #include "file/gguf.h"
 #include "kernels/dispatch.h"
 
-enum tri_activation { TRI_RELU2, TRI_SILU };
+enum tri_activation { TRI_RELU2, TRI_SILU, TRI_GELU /* by tanh */, TRI_ACTIVATIONS };
+extern const char *const tri_activation_names[TRI_ACTIVATIONS]; /* "relu2", "silu", "gelu" */
 
 /* What differs between families of models; the forward pass reads nothing else. */
 struct tri_family {
     const char *arch; /* general.architecture */
     bool sub_norms;   /* attn_sub_norm and ffn_sub_norm before o and down */
+    bool head_norms;  /* attn_q_norm and attn_k_norm of each head before it turns */
+    bool post_norms;  /* post_attention_norm and post_ffw_norm of what is added to the residual stream */
+    bool norms_in;    /* may have a norm of its own on the input of every projection (struct tri_config) */
+    bool scaled;      /* the embedding, by sqrt(hidden) */
     bool neox;        /* rotary pairs (i, i + d/2), else (2i, 2i + 1) */
     enum tri_activation activation;
 };
@@ -25,9 +30,12 @@ struct tri_config {
     int layers, hidden, ffn, heads, kv_heads, head_dim, vocab, context;
     int rope_dims;
     float rope_theta, norm_eps;
+    float rope_factor; /* that positions are divided by; 0: they are not */
+    int window;        /* positions that some layers look back on at most, themselves included; 0: no such layers */
+    bool norms_in;     /* embedding models: q, k, v and gate, up each have an input of their own */
 };
 
-enum { TRI_MAX_PARTS = 3 };
+enum { TRI_MAX_PARTS = 3, TRI_PARTS = 7 /* of a layer, in the order of build.h's table */ };
 
 struct tri_part {
     int row, rows; /* first row in the stack, rows of the file's matrix */
@@ -53,7 +61,10 @@ struct tri_skip {
 
 struct tri_layer {
     const float *attn_norm, *ffn_norm;         /* [hidden] */
-    const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; NULL without sub_norms */
+    const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; these and all below: NULL where not there */
+    const float *q_norm, *k_norm;              /* [head_dim] */
+    const float *post_attn_norm, *post_ffn_norm; /* [hidden] */
+    const float *norm_in[TRI_PARTS];           /* [columns of the part] */
     struct tri_matrix matrix[TRI_ROLES];       /* by role */
     const struct tri_skip *skip;               /* NULL: everything is computed */
 };
@@ -67,6 +78,7 @@ struct tri_model {
     const struct tri_screen *screen; /* NULL: every logit is computed */
     const struct tri_screen *saved_screen; /* which a packed file brings along; NULL: none */
     const float *output_norm;
+    const float *rope_divisors; /* [rope_dims / 2] of the rotary frequencies; NULL: all 1 */
     struct tri_layer *layer; /* [layers] */
     size_t packed_bytes;     /* of all matrices, in the order they are read: in one memory, or in the file */
     size_t spare;            /* bytes of memory that are allowed and nobody has claimed yet; SIZE_MAX: unknown */

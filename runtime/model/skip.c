@@ -70,20 +70,6 @@ static enum tri_status copy(struct copying *c, struct tri_matrix *from, const st
     return TRI_OK;
 }
 
-/* A part of a stack as a matrix: tiles follow each other, so it only begins elsewhere. */
-static struct tri_matrix part_of(const struct tri_matrix *m, int part)
-{
-    struct tri_matrix one = *m;
-    const int rows = m->plan.layout->rows;
-    one.parts = 1;
-    one.part[0] = m->part[part];
-    one.part[0].row = 0;
-    one.m = tri_round_up(one.part[0].rows, rows);
-    one.packed = m->packed + (size_t)(m->part[part].row / rows) * tri_tile_bytes(m);
-    one.bytes = (size_t)tri_matrix_tiles(&one) * tri_tile_bytes(m);
-    return one;
-}
-
 static enum tri_status skip_layer(struct copying *c, struct tri_layer *l, struct tri_skip *skip, uint8_t *memory,
                                   struct tri_pool *pool, struct tri_error *e)
 {
@@ -91,7 +77,7 @@ static enum tri_status skip_layer(struct copying *c, struct tri_layer *l, struct
     const struct tri_layout *rows = gate_up->plan.sparse.layout, *columns = down->plan.sparse.layout;
     const size_t row = row_bytes(rows, c->m->config.hidden), column = row_bytes(columns, c->m->config.hidden);
     uint8_t *behind = memory + (size_t)c->m->config.ffn * row;
-    *skip = (struct tri_skip){part_of(gate_up, 0), part_of(gate_up, 1), memory, behind, row, column};
+    *skip = (struct tri_skip){tri_matrix_part(gate_up, 0), tri_matrix_part(gate_up, 1), memory, behind, row, column};
     if (copy(c, &skip->up, rows, memory, pool, e) != TRI_OK || copy(c, down, columns, behind, pool, e) != TRI_OK)
         return e->status;
     l->skip = skip;

@@ -32,7 +32,7 @@ static enum tri_status make_norms(const struct making *k, struct tri_error *e)
     const struct tri_config *c = &k->m->config;
     for (int i = 0; i < c->layers; i++)
         for (int n = 0; n < TRI_NORMS; n++)
-            if ((c->family->sub_norms || !tri_norm_shapes[n].sub) &&
+            if (tri_norm_is_there(c, &tri_norm_shapes[n]) &&
                 make_norm(k, i, n, tri_norm_of(&k->m->layer[i], &tri_norm_shapes[n]), e) != TRI_OK)
                 return e->status;
     return make_norm(k, c->layers, 0, &k->m->output_norm, e);

@@ -131,7 +131,7 @@ static void add_tensors(struct writing *f)
     add_norm(f, c->layers, 0);
     for (int i = 0; i < c->layers; i++) {
         for (int n = 0; n < TRI_NORMS; n++)
-            if (c->family->sub_norms || !tri_norm_shapes[n].sub)
+            if (tri_norm_is_there(c, &tri_norm_shapes[n]))
                 add_norm(f, i, n);
         for (int p = 0; p < TRI_PARTS; p++)
             add_part(f, i, p);

@@ -730,10 +730,10 @@ static void rope_vectors(void **unused)
         for (int neox = 0; neox < 2; neox++) {
             int n = numbers(json_object_get(item, "x"), x);
             const struct tri_family family = {.neox = neox};
-            const struct tri_config c = {.family = &family, .rope_dims = n};
+            const struct tri_config c = {.family = &family, .rope_dims = n,
+                                         .rope_theta = (float)json_number_value(json_object_get(item, "theta"))};
             numbers(json_object_get(item, neox ? "neox" : "norm"), expected);
-            tri_rope_frequencies((float)json_number_value(json_object_get(item, "theta")), n,
-                                 frequency);
+            tri_rope_frequencies(&c, NULL, frequency);
             tri_rope_angles(&c, frequency, (int)json_integer_value(json_object_get(item, "pos")),
                             cosine, sine);
             tri_rope(tri_dispatch_isa()->vec, &c, cosine, sine, x);

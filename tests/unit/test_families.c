@@ -25,6 +25,12 @@ static const double same = 1e-6, wrong = 1e-4;
 
 #define BITNET .half_split = true, .sub_norms = true, .layers = 2, .eps = 1e-5
 #define LLAMA .arch = "llama", .activation = REFERENCE_SILU, .own_head = true, .layers = 2
+#define QWEN                                                                                                          \
+    .arch = "qwen3", .activation = REFERENCE_SILU, .half_split = true, .head_norms = true, .layers = 2, .eps = 1e-6, \
+    .theta = 1000000
+#define GEMMA                                                                                               \
+    .arch = "gemma3", .activation = REFERENCE_GELU, .half_split = true, .head_norms = true, .layers = 2,   \
+    .theta = 10000, .post_norms = true
 #define SMALL .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 32
 
 static const struct family families[] = {
@@ -46,6 +52,16 @@ static const struct family families[] = {
      .ffn = 5460, .heads = 1, .kv_heads = 1, .head_dim = 64},
     {.name = "8640 columns", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000, BITNET, .hidden = 64,
      .ffn = 8640, .heads = 1, .kv_heads = 1, .head_dim = 64},
+    {.name = "positions divided by 4", LLAMA, .theta = 10000, .eps = 1e-5, .rope_factor = 4, SMALL},
+    {.name = "frequencies divided each by its own", LLAMA, .theta = 500000, .eps = 1e-5, .rope_freqs = true, SMALL},
+    {.name = "qwen 3", .own_head = true, QWEN, .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 64},
+    {.name = "qwen 3, tied", QWEN, SMALL},
+    {.name = "qwen 3 that embeds", .norms_in = true, QWEN, .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2,
+     .head_dim = 64},
+    {.name = "gemma 3", GEMMA, .eps = 1e-6, .embedding_scale = 16, .hidden = 256, .ffn = 192, .heads = 4, .kv_heads = 1,
+     .head_dim = 32},
+    {.name = "gemma 3 that embeds", .norms_in = true, GEMMA, .eps = 1e-3, .embedding_scale = 25.298221281347036,
+     .hidden = 640, .ffn = 192, .heads = 4, .kv_heads = 1, .head_dim = 256},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

@@ -468,7 +468,8 @@ static void test_exp(void **state)
     const struct tri_vec *c = tri_isas[0].vec;
     (void)state;
     for (int n = 0; n <= MOST; n++) {
-        float x[MOST + 1], y[MOST + 1], g[MOST + 1], u[MOST + 1], a[MOST + 1], b[MOST + 1], max = 0;
+        float x[MOST + 1], y[MOST + 1], g[MOST + 1], u[MOST + 1], a[MOST + 1], b[MOST + 1], d[MOST + 1];
+        float max = 0;
         for (int i = 0; i < n; i++) {
             x[i] = y[i] = real(0) * 20;
             g[i] = real(0) * (i % 5 == 0 ? 120 : 9), u[i] = real(0);
@@ -480,7 +481,13 @@ static void test_exp(void **state)
         c->silu_mul(g, u, b, n);
         same_measure(vec->silu_mul(g, u, a, n), b, n, "silu_mul's measure");
         same(a, b, (size_t)n * 4, "silu_mul", n);
+        c->gelu_mul(g, u, b, n);
+        same_measure(vec->gelu_mul(g, u, d, n), b, n, "gelu_mul's measure");
+        same(d, b, (size_t)n * 4, "gelu_mul", n);
         for (int i = 0; i < n; i++) {
+            const double at = (double)g[i], h = sqrt(2 / acos(-1)) * (at + 0.044715 * at * at * at);
+            const double gelu = at / (1 + exp(-2 * h)) * (double)u[i];
+            assert_true(fabs((double)d[i] - gelu) <= 2e-5 * fabs(gelu) + 2e-36);
             const double silu = (double)g[i] / (1 + exp(-(double)g[i])) * (double)u[i];
             assert_true(fabs((double)a[i] - silu) <= 4e-7 * fabs(silu) + 1e-36);
         }
