@@ -227,13 +227,13 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (status != TRI_OK || helped)
         return status;
     if (operands != 1)
-        return tri_fail(e, TRI_USAGE, "expected a GGUF file, found none; see --help");
+        return tri_fail(e, TRI_USAGE, "expected a model (GGUF, safetensors or a folder with it), found none; see --help");
     return inspect(argv[1], layout, json, e);
 }
 
 const struct tri_command tri_command_inspect = {
     .name = "inspect",
-    .summary = "what a GGUF file holds, and what this machine would make of it",
+    .summary = "what a model's files hold, and what this machine would make of it",
     .usage = "FILE [--json]",
     .run = run,
 };

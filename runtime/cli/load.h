@@ -36,7 +36,7 @@ struct tri_load {
     TRI_RUN_OPTIONS(l)
 
 #define TRI_MODEL_OPTION(l)                                                                                  \
-    {"-m", "--model", TRI_TEXT, "FILE", "model in GGUF (default: the embedded one)", &(l).model, 0, 0},         \
+    {"-m", "--model", TRI_TEXT, "FILE", "model: GGUF, safetensors, or a folder (default: the embedded one)", &(l).model, 0, 0}, \
     TRI_LAYOUT_OPTION((l).i2s_layout)
 
 #define TRI_LAYOUT_OPTION(layout)                                                                            \

@@ -25,6 +25,7 @@ struct tri_gguf_writer {
     uint8_t *image;
     uint32_t alignment;
     struct bytes keys, infos, places; /* places: struct place[tensors] */
+    struct bytes starts;              /* of each key in `keys`: uint64_t[key_count] */
     uint64_t key_count, tensor_count;
     uint64_t elements_due; /* of the array of strings that is being added */
     uint64_t data, end;    /* in the file: where tensors begin; from the first tensor on: where they end */
@@ -75,6 +76,7 @@ static uint64_t aligned(const struct tri_gguf_writer *w, uint64_t at)
 static void open_key(struct tri_gguf_writer *w, struct tri_text name, enum tri_gguf_type type)
 {
     assert(w->elements_due == 0);
+    put_u64(w, &w->starts, w->keys.size);
     put_text(w, &w->keys, name.at, name.size);
     put_u32(w, &w->keys, type);
     w->key_count++;
@@ -154,6 +156,21 @@ void tri_gguf_add_key(struct tri_gguf_writer *w, const struct tri_gguf_key *key)
     else
         open_key(w, key->name, key->type);
     put(w, &w->keys, key->at, value_bytes(key));
+}
+
+bool tri_gguf_has(const struct tri_gguf_writer *w, const char *key)
+{
+    const uint64_t wanted = strlen(key);
+    for (size_t i = 0; i + sizeof(uint64_t) <= w->starts.size; i += sizeof(uint64_t)) {
+        uint64_t start, size;
+        memcpy(&start, w->starts.at + i, sizeof start);
+        if (w->keys.size - start < sizeof size + wanted) /* memory was short while it was added */
+            continue;
+        memcpy(&size, w->keys.at + start, sizeof size);
+        if (size == wanted && memcmp(w->keys.at + start + sizeof size, key, wanted) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* -- tensors ------------------------------------------------------------- */
@@ -285,5 +302,6 @@ void tri_gguf_discard(struct tri_gguf_writer *w)
     free(w->keys.at);
     free(w->infos.at);
     free(w->places.at);
+    free(w->starts.at);
     free(w);
 }

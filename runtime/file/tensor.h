@@ -45,6 +45,8 @@ struct tri_encoding {
     int row_head;    /* bytes before the blocks of each row */
     bool ternary;    /* meant for trits and nothing else */
     enum tri_origin origin;
+    int halves; /* rows that are stored in another order: of every so many, an even number that divides them, row 2i is
+                 * stored as row i and row 2i + 1 as row halves / 2 + i; 0: in their own */
     const char *why; /* its rows are read as they are, where files do not say; else NULL */
     /* Stored trits: row `row` of a matrix [rows][k], 2 where a code stands for none; the byte of the tensor that
      * holds element i of it; which shapes fit (NULL: every one of its size). */
@@ -69,6 +71,8 @@ struct tri_tensor {
     uint64_t offset; /* of data, in the file */
     uint64_t bytes;
     float factor; /* of its scales, where the file says one elsewhere; else 1 */
+    int halves; /* rows that are stored in another order: of every so many, an even number that divides them, row 2i is
+                 * stored as row i and row 2i + 1 as row halves / 2 + i; 0: in their own */
     const char *why; /* it has this encoding, where the type id alone does not tell; else NULL */
 };
 

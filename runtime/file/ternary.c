@@ -304,9 +304,16 @@ static void clear_zeros(const struct tri_tensor *t, int64_t row, int8_t *trits)
             memset(trits + block * group, 0, (size_t)group);
 }
 
+static int64_t stored_row(const struct tri_tensor *t, int64_t row)
+{
+    const int64_t at = t->halves ? row % t->halves : 0;
+    return row - at + at / 2 + at % 2 * (t->halves / 2);
+}
+
 enum tri_status tri_ternary_row(const struct tri_ternary *w, int64_t row, int8_t *trits, struct tri_error *e)
 {
     const struct tri_tensor *t = w->tensor;
+    row = stored_row(t, row);
     if (t->encoding->origin != TRI_TRITS_STORED) {
         float_trits(w, row, trits);
         return TRI_OK;
@@ -329,6 +336,7 @@ void tri_ternary_scales(const struct tri_ternary *w, int64_t row, float *scales)
         scales[0] = w->scale;
         return;
     }
+    row = stored_row(t, row);
     const int64_t n = stored_scales(t);
     for (int g = 0; g < w->groups; g++)
         scales[g] = 0;
