@@ -17,10 +17,11 @@ enum { TRI_MAX_EXPRESSIONS = 8 };
 #define TRI_GPT2_EXPRESSION                                                                                  \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
 
-/* Keys for what tokenizer.json says and no name does: the expressions, string[], and whether merges are ignored, bool.
- * They win over tokenizer.ggml.pre. */
+/* Keys for what tokenizer.json says and no name does: the expressions, string[], and whether merges are ignored, bool,
+ * which win over tokenizer.ggml.pre; and a normalizer, string, which is none or "NFC". */
 #define TRI_KEY_EXPRESSIONS   "tritune.tokenizer.patterns"
 #define TRI_KEY_IGNORE_MERGES "tritune.tokenizer.ignore_merges"
+#define TRI_KEY_NORMALIZER    "tritune.tokenizer.normalizer"
 
 struct tri_pretokenizer {
     const char *names[5]; /* as files spell it; NULL behind the last */

@@ -253,6 +253,9 @@ static enum tri_status read_bpe(struct tri_tokenizer *t, const char *pre, struct
     if (tri_bpe_read(&t->bpe, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK ||
         choose_pretokenizer(t, pre, e) != TRI_OK)
         return e->status;
+    if (tri_gguf_find(t->file, TRI_KEY_NORMALIZER))
+        notify(t, "the vocabulary expects composed characters (NFC); text is taken as it is, which differs where an accent "
+                  "is a character of its own");
     if (t->bpe.skipped)
         notify(t, "%zu of %zu merges are of texts that are no tokens and are ignored",
                t->bpe.skipped, t->bpe.merges);

@@ -178,8 +178,7 @@ static int hex_digit(char c)
     return at ? (int)(at - digits) : -1;
 }
 
-/* The byte that "<0xHH>" stands for, or -1. */
-static int named_byte(struct tri_text t)
+int tri_named_byte(struct tri_text t)
 {
     if (t.size != 6 || memcmp(t.at, "<0x", 3) || t.at[5] != '>')
         return -1;
@@ -202,7 +201,7 @@ static size_t decode_marks(struct tri_text text, char *bytes)
 /* Returns the number of bytes, at most as many as the text has. */
 static size_t decode_token(const struct tri_vocabulary *v, int32_t id, char *bytes)
 {
-    const int byte = v->kind[id] == TRI_TOKEN_BYTE ? named_byte(v->token[id]) : -1;
+    const int byte = v->kind[id] == TRI_TOKEN_BYTE ? tri_named_byte(v->token[id]) : -1;
     if (v->spelling == TRI_BYTE_LEVEL)
         return tri_alphabet_decode(v, v->token[id], bytes);
     if (byte < 0)

@@ -64,6 +64,9 @@ int tri_alphabet_point(int byte);
  * number. */
 size_t tri_alphabet_decode(const struct tri_vocabulary *v, struct tri_text text, char *bytes);
 
+/* The byte that "<0xHH>" stands for; -1: another text. */
+int tri_named_byte(struct tri_text text);
+
 /* A hash that differs from run to run (`seed` from tri_hash_seed), so that no file can be made to
  * collide. */
 uint64_t tri_hash_seed(void);
