@@ -342,7 +342,7 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
     if (!find_output(o->output))
         return tri_fail(e, TRI_USAGE, "option -o: expected md, csv or json, found \"%s\"", o->output);
     const bool random = o->shape.size || tri_shape_given(&o->shape);
-    if (random && b->load.model)
+    if (random && (b->load.model || b->load.hub))
         return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
     if (!random)
         return TRI_OK;

@@ -1,9 +1,13 @@
 /* Owns: opening a model with all that running it takes, and closing it again, whole or in part. */
+#define _GNU_SOURCE
 #include "cli/load.h"
 #include "base/memory.h"
+#include "cli/interrupt.h"
+#include "hub/hub.h"
 #include "kernels/balance.h"
 #include "model/checkpoint.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +18,29 @@ static void notice(const char *text)
         fprintf(stderr, "tritune: %s\n", text);
 }
 
+/* Ctrl-C keeps what came of a download; behind it the signal is what it was. */
+static enum tri_status pull(struct tri_load *l, struct tri_error *e)
+{
+    const struct tri_hub_request r = {
+        .model = l->hub, .offline = l->offline, .stall = TRI_HUB_STALL, .stop = tri_interrupted};
+    if (!l->hub)
+        return TRI_OK;
+    if (l->model)
+        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and -hf REPO, found both");
+    struct sigaction before;
+    sigaction(SIGINT, NULL, &before);
+    tri_catch_interrupt();
+    const enum tri_status status = tri_hub_pull(&r, &l->pulled, e);
+    sigaction(SIGINT, &before, NULL);
+    l->model = l->pulled;
+    return status;
+}
+
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 {
     size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
+    if (pull(l, e) != TRI_OK)
+        return e->status;
     l->gguf = l->model ? tri_checkpoint_open(l->model, e)
                        : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
     if (!l->gguf || (l->i2s_layout && tri_gguf_set_i2s_layout(l->gguf, l->i2s_layout, e) != TRI_OK))
@@ -225,4 +249,5 @@ void tri_load_close(struct tri_load *l)
     tri_pool_free(l->pool);
     tri_tokenizer_free(l->tokenizer);
     tri_gguf_close(l->gguf);
+    free(l->pulled);
 }

@@ -1,4 +1,4 @@
-/* What commands that run a model share: the options -m, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
+/* What commands that run a model share: the options -m, -hf, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
  * --ffn, --head, --memory, --bits, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
@@ -10,14 +10,16 @@
 
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
-    const char *model, *pre, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
+    const char *model, *hub, *pre, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
     const char *i2s_layout;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
+    bool offline;
     const struct tri_synth *synth; /* no option: a random model instead of a file, without a tokenizer */
     /* what tri_load_open made */
     struct tri_setting setting; /* tuned, but for what the options say */
+    char *pulled; /* the path of what -hf names; then `model`, too */
     struct tri_gguf *gguf;
     struct tri_tokenizer *tokenizer;
     struct tri_pool *pool;
@@ -37,6 +39,9 @@ struct tri_load {
 
 #define TRI_MODEL_OPTION(l)                                                                                  \
     {"-m", "--model", TRI_TEXT, "FILE", "model: GGUF, safetensors, or a folder (default: the embedded one)", &(l).model, 0, 0}, \
+    {"-hf", "--hf-repo", TRI_TEXT, "REPO", "the same from a hub, as of `tritune pull`: OWNER/REPO[:FILE]",      \
+     &(l).hub, 0, 0},                                                                                          \
+    {NULL, "--offline", TRI_FLAG, NULL, "download nothing: what is in the cache, or an error", &(l).offline, 0, 0},      \
     TRI_LAYOUT_OPTION((l).i2s_layout)
 
 #define TRI_LAYOUT_OPTION(layout)                                                                            \
@@ -78,7 +83,7 @@ struct tri_load {
     {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
      &(l).head, 0, 0}
 
-/* The model file only (NULL: embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
+/* The model file only (-m, or -hf, which is downloaded if need be; else embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
 /* Everything: text (a shape has none), kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights,
  * session. */

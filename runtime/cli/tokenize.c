@@ -271,8 +271,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {0};
     const struct tri_option options[] = {
-        {"-m", "--model", TRI_TEXT, "FILE", "GGUF with a vocabulary (default: the embedded model)",
-         &o.load.model, 0, 0},
+        TRI_MODEL_OPTION(o.load),
         TRI_PRE_OPTION(o.load),
         {"-p", "--prompt", TRI_TEXT, "TEXT", "text to tokenize", &o.prompt, 0, 0},
         {"-f", "--file", TRI_TEXT, "FILE", "the same from a file, its bytes as they are", &o.file,
