@@ -11,8 +11,9 @@ static const char *const types[] = {"i2_s", "tq2_0", "tq1_0", "q2_0", "iq2_bn", 
 enum { TYPES = sizeof types / sizeof types[0] };
 
 /* What safetensors need beside them, where it is there. */
-static const char *const companions[] = {"config.json",           "tokenizer.json",      "tokenizer_config.json",
-                                         "generation_config.json", "chat_template.jinja", "model.safetensors.index.json"};
+static const char *const companions[] = {
+    "config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+    "model.safetensors.index.json"};
 
 enum found { NONE = -1, SEVERAL = -2 }; /* else the index of a file */
 
@@ -145,8 +146,8 @@ static enum tri_status undecided(const struct tri_hub_listing *l, const struct t
     if (!names[0])
         return tri_fail(e, TRI_FAILED, "%s/%s: expected a GGUF file, or config.json and safetensors, found neither "
                         "among %zu files", n->owner, n->repo, l->count);
-    return tri_fail(e, TRI_FAILED, "%s/%s: expected one model, found several; choose with %s/%s:FILE among %s", n->owner,
-                    n->repo, n->owner, n->repo, names);
+    return tri_fail(e, TRI_FAILED, "%s/%s: expected one model, found several; choose with %s/%s:FILE among %s",
+                    n->owner, n->repo, n->owner, n->repo, names);
 }
 
 enum tri_status tri_hub_listing_choose(struct tri_hub_listing *l, const struct tri_hub_name *n, struct tri_error *e)

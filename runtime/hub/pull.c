@@ -110,8 +110,8 @@ static enum tri_status check_room(const struct pull *p, struct tri_error *e)
         bytes += f->size > begun ? f->size - begun : 0;
     }
     if (statvfs(p->name.folder, &disk) == 0 && bytes / disk.f_frsize >= disk.f_bavail)
-        return tri_fail(e, TRI_FAILED, "%s: expected room for %" PRIu64 " MiB, found %" PRIu64 " MiB; free some, or set "
-                        "XDG_CACHE_HOME to another disk", p->name.folder, (bytes >> 20) + 1,
+        return tri_fail(e, TRI_FAILED, "%s: expected room for %" PRIu64 " MiB, found %" PRIu64 " MiB; free some, or "
+                        "set XDG_CACHE_HOME to another disk", p->name.folder, (bytes >> 20) + 1,
                         (uint64_t)disk.f_bavail * disk.f_frsize >> 20);
     return TRI_OK;
 }
@@ -147,8 +147,8 @@ static enum tri_status update(struct pull *p, struct tri_error *e)
 static enum tri_status offline(const struct pull *p, struct tri_error *e)
 {
     const struct tri_hub_file *lacks = p->listing.count ? missing(p) : NULL;
-    return tri_fail(e, TRI_FAILED, "%s: expected %s there, found none whole; run it without --offline once", p->name.folder,
-                    lacks ? lacks->path : p->name.file[0] ? p->name.file : "a model");
+    return tri_fail(e, TRI_FAILED, "%s: expected %s there, found none whole; run it without --offline once",
+                    p->name.folder, lacks ? lacks->path : p->name.file[0] ? p->name.file : "a model");
 }
 
 /* -- all of it ----------------------------------------------------------- */

@@ -181,7 +181,8 @@ static bool passing(CURLcode code, long http, bool begun)
     }
 }
 
-/* Half a second, then ever twice as long, or what the server asks for. False: longer than a person waits, or stopped. */
+/* Half a second, then ever twice as long, or what the server asks for. False: longer than a person waits, or
+ * stopped. */
 static bool wait_before(struct tri_hub_link *l, int tries)
 {
     curl_off_t asked = 0;
