@@ -4,6 +4,7 @@
 #include "engine/sampler.h"
 #include "base/math.h"
 #include "base/memory.h"
+#include "base/twister.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,55 +14,6 @@
 #include <sys/random.h>
 #include <time.h>
 
-/* -- mt19937
- * ---------------------------------------------------------------------------------------- */
-
-enum { MT_WORDS = 624, MT_SHIFT = 397 };
-
-struct twister {
-    uint32_t word[MT_WORDS];
-    int used;
-};
-
-static void twister_seed(struct twister *t, uint32_t seed)
-{
-    t->word[0] = seed;
-    for (uint32_t i = 1; i < MT_WORDS; i++)
-        t->word[i] = 1812433253u * (t->word[i - 1] ^ t->word[i - 1] >> 30) + i;
-    t->used = MT_WORDS;
-}
-
-static void twister_turn(struct twister *t)
-{
-    for (int i = 0; i < MT_WORDS; i++) {
-        uint32_t y = (t->word[i] & 0x80000000u) | (t->word[(i + 1) % MT_WORDS] & 0x7FFFFFFFu);
-        t->word[i] = t->word[(i + MT_SHIFT) % MT_WORDS] ^ y >> 1 ^ (y & 1 ? 0x9908B0DFu : 0);
-    }
-    t->used = 0;
-}
-
-static uint32_t twister_next(struct twister *t)
-{
-    if (t->used == MT_WORDS)
-        twister_turn(t);
-    uint32_t y = t->word[t->used++];
-    y ^= y >> 11;
-    y ^= y << 7 & 0x9D2C5680u;
-    y ^= y << 15 & 0xEFC60000u;
-    return y ^ y >> 18;
-}
-
-/* libstdc++'s generate_canonical<double, 53>. */
-static double twister_unit(struct twister *t)
-{
-    double low = twister_next(t), high = twister_next(t);
-    double u = (low + high * 0x1p32) * 0x1p-64;
-    return u < 1 ? u : 0x1.fffffffffffffp-1;
-}
-
-/* -- sampler
- * ---------------------------------------------------------------------------------------- */
-
 struct candidate {
     float logit, p;
     int32_t id;
@@ -70,7 +22,7 @@ struct candidate {
 struct tri_sampler {
     struct tri_sampling o;
     int vocab;
-    struct twister random;
+    struct tri_twister random;
     struct candidate *candidate; /* [vocab] */
     bool *penalised;             /* [vocab], all false between calls */
     int32_t *window;             /* ring of the last repeat_last_n ids */
@@ -102,7 +54,7 @@ struct tri_sampler *tri_sampler_new(const struct tri_sampling *o, int vocab, str
         s->o.seed = system_seed();
     if (s->o.repeat_penalty == 1 || s->o.repeat_last_n < 0)
         s->o.repeat_last_n = 0;
-    twister_seed(&s->random, s->o.seed);
+    tri_twister_seed(&s->random, s->o.seed);
     s->candidate = tri_alloc((size_t)vocab, sizeof s->candidate[0], "sampler", e);
     s->penalised =
         s->candidate ? tri_alloc((size_t)vocab, sizeof s->penalised[0], "sampler", e) : NULL;
@@ -262,7 +214,7 @@ static int draw(struct tri_sampler *s, const struct candidate *c, int n)
         return 0;
     for (int i = 0; i < n; i++)
         sum += c[i].p;
-    double u = twister_unit(&s->random);
+    double u = tri_twister_unit(&s->random);
     for (int i = 0; i < n - 1; i++) {
         below += c[i].p / sum;
         if (below >= u)
