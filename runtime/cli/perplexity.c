@@ -1,9 +1,11 @@
 /* `tritune perplexity`: how well a model foresees a text, as llama-perplexity counts it (the second
- * half of each chunk of a context), or as the reference value of the embedded model was counted. */
+ * half of each chunk of a context), or as the reference value of the embedded model was counted. Leaves out the other
+ * measures (quality.h), which share its options. */
 #include "base/math.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
+#include "cli/quality.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -16,12 +18,20 @@ enum {
     DEFAULT_CONTEXT = 512,
     LEAST_CONTEXT = 4,
     REFERENCE_BLOCK = 511, /* tokens behind each bos, all of them scored */
+    FORMATS = 3,
+    HELLASWAG_TASKS = 400,
+    MOST_TASKS = 1 << 24,
 };
+
+static const struct tri_task_format *const formats[FORMATS] = {&tri_hellaswag, &tri_winogrande, &tri_multiple_choice};
 
 struct options {
     struct tri_load load;
-    const char *file;
-    bool reference, json;
+    const char *file, *logits;
+    int chunks;
+    bool reference, json, divergence;
+    bool chosen[FORMATS]; /* of formats */
+    int tasks[FORMATS];
 };
 
 /* Sums over the tokens scored so far. */
@@ -30,19 +40,16 @@ struct tally {
     int vocab;
     long scored;
     double nll, squares;
+    struct tri_logits_writer *writer; /* NULL: none */
+    struct tri_error error;           /* of it */
 };
 
-/* -log of the probability that softmax gives the expected token. */
 static void tally_one(void *arg, int i, const float *logits)
 {
     struct tally *t = arg;
-    double sum = 0;
-    float most = logits[0];
-    for (int j = 1; j < t->vocab; j++)
-        most = logits[j] > most ? logits[j] : most;
-    for (int j = 0; j < t->vocab; j++)
-        sum += tri_exp((double)logits[j] - (double)most);
-    double nll = tri_log(sum) - ((double)logits[t->expected[i]] - (double)most);
+    const double nll = tri_quality_nll(logits, t->vocab, t->expected[i]);
+    if (t->writer && t->error.status == TRI_OK)
+        tri_logits_add(t->writer, logits, &t->error);
     t->nll += nll;
     t->squares += nll * nll;
     t->scored++;
@@ -52,15 +59,12 @@ static void tally_one(void *arg, int i, const float *logits)
 static enum tri_status score(const struct options *o, struct tally *t, const int32_t *ids, int from,
                              int count, const int32_t *expected, struct tri_error *e)
 {
-    struct tri_session *s = o->load.session;
-    const float *unused;
-    if (tri_interrupted())
-        return tri_fail_interrupted(e);
-    tri_session_rewind(s, 0);
-    if (from && tri_session_feed(s, ids, from, &unused, e) != TRI_OK)
-        return e->status;
     t->expected = expected;
-    return tri_session_score(s, ids + from, count - from, tally_one, t, e);
+    if (tri_quality_feed(o->load.session, ids, 0, from, count, tally_one, t, e) != TRI_OK)
+        return e->status;
+    if (t->error.status != TRI_OK)
+        *e = t->error;
+    return t->error.status;
 }
 
 static void show_progress(const struct tally *t, long done, long all)
@@ -82,6 +86,10 @@ static enum tri_status score_chunks(const struct options *o, struct tally *t,
                         "%s: expected at least %d tokens, twice the context, found %zu; use a "
                         "longer text or a smaller context (-c)",
                         o->file, 2 * context, ids->count);
+    chunks = o->chunks > 0 && o->chunks < chunks ? o->chunks : chunks;
+    const struct tri_logits_header header = {context, t->vocab, (int32_t)chunks};
+    if (o->logits && !(t->writer = tri_logits_create(o->logits, &header, ids->at, e)))
+        return e->status;
     for (long i = 0; i < chunks; i++) {
         int32_t *chunk = ids->at + i * context;
         if (tri_adds_bos(o->load.tokenizer))
@@ -90,7 +98,7 @@ static enum tri_status score_chunks(const struct options *o, struct tally *t,
             return e->status;
         show_progress(t, i + 1, chunks);
     }
-    return TRI_OK;
+    return t->writer ? tri_logits_commit(t->writer, e) : TRI_OK;
 }
 
 static enum tri_status score_blocks(const struct options *o, struct tally *t,
@@ -154,10 +162,9 @@ static enum tri_status read_ids(const struct options *o, struct tri_ids *ids, st
     return status;
 }
 
-static enum tri_status run_with(struct options *o, struct tri_error *e)
+static enum tri_status measure_text(struct options *o, struct tri_error *e)
 {
     struct tri_ids ids = {0};
-    tri_catch_interrupt();
     enum tri_status status = tri_load_open(&o->load, e);
     struct tally t = {.vocab = status == TRI_OK ? o->load.weights->config.vocab : 0};
     if (status == TRI_OK)
@@ -166,22 +173,81 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
         status = (o->reference ? score_blocks : score_chunks)(o, &t, &ids, e);
     if (status == TRI_OK)
         status = print(o, &t, ids.count, e);
+    tri_logits_close(t.writer);
     tri_ids_free(&ids);
+    return status;
+}
+
+static enum tri_status measure_tasks(struct options *o, int format, struct tri_error *e)
+{
+    if (tri_load_open(&o->load, e) != TRI_OK)
+        return e->status;
+    return tri_quality_tasks(&o->load, formats[format], o->file, o->tasks[format], o->json, e);
+}
+
+static enum tri_status run_with(struct options *o, struct tri_error *e)
+{
+    int format = 0;
+    enum tri_status status;
+    tri_catch_interrupt();
+    while (format < FORMATS && !o->chosen[format])
+        format++;
+    if (format < FORMATS)
+        status = measure_tasks(o, format, e);
+    else
+        status = o->divergence ? tri_quality_divergence(&o->load, o->logits, o->json, e) : measure_text(o, e);
     tri_load_close(&o->load);
     return status;
 }
 
+static enum tri_status check(const struct options *o, struct tri_error *e)
+{
+    int measures = o->divergence + o->reference;
+    for (int i = 0; i < FORMATS; i++)
+        measures += o->chosen[i];
+    if (measures > 1)
+        return tri_fail(e, TRI_USAGE, "expected one of --hellaswag, --winogrande, --multiple-choice, --kl-divergence "
+                        "and --reference, found %d", measures);
+    if (o->divergence && !o->logits)
+        return tri_fail(e, TRI_USAGE, "option --kl-divergence: expected --kl-divergence-base FILE with it, found none");
+    if (!o->divergence && o->logits && measures)
+        return tri_fail(e, TRI_USAGE, "option --save-all-logits: expected a text without another measure, found one");
+    if (!o->divergence && !o->file)
+        return tri_fail(e, TRI_USAGE, "expected -f FILE, found nothing to score");
+    if (o->load.context && o->load.context < LEAST_CONTEXT)
+        return tri_fail(e, TRI_USAGE, "option -c: expected at least %d, found %d", LEAST_CONTEXT, o->load.context);
+    return TRI_OK;
+}
+
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
-    struct options o = {.load = {.context = DEFAULT_CONTEXT, .head = "full"}};
+    struct options o = {
+        .load = {.context = DEFAULT_CONTEXT, .head = "full"}, .chunks = -1, .tasks = {HELLASWAG_TASKS}};
     const struct tri_option options[] = {
         TRI_LOAD_OPTIONS(o.load),
-        {"-f", "--file", TRI_TEXT, "FILE", "the text", &o.file, 0, 0},
+        {"-f", "--file", TRI_TEXT, "FILE", "the text, or the tasks", &o.file, 0, 0},
+        {NULL, "--chunks", TRI_INT, "N", "chunks of the text at most, -1 or 0: all (default: -1)", &o.chunks, -1,
+         MOST_TASKS},
+        {NULL, "--save-all-logits,--kl-divergence-base", TRI_TEXT, "FILE",
+         "write the probabilities of all tokens there; with --kl-divergence read them", &o.logits, 0, 0},
+        {NULL, "--kl-divergence", TRI_FLAG, NULL, "how far probabilities are from those of that file", &o.divergence, 0,
+         0},
+        {NULL, "--hellaswag", TRI_FLAG, NULL, "tasks of six lines: context, number of the right ending, four endings",
+         &o.chosen[0], 0, 0},
+        {NULL, "--hellaswag-tasks", TRI_INT, "N", "of them, at random; 0: all (default: 400)", &o.tasks[0], 0,
+         MOST_TASKS},
+        {NULL, "--winogrande", TRI_FLAG, NULL, "tasks as CSV: index, sentence with _, two answers, 1 or 2",
+         &o.chosen[1], 0, 0},
+        {NULL, "--winogrande-tasks", TRI_INT, "N", "of them, at random; 0: all (default: 0)", &o.tasks[1], 0,
+         MOST_TASKS},
+        {NULL, "--multiple-choice", TRI_FLAG, NULL, "tasks in llama-perplexity's binary form", &o.chosen[2], 0, 0},
+        {NULL, "--multiple-choice-tasks", TRI_INT, "N", "of them, at random; 0: all (default: 0)", &o.tasks[2], 0,
+         MOST_TASKS},
         {NULL, "--reference", TRI_FLAG, NULL,
          "score every token, in blocks of 511 each behind a bos, as the model's reference value",
          &o.reference, 0, 0},
-        {NULL, "--json", TRI_FLAG, NULL, "write {\"tokens\":N,\"scored\":N,\"nll\":MEAN,\"ppl\":X}",
-         &o.json, 0, 0},
+        {NULL, "--json", TRI_FLAG, NULL,
+         "write one object: of a text {\"tokens\":N,\"scored\":N,\"nll\":MEAN,\"ppl\":X}", &o.json, 0, 0},
         {0},
     };
     bool helped = false;
@@ -190,19 +256,15 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         tri_parse(&tri_command_perplexity, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
-    if (!o.file)
-        return tri_fail(e, TRI_USAGE, "expected -f FILE, found nothing to score");
     if (o.reference)
         o.load.context = REFERENCE_BLOCK;
-    if (o.load.context && o.load.context < LEAST_CONTEXT)
-        return tri_fail(e, TRI_USAGE, "option -c: expected at least %d, found %d", LEAST_CONTEXT,
-                        o.load.context);
-    return run_with(&o, e);
+    return check(&o, e) == TRI_OK ? run_with(&o, e) : e->status;
 }
 
 const struct tri_command tri_command_perplexity = {
     .name = "perplexity",
-    .summary = "how well a model foresees a text",
-    .usage = "[-m FILE] -f FILE [-c N] [--reference] [--json] [options]",
+    .summary = "how well a model foresees a text, or answers",
+    .usage = "[-m FILE] -f FILE [-c N] [--hellaswag | --winogrande | --multiple-choice | --reference] [--json] "
+             "[options]",
     .run = run,
 };
