@@ -105,10 +105,16 @@ static void report(const char *path, double seconds)
         fprintf(stderr, "%s: %.0f MiB in %.1f s\n", path, (double)file.st_size / (1 << 20), seconds);
 }
 
+/* 1bitLLM's models, which files call bitnet, have SentencePiece's. */
+static enum tri_filler filler_of(const struct tri_config *c)
+{
+    return strcmp(c->family->arch, "bitnet") == 0 ? TRI_FILLER_SPM : TRI_FILLER_BPE;
+}
+
 static enum tri_status fill(const struct tri_synth *s, const struct tri_encoding *type, struct tri_gguf_writer *w,
                             struct tri_pool *pool, struct tri_error *e)
 {
-    if (tri_filler_add(w, s->config.vocab, e) != TRI_OK ||
+    if (tri_filler_add(w, filler_of(&s->config), s->config.vocab, e) != TRI_OK ||
         tri_synth_write(s, type, w, pool, tri_interrupted, e) != TRI_OK)
         return e->status;
     return tri_gguf_commit(w, e);

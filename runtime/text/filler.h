@@ -1,14 +1,19 @@
-/* A vocabulary for models that were never trained: byte-level BPE of any size, which cuts every text. */
+/* A vocabulary for models that were never trained: of any size, and it cuts every text. */
 #ifndef TRI_FILLER_H
 #define TRI_FILLER_H
 
 #include "file/gguf_write.h"
 
-/* The bytes, and the special tokens of a Llama 3 vocabulary in as many places as there. */
+enum tri_filler {
+    TRI_FILLER_BPE, /* byte-level, with the special tokens of a Llama 3 vocabulary in as many places as there */
+    TRI_FILLER_SPM, /* SentencePiece's, with <unk>, <s>, </s> and the bytes in front */
+};
+
+/* The bytes, and the special tokens of the former. */
 enum { TRI_FILLER_LEAST = 256 + 256 };
 
-/* The keys of a vocabulary of `size` tokens: first the bytes, then words, each one letter more than one before; the
- * special tokens behind them. TRI_USAGE for fewer than TRI_FILLER_LEAST. */
-enum tri_status tri_filler_add(struct tri_gguf_writer *w, int size, struct tri_error *e);
+/* The keys of a vocabulary of `size` tokens: beside bytes and special ones words, each one letter more than one before.
+ * TRI_USAGE for fewer than TRI_FILLER_LEAST. */
+enum tri_status tri_filler_add(struct tri_gguf_writer *w, enum tri_filler filler, int size, struct tri_error *e);
 
 #endif
