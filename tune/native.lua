@@ -13,7 +13,7 @@ local function declare(path)
   local f = assert(io.open(path, "rb"))
   local text = f:read("*a")
   f:close()
-  text = text:gsub("#ifdef __cplusplus.-#endif", "")
+  text = text:gsub("#ifdef __cplusplus.-#endif", ""):gsub("\\\n", " ")
   ffi.cdef((text:gsub("/%*.-%*/", " "):gsub("#[^\n]*", ""):gsub("__attribute__%b()", "")))
 end
 
