@@ -4,6 +4,7 @@
 #include "file/ternary.h"
 #include "kernels/product.h"
 #include "model/build.h"
+#include "model/expand.h"
 #include "model/packed.h"
 
 #include <math.h>
@@ -27,6 +28,8 @@ struct loader {
     struct source *source; /* [layers] */
     bool is_packed;
     struct tri_packed packed;
+    struct tri_expansion expansion[2]; /* embedding and output matrix, where they are trits */
+    int expansions;
 };
 
 static int width(const struct loader *l, enum tri_width w)
@@ -123,6 +126,10 @@ static enum tri_status read_embedding(struct loader *l, const char *name,
     const struct tri_tensor *t = find(l, name, width(l, TRI_HIDDEN), l->model->config.vocab, e);
     if (!t)
         return e->status;
+    if (t->encoding->origin == TRI_TRITS_STORED) {
+        *embedding = tri_expansion_plan(&l->expansion[l->expansions++], l->model, t, e);
+        return *embedding ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
+    }
     if (!t->encoding->rows)
         return wrong_type(l, t, "F32, F16, BF16, Q8_0, Q6_K, Q4_K or Q4_0", e);
     if (!aligned(t))
@@ -513,6 +520,9 @@ static enum tri_status load(struct loader *l, const struct tri_budget *budget, s
     if (tri_model_place(l->model, e) != TRI_OK)
         return e->status;
     tell_repacked(l);
+    for (int i = 0; i < l->expansions; i++)
+        if (tri_expand(&l->expansion[i], l->model, e) != TRI_OK)
+            return tri_fail_in(e, "%s", tri_gguf_name(l->g));
     if (pack_model(l, pool, e) != TRI_OK)
         return e->status;
     tri_pool_run(pool, fetch_share, &(struct fetching){l, pool});

@@ -314,12 +314,25 @@ static enum tri_status add_keys(const struct writing *x, struct tri_error *e)
     return TRI_OK;
 }
 
+/* A matrix of a layer, whose trits are in a stack. */
+static bool is_stacked(const char *name)
+{
+    char rest[sizeof((struct tri_tensor *)0)->name], *end = NULL;
+    const bool of_layer = strncmp(name, "blk.", 4) == 0 && strtol(name + 4, &end, 10) >= 0;
+    for (int p = 0; of_layer && p < TRI_PARTS; p++) {
+        snprintf(rest, sizeof rest, ".%s.weight", tri_part_shapes[p].name);
+        if (strcmp(end, rest) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether a tensor of the file goes over as it is: all that was not packed. */
 static bool stays(const struct tri_tensor *t)
 {
     int layer;
     enum tri_role role;
-    return !t->encoding->ternary && !tri_packed_name(t->name, &layer, &role) && !tri_packed_screen_name(t->name);
+    return !is_stacked(t->name) && !tri_packed_name(t->name, &layer, &role) && !tri_packed_screen_name(t->name);
 }
 
 static void add_screen(const struct writing *x)

@@ -18,7 +18,7 @@ struct synthetic {
     int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, vocab, context;
     bool sub_norms, own_head;
     int idle; /* of 100 rows of ffn_gate those that are zeros, of a hidden size that is a multiple of 128 */
-    uint32_t embedding; /* and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K */
+    uint32_t embedding; /* and head: 0: F32, 1: F16, 30: BF16, 2: Q4_0, 8: Q8_0, 12: Q4_K, 14: Q6_K, 36: I2_S */
     /* what is wrong, by name of a key (without the architecture) or tensor */
     const char *drop;
     const char *key; /* with this value instead */
@@ -255,7 +255,10 @@ static inline struct bytes synthetic_file(const struct synthetic *m)
     struct writer w = {.m = m, .random = 1};
     struct bytes file = {0};
     write_keys(&w);
-    floats(&w, "token_embd.weight", m->hidden, m->vocab, m->embedding, -1, 1);
+    if (m->embedding == 36)
+        trits(&w, "token_embd.weight", m->hidden, m->vocab);
+    else
+        floats(&w, "token_embd.weight", m->hidden, m->vocab, m->embedding, -1, 1);
     for (int i = 0; i < m->layers; i++)
         write_layer(&w, i);
     floats(&w, "output_norm.weight", m->hidden, 1, 0, 0.5f, 1.5f);

@@ -675,24 +675,61 @@ static void tensor_names_that_cannot_be(void **state)
     refuse(nul, "byte 0x00");
 }
 
-/* 39 is TL2 in files of bitnet.cpp and MXFP4 elsewhere. */
+/* 39 is TL2 in files of bitnet.cpp and MXFP4 elsewhere: by the room that the tensor has in the file, which is 160
+ * bytes as TL2 and 272 as MXFP4, and where it is neither, by the keys. */
 static void type_39_depends_on_the_file(void **state)
 {
     (void)state;
-    for (uint32_t kind = 38; kind < 40; kind++) {
-        uint8_t *block;
+    static const struct {
+        size_t room;
+        uint32_t kind;
+        const char *arch, *name;
+    } files[] = {{512, 39, "llama", "TL2"},    {512, 38, "llama", "MXFP4"}, {512, 38, "bitnet-25", "TL2"},
+                 {160, 38, "llama", "TL2"},    {272, 38, "llama", "MXFP4"}, {272, 39, "bitnet", "MXFP4"},
+                 {160, 39, "bitnet", "TL2"}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        uint8_t *block, arch[8 + 16] = {(uint8_t)strlen(files[i].arch)};
         struct tri_error e;
-        struct file f = new_file(1, 1);
-        put_key(&f, "general.file_type", TRI_U32, &kind, 4);
+        struct file f = new_file(2, 2);
+        memcpy(arch + 8, files[i].arch, strlen(files[i].arch));
+        put_key(&f, "general.file_type", TRI_U32, &files[i].kind, 4);
+        put_key(&f, "general.architecture", TRI_STRING, arch, 8 + strlen(files[i].arch));
         put_tensor(&f, "w", 512, 39, 0);
-        put_data(&f, 512);
+        put_tensor(&f, "next", 1, 0, (files[i].room + 31) / 32 * 32);
+        put_data(&f, files[i].room);
+        put_data(&f, 4);
         struct tri_gguf *g = read_exactly(f.bytes, f.size, &block, &e);
         assert_non_null(g);
-        assert_string_equal(tri_gguf_tensor(g, "w")->encoding->name, kind == 39 ? "TL2" : "MXFP4");
+        assert_string_equal(tri_gguf_tensor(g, "w")->encoding->name, files[i].name);
+        assert_non_null(strstr(tri_gguf_tensor(g, "w")->why, files[i].name));
         tri_gguf_close(g);
         free(block);
         free(f.bytes);
     }
+}
+
+/* Ids of what lies in other containers stand for nothing here. */
+static void encodings_of_other_containers_are_refused(void **state)
+{
+    (void)state;
+    struct file f = new_file(1, 0);
+    put_tensor(&f, "w", 4, TRI_MASTER_F32, 0);
+    put_data(&f, 16);
+    refuse(f, "type 65537");
+}
+
+static void layouts_of_i2s_are_set(void **state)
+{
+    (void)state;
+    struct tri_error e;
+    struct tri_gguf *g = tri_gguf_open("tests/model/tiny-tales-i2_s.gguf", &e);
+    const struct tri_tensor *t = tri_gguf_tensor(g, "blk.0.ffn_up.weight"), *norm = tri_gguf_tensor(g, "output_norm.weight");
+    assert_int_equal(tri_gguf_set_i2s_layout(g, "rows4", &e), TRI_OK);
+    assert_ptr_equal(t->encoding, &tri_i2s_layout_find("rows4")->encoding);
+    assert_string_equal(norm->encoding->name, "F32");
+    assert_int_equal(tri_gguf_set_i2s_layout(g, "row4", &e), TRI_USAGE);
+    assert_non_null(strstr(e.text, "rows4"));
+    tri_gguf_close(g);
 }
 
 static void other_kinds_of_files_are_named(void **state)
@@ -746,6 +783,8 @@ int main(void)
         cmocka_unit_test(tensors_that_overlap),
         cmocka_unit_test(tensor_names_that_cannot_be),
         cmocka_unit_test(type_39_depends_on_the_file),
+        cmocka_unit_test(encodings_of_other_containers_are_refused),
+        cmocka_unit_test(layouts_of_i2s_are_set),
         cmocka_unit_test(other_kinds_of_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

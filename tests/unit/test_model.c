@@ -286,6 +286,34 @@ static void packing_loses_nothing(void **unused)
     assert_int_equal(tri_dispatch_limit(NULL, &e), TRI_OK);
 }
 
+/* As files have it that were made without a thought: rows are read all the same, and somebody says so. */
+static void an_embedding_of_trits_becomes_floats(void **unused)
+{
+    (void)unused;
+    struct synthetic m = SYNTHETIC;
+    m.embedding = 36;
+    m.vocab = 64;
+    struct opened o = open_file(&m, 2);
+    const struct tri_tensor *stored = tri_gguf_tensor(o.g, "token_embd.weight");
+    struct tri_error e = {0};
+    struct tri_ternary w;
+    struct tri_model *model = tri_model_load(o.g, o.pool, &e);
+    if (!model || tri_ternary_read(&w, stored, &e) != TRI_OK)
+        fail_msg("%s", e.text);
+    assert_non_null(strstr(model->notice, "token_embd.weight is stored as trits (I2_S)"));
+    assert_ptr_equal(model->head, model->embedding);
+    for (int row = 0; row < m.vocab; row++) {
+        int8_t trits[96];
+        float floats[96];
+        assert_int_equal(tri_ternary_row(&w, row, trits, &e), TRI_OK);
+        model->embedding->encoding->floats(model->embedding, row, floats);
+        for (int i = 0; i < m.hidden; i++)
+            assert_true(floats[i] == (float)trits[i] * w.scale);
+    }
+    tri_model_free(model);
+    close_file(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +325,7 @@ int main(void)
         cmocka_unit_test(bad_tensors_are_refused),
         cmocka_unit_test(bad_codes_are_refused),
         cmocka_unit_test(packing_loses_nothing),
+        cmocka_unit_test(an_embedding_of_trits_becomes_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
