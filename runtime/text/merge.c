@@ -209,8 +209,7 @@ static enum tri_status encode_long(const struct tri_rules *r, const char *piece,
                                    struct tri_error *e)
 {
     if (size >= NONE)
-        return tri_fail(e, TRI_UNSUPPORTED,
-                        "tokens: %zu bytes of text without a place to cut it; the limit is %u",
+        return tri_fail(e, TRI_UNSUPPORTED, "tokens: %zu bytes of text without a place to cut it; the limit is %u",
                         size, NONE - 1);
     struct queue q = {.rules = r, .piece = piece};
     size_t symbols;

@@ -22,8 +22,8 @@ struct step {
 static enum tri_status refuse(const struct reading *r, const json_t *found, const char *expected, struct tri_error *e)
 {
     char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected %s, found %.160s; use a GGUF file of this model", r->name,
-             expected, text ? text : "none");
+    tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected %s, found %.160s; use a GGUF file of this model",
+             r->name, expected, text ? text : "none");
     free(text);
     return e->status;
 }
@@ -93,8 +93,7 @@ static enum tri_status read_nfc(struct reading *r, const json_t *step, struct tr
 
 static enum tri_status read_normalizers(struct reading *r, const json_t *step, struct tri_error *e)
 {
-    static const struct step known[] = {
-        {"Replace", read_replace}, {"Prepend", read_prepend}, {"NFC", read_nfc}, {0}};
+    static const struct step known[] = {{"Replace", read_replace}, {"Prepend", read_prepend}, {"NFC", read_nfc}, {0}};
     return read_steps(r, json_object_get(step, "normalizers"), known, NORMALIZERS " without one within", e);
 }
 
@@ -104,7 +103,8 @@ static const struct step normalizers[] = {
 /* -- the pre-tokenizer ----------------------------------------------------- */
 
 /* Behind ByteLevel a text is in that alphabet, in which digits are still themselves. */
-static enum tri_status add_expression(struct reading *r, const json_t *step, const char *expression, struct tri_error *e)
+static enum tri_status add_expression(struct reading *r, const json_t *step, const char *expression,
+                                      struct tri_error *e)
 {
     struct tri_pipeline *p = r->pipeline;
     if (p->byte_level && expression[strspn(expression, "[]{},-0123456789")])
@@ -188,7 +188,7 @@ static enum tri_status read_metaspace(struct reading *r, const json_t *step, str
     return TRI_OK;
 }
 
-#define STEPS {"Split", read_split}, {"ByteLevel", read_byte_level}, {"Digits", read_digits},                  \
+#define STEPS {"Split", read_split}, {"ByteLevel", read_byte_level}, {"Digits", read_digits}, \
               {"Punctuation", read_punctuation}, {"Metaspace", read_metaspace}
 #define PRETOKENIZERS "a pre-tokenizer of type Split, ByteLevel, Digits, Punctuation, Metaspace or Sequence"
 

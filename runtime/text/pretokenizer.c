@@ -26,7 +26,7 @@
     "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"   \
     "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
 
-/* falcon3-bitnet is what BitNet's fork of llama.cpp of 2025 does with files that say falcon3; no file says so itself. */
+/* falcon3-bitnet is what BitNet's fork of llama.cpp of 2025 does with files that say falcon3; no file says so. */
 static const struct tri_pretokenizer table[] = {
     {{"llama-bpe", "llama3", "llama-v3", "falcon3"}, true, true, {LLAMA3("\\p{N}{1,3}")}},
     {{"qwen2"}, false, false, {LLAMA3("\\p{N}")}},

@@ -27,8 +27,8 @@ struct tri_pretokenizer {
     const char *names[5]; /* as files spell it; NULL behind the last */
     bool ignore_merges;   /* a piece that is a token is that token, whatever the merges say */
     bool add_bos;         /* unless the file says otherwise */
-    const char
-        *expressions[TRI_MAX_EXPRESSIONS + 1]; /* applied in sequence, as formats.md spells them; NULL behind the last */
+    /* applied in sequence, as formats.md spells them; NULL behind the last */
+    const char *expressions[TRI_MAX_EXPRESSIONS + 1];
 };
 
 const struct tri_pretokenizer *tri_pretokenizer_find(struct tri_text name); /* NULL: unknown */

@@ -1,5 +1,5 @@
-/* Owns: what symbols of SentencePiece vocabularies are, their ranks, and where words end. Leaves out the order of merges
- * (merge.c) and what tokens stand for (vocabulary.c). */
+/* Owns: what symbols of SentencePiece vocabularies are, their ranks, and where words end. Leaves out the order of
+ * merges (merge.c) and what tokens stand for (vocabulary.c). */
 #include "text/spm.h"
 
 #include "base/memory.h"
@@ -80,7 +80,8 @@ static enum tri_status read_scores(struct tri_spm *s, struct tri_error *e)
     if (!scores) /* present, it was checked with the tokens */
         return tri_fail(e, TRI_BAD_FILE,
                         "%s: key tokenizer.ggml.scores is missing, and without scores a SentencePiece vocabulary "
-                        "cannot be used; convert the file again", tri_gguf_name(v->file));
+                        "cannot be used; convert the file again",
+                        tri_gguf_name(v->file));
     if (!(s->rank = tri_alloc((size_t)v->count, sizeof *s->rank, "scores", e)))
         return e->status;
     for (int32_t id = 0; id < v->count; id++) {
@@ -104,8 +105,8 @@ static void mark_joins(struct tri_spm *s, struct tri_text t)
 enum tri_status tri_spm_read(struct tri_spm *s, const struct tri_vocabulary *v, struct tri_error *e)
 {
     static const char prefix[] = "tokenizer.ggml.add_space_prefix";
-    *s = (struct tri_spm){.rules = {first_character, find_pair, emit}, .vocabulary = v, .unknown = -1,
-                          .space_first = true};
+    *s = (struct tri_spm){
+        .rules = {first_character, find_pair, emit}, .vocabulary = v, .unknown = -1, .space_first = true};
     for (int32_t id = 0; id < v->count; id++) {
         s->longest = v->text[id].size > s->longest ? v->text[id].size : s->longest;
         mark_joins(s, v->text[id]);
@@ -148,8 +149,8 @@ static size_t mark_spaces(const char *word, size_t size, bool space, char *out)
     return n;
 }
 
-enum tri_status tri_spm_encode(const struct tri_spm *s, const char *word, size_t size, bool space,
-                               struct tri_ids *ids, struct tri_error *e)
+enum tri_status tri_spm_encode(const struct tri_spm *s, const char *word, size_t size, bool space, struct tri_ids *ids,
+                               struct tri_error *e)
 {
     char local[256], *marked = local;
     if (size >= UINT32_MAX / MARK_BYTES)

@@ -9,7 +9,7 @@
 struct tri_spm {
     struct tri_rules rules;
     const struct tri_vocabulary *vocabulary;
-    int32_t unknown; /* stands for bytes without a token; -1: they are an error */
+    int32_t unknown;  /* stands for bytes without a token; -1: they are an error */
     bool space_first; /* a text begins with a space, and so does what follows a special token */
     uint32_t *rank;   /* [count] of a token: the higher its score, the lower */
     size_t longest;   /* bytes of a token */
@@ -25,7 +25,7 @@ void tri_spm_free(struct tri_spm *s);
 size_t tri_spm_word(const struct tri_spm *s, const char *at, size_t size);
 
 /* Appends the ids of one word, with a space in front if `space`. */
-enum tri_status tri_spm_encode(const struct tri_spm *s, const char *word, size_t size, bool space,
-                               struct tri_ids *ids, struct tri_error *e);
+enum tri_status tri_spm_encode(const struct tri_spm *s, const char *word, size_t size, bool space, struct tri_ids *ids,
+                               struct tri_error *e);
 
 #endif

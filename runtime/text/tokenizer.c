@@ -254,8 +254,8 @@ static enum tri_status read_bpe(struct tri_tokenizer *t, const char *pre, struct
         choose_pretokenizer(t, pre, e) != TRI_OK)
         return e->status;
     if (tri_gguf_find(t->file, TRI_KEY_NORMALIZER))
-        notify(t, "the vocabulary expects composed characters (NFC); text is taken as it is, which differs where an accent "
-                  "is a character of its own");
+        notify(t, "the vocabulary expects composed characters (NFC); text is taken as it is, which differs where an "
+                  "accent is a character of its own");
     if (t->bpe.skipped)
         notify(t, "%zu of %zu merges are of texts that are no tokens and are ignored",
                t->bpe.skipped, t->bpe.merges);
@@ -265,8 +265,8 @@ static enum tri_status read_bpe(struct tri_tokenizer *t, const char *pre, struct
 static enum tri_status read_spm(struct tri_tokenizer *t, const char *pre, struct tri_error *e)
 {
     if (pre)
-        return tri_fail(e, TRI_USAGE, "pre-tokenizer \"%.40s\": %s has a SentencePiece vocabulary, which has none", pre,
-                        tri_gguf_name(t->file));
+        return tri_fail(e, TRI_USAGE, "pre-tokenizer \"%.40s\": %s has a SentencePiece vocabulary, which has none",
+                        pre, tri_gguf_name(t->file));
     if (tri_spm_read(&t->spm, &t->vocabulary, e) != TRI_OK || read_specials(t, e) != TRI_OK)
         return e->status;
     return read_flag(t, KEY("add_bos_token"), true, &t->add_bos, e);

@@ -16,7 +16,7 @@ enum { MOST_TOKENS = 1 << 21 };
 static const struct tri_json_limits limits = {32, 16 << 20}, config_limits = {32, 1 << 20};
 
 enum { ADDED_SCORE = -1000, UNUSED_SCORE = -10000 }; /* as converters write them */
-enum { UNMADE = 1 }; /* a score of tokens that no merge made yet */
+enum { UNMADE = 1 };                                 /* a score of tokens that no merge made yet */
 
 #define KEY(name) "tokenizer.ggml." name
 
@@ -40,8 +40,8 @@ static enum tri_status bad(const struct reader *r, const char *what, const char 
 static enum tri_status unsupported(const struct reader *r, const char *what, const json_t *found, struct tri_error *e)
 {
     char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected %s, found %.160s; use a GGUF file of this model", r->name,
-             what, text ? text : "none");
+    tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected %s, found %.160s; use a GGUF file of this model",
+             r->name, what, text ? text : "none");
     free(text);
     return e->status;
 }
@@ -67,7 +67,8 @@ static enum tri_status count_ids(struct reader *r, struct tri_error *e)
     const char *text;
     json_t *value;
     int32_t last = -1;
-    json_object_foreach((json_t *)r->vocab, text, value) {
+    json_object_foreach((json_t *)r->vocab, text, value)
+    {
         if (id_from(value) < 0)
             return bad(r, "expected ids from 0 to 2097151, found another for token", text, e);
         last = id_from(value) > last ? id_from(value) : last;
@@ -80,8 +81,10 @@ static enum tri_status count_ids(struct reader *r, struct tri_error *e)
         last = id > last ? id : last;
     }
     if (last < 0 || (size_t)last > 2 * entries + 4096)
-        return tri_fail(e, TRI_BAD_FILE, "%s: tokenizer.json: expected ids without large gaps, found %zu tokens up to id "
-                        "%d; fetch the file again", r->name, entries, last);
+        return tri_fail(e, TRI_BAD_FILE,
+                        "%s: tokenizer.json: expected ids without large gaps, found %zu tokens up to id "
+                        "%d; fetch the file again",
+                        r->name, entries, last);
     r->count = last + 1;
     return TRI_OK;
 }
@@ -115,7 +118,8 @@ static enum tri_status put_vocab(struct reader *r, struct tri_error *e)
 {
     const char *unknown = text_of(r->model, "unk_token"), *text;
     json_t *value;
-    json_object_foreach((json_t *)r->vocab, text, value) {
+    json_object_foreach((json_t *)r->vocab, text, value)
+    {
         int32_t kind = TRI_TOKEN_NORMAL;
         if (r->pipeline.marked && tri_named_byte((struct tri_text){text, strlen(text)}) >= 0)
             kind = TRI_TOKEN_BYTE;
@@ -137,7 +141,8 @@ static enum tri_status put_added(struct reader *r, struct tri_error *e)
         for (size_t k = 0; k < sizeof strange / sizeof *strange; k++)
             if (json_is_true(json_object_get(token, strange[k])))
                 return unsupported(r, "an added token without single_word, lstrip and rstrip", token, e);
-        const bool special = json_is_true(json_object_get(token, "special")), unknown = r->kind[id] == TRI_TOKEN_UNKNOWN;
+        const bool special = json_is_true(json_object_get(token, "special")),
+                   unknown = r->kind[id] == TRI_TOKEN_UNKNOWN;
         const int32_t kind = unknown ? TRI_TOKEN_UNKNOWN : special ? TRI_TOKEN_CONTROL : TRI_TOKEN_USER;
         if (put_token(r, id, text_of(token, "content"), kind, ADDED_SCORE, e) != TRI_OK)
             return e->status;
@@ -334,8 +339,10 @@ static enum tri_status add_end(const struct reader *r, const char *end, int32_t 
     const bool adds = json_is_boolean(flag) ? json_is_true(flag) : framed >= 0;
     id = id >= 0 ? id : framed;
     if (adds && (id < 0 || (framed >= 0 && framed != id)))
-        return tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected the token it adds to a text to be the \"%s\" of "
-                        "tokenizer_config.json, found another; use a GGUF file of this model", r->name, name);
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "%s: tokenizer.json: expected the token it adds to a text to be the \"%s\" of "
+                        "tokenizer_config.json, found another; use a GGUF file of this model",
+                        r->name, name);
     snprintf(key, sizeof key, KEY("%s_token_id"), end);
     if (id >= 0)
         tri_gguf_add_uint(r->writer, key, (uint32_t)id);
@@ -349,7 +356,8 @@ static enum tri_status add_ends(const struct reader *r, struct tri_error *e)
     const char *unknown = text_of(r->model, "unk_token");
     const int32_t id = unknown ? find_token(r, unknown) : -1;
     struct frame f;
-    if (read_frame(r, &f, e) != TRI_OK || add_end(r, "bos", f.bos, e) != TRI_OK || add_end(r, "eos", f.eos, e) != TRI_OK)
+    if (read_frame(r, &f, e) != TRI_OK || add_end(r, "bos", f.bos, e) != TRI_OK ||
+        add_end(r, "eos", f.eos, e) != TRI_OK)
         return e->status;
     if (id >= 0)
         tri_gguf_add_uint(r->writer, KEY("unknown_token_id"), (uint32_t)id);
@@ -374,8 +382,8 @@ static enum tri_status add_templates(const struct reader *r, const json_t *list,
         const char *name = text_of(entry, "name"), *template = text_of(entry, "template");
         char key[128] = TEMPLATE;
         if (!name || !template || !*name || strlen(name) > 64)
-            return tri_fail(e, TRI_BAD_FILE, "%s: tokenizer_config.json: chat_template %zu: expected a name and a template",
-                            r->name, i);
+            return tri_fail(e, TRI_BAD_FILE,
+                            "%s: tokenizer_config.json: chat_template %zu: expected a name and a template", r->name, i);
         if (!is_default(name))
             snprintf(key, sizeof key, TEMPLATE ".%s", name);
         tri_gguf_add_text(r->writer, key, template);
@@ -418,13 +426,16 @@ static enum tri_status read_model(struct reader *r, struct tri_error *e)
         return unsupported(r, "a \"model\" of type BPE with a \"vocab\"", json_object_get(r->model, "type"), e);
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++)
         if (!empty(json_object_get(r->model, strange[i])))
-            return tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: \"%s\" is not supported; use a GGUF file of this model",
-                            r->name, strange[i]);
+            return tri_fail(e, TRI_UNSUPPORTED,
+                            "%s: tokenizer.json: \"%s\" is not supported; use a GGUF file of this model", r->name,
+                            strange[i]);
     if (tri_pipeline_read(&r->pipeline, r->root, r->name, e) != TRI_OK)
         return e->status;
     if (json_is_true(json_object_get(r->model, "byte_fallback")) != r->pipeline.marked)
-        return tri_fail(e, TRI_UNSUPPORTED, "%s: tokenizer.json: expected \"byte_fallback\" just where spaces become U+2581, "
-                        "found otherwise; use a GGUF file of this model", r->name);
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "%s: tokenizer.json: expected \"byte_fallback\" just where spaces become U+2581, "
+                        "found otherwise; use a GGUF file of this model",
+                        r->name);
     return TRI_OK;
 }
 

@@ -52,9 +52,24 @@ static struct file scored_file(const struct scored *more, bool space)
 
 /* Equal scores, tokens that reach over spaces, a character that is no token by itself (c), one of two bytes. */
 static const struct scored words[] = {
-    {M, -9, 1},      {"a", -9, 1},    {"b", -9, 1},      {"\u00e9", -9, 1}, {M "a", -1, 1},    {"ab", -2, 1},
-    {"ba", -2, 1},   {"aa", -2, 1},   {M M, -0.5f, 1},   {"b" M "a", 1, 1}, {"b" M, -3, 1},    {"abab", 0, 1},
-    {"ac", 2.5f, 1}, {"aca", 3, 1},   {M M M M, -0.f, 1}, {"\u00e9a", -2, 1}, {M "ab", 0.f, 1}, {"bb", -2, 1},
+    {M, -9, 1},
+    {"a", -9, 1},
+    {"b", -9, 1},
+    {"\u00e9", -9, 1},
+    {M "a", -1, 1},
+    {"ab", -2, 1},
+    {"ba", -2, 1},
+    {"aa", -2, 1},
+    {M M, -0.5f, 1},
+    {"b" M "a", 1, 1},
+    {"b" M, -3, 1},
+    {"abab", 0, 1},
+    {"ac", 2.5f, 1},
+    {"aca", 3, 1},
+    {M M M M, -0.f, 1},
+    {"\u00e9a", -2, 1},
+    {M "ab", 0.f, 1},
+    {"bb", -2, 1},
     {0},
 };
 
@@ -269,10 +284,14 @@ static void a_byte_without_a_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_follow_the_definition), cmocka_unit_test(long_words_end),
-        cmocka_unit_test(spaces_in_front),              cmocka_unit_test(bytes_stand_for_themselves),
-        cmocka_unit_test(control_tokens_are_not_text),  cmocka_unit_test(what_llama_cpp_assumes),
-        cmocka_unit_test(bad_scores),                   cmocka_unit_test(a_byte_without_a_token),
+        cmocka_unit_test(merges_follow_the_definition),
+        cmocka_unit_test(long_words_end),
+        cmocka_unit_test(spaces_in_front),
+        cmocka_unit_test(bytes_stand_for_themselves),
+        cmocka_unit_test(control_tokens_are_not_text),
+        cmocka_unit_test(what_llama_cpp_assumes),
+        cmocka_unit_test(bad_scores),
+        cmocka_unit_test(a_byte_without_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* tokenizer.json as keys: the same tokens as from a GGUF file, every step that is understood, and all that is refused. */
+/* tokenizer.json as keys: the same tokens as from a GGUF file, every step that is understood, and all that is refused.
+ */
 #include "text/tokenizer_json.h"
 
 #include "text/tokenizer.h"
@@ -87,9 +88,8 @@ static void expect(const struct opened *o, const char *text, int flags, const in
     tri_ids_free(&ids);
 }
 
-#define EXPECT(o, text, flags, ...)                                                                \
-    expect(&o, text, flags, (const int32_t[]){__VA_ARGS__},                                        \
-           sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
+#define EXPECT(o, text, flags, ...)                                                                                    \
+    expect(&o, text, flags, (const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 static json_t *parse(const char *text)
 {
@@ -114,7 +114,8 @@ static json_t *with(json_t *root, const char *path, const char *value)
 enum { AB = 256, ABC, SPACE_A, ONES, BOS, EOS, USER };
 
 #define BYTE_LEVEL(regex) "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":" regex "}"
-#define SPLIT(regex) "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex "\"},\"behavior\":\"Isolated\",\"invert\":false}"
+#define SPLIT(regex)                                                                                                   \
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex "\"},\"behavior\":\"Isolated\",\"invert\":false}"
 #define SEQUENCE(steps) "{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}"
 
 /* The bytes, four more, two special tokens and one of the user's; merges of both spellings. */
@@ -128,13 +129,16 @@ static json_t *bytes_json(void)
             text[1] = (char)(0x80 | (point & 0x3F));
         json_object_set_new(vocab, text, json_integer(c));
     }
-    static const char *const more[] = {"ab", "abc", "\xC4\xA0""a", "11"};
+    static const char *const more[] = {"ab", "abc",
+                                       "\xC4\xA0"
+                                       "a",
+                                       "11"};
     for (int i = 0; i < 4; i++)
         json_object_set_new(vocab, more[i], json_integer(AB + i));
-    json_t *root = parse(
-        "{\"added_tokens\":[{\"id\":260,\"content\":\"<s>\",\"special\":true},"
-        "{\"id\":261,\"content\":\"</s>\",\"special\":true},{\"id\":262,\"content\":\"<u>\",\"special\":false}],"
-        "\"model\":{\"type\":\"BPE\",\"merges\":[\"a b\",[\"\xC4\xA0\",\"a\"],\"1 1\"]},\"normalizer\":null}");
+    json_t *root =
+        parse("{\"added_tokens\":[{\"id\":260,\"content\":\"<s>\",\"special\":true},"
+              "{\"id\":261,\"content\":\"</s>\",\"special\":true},{\"id\":262,\"content\":\"<u>\",\"special\":false}],"
+              "\"model\":{\"type\":\"BPE\",\"merges\":[\"a b\",[\"\xC4\xA0\",\"a\"],\"1 1\"]},\"normalizer\":null}");
     json_object_set_new(json_object_get(root, "model"), "vocab", vocab);
     return with(root, "pre_tokenizer", BYTE_LEVEL("true"));
 }
@@ -166,13 +170,21 @@ static void every_pretokenizer(void **state)
         {BYTE_LEVEL("true"), {SPACE_A, ONES, ' ', '+', '-'}},
         {BYTE_LEVEL("false"), {SPACE_A, ONES, ' ', '+', '-'}},
         {SEQUENCE(SPLIT("a") "," BYTE_LEVEL("false")), {' ', 'a', ONES, ' ', '+', '-'}},
-        {SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\" a1\"},\"behavior\":\"Isolated\"}" "," BYTE_LEVEL("false")),
+        {SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\" a1\"},\"behavior\":\"Isolated\"}"
+                  "," BYTE_LEVEL("false")),
          {SPACE_A, '1', '1', ' ', '+', '-'}},
-        {SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":true}" "," BYTE_LEVEL("true")), {SPACE_A, '1', '1', ' ', '+', '-'}},
-        {SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":false}" "," BYTE_LEVEL("true")), {SPACE_A, ONES, ' ', '+', '-'}},
-        {SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}" "," BYTE_LEVEL("true") "," SPLIT("[0-9]")),
+        {SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":true}"
+                  "," BYTE_LEVEL("true")),
          {SPACE_A, '1', '1', ' ', '+', '-'}},
-        {SEQUENCE("{\"type\":\"Punctuation\"}" "," BYTE_LEVEL("false")), {SPACE_A, ONES, ' ', '+', '-'}},
+        {SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":false}"
+                  "," BYTE_LEVEL("true")),
+         {SPACE_A, ONES, ' ', '+', '-'}},
+        {SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}"
+                  "," BYTE_LEVEL("true") "," SPLIT("[0-9]")),
+         {SPACE_A, '1', '1', ' ', '+', '-'}},
+        {SEQUENCE("{\"type\":\"Punctuation\"}"
+                  "," BYTE_LEVEL("false")),
+         {SPACE_A, ONES, ' ', '+', '-'}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -211,7 +223,8 @@ enum { FIRST = 3 + 256 };
 
 static json_t *marked_json(const char *normalizer)
 {
-    static const char *const more[] = {"<unk>", "<s>", "</s>"}, *const texts[] = {M, "a", "b", "ab", M "a", M "ab", "<l>"};
+    static const char *const more[] = {"<unk>", "<s>", "</s>"}, *const texts[] = {M,     "a",    "b",  "ab",
+                                                                                  M "a", M "ab", "<l>"};
     json_t *vocab = json_object();
     for (int i = 0; i < 3; i++)
         json_object_set_new(vocab, more[i], json_integer(i));
@@ -222,11 +235,12 @@ static json_t *marked_json(const char *normalizer)
     }
     for (int i = 0; i < 7; i++)
         json_object_set_new(vocab, texts[i], json_integer(FIRST + i));
-    json_t *root = parse("{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},"
-                         "{\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</s>\",\"special\":true},"
-                         "{\"id\":265,\"content\":\"<l>\",\"special\":false}],"
-                         "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_token\":\"<unk>\","
-                         "\"merges\":[\"" M " a\",\"a b\",\"" M "a b\",\"" M " ab\"]},\"pre_tokenizer\":null}");
+    json_t *root =
+        parse("{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},"
+              "{\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</s>\",\"special\":true},"
+              "{\"id\":265,\"content\":\"<l>\",\"special\":false}],"
+              "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_token\":\"<unk>\","
+              "\"merges\":[\"" M " a\",\"a b\",\"" M "a b\",\"" M " ab\"]},\"pre_tokenizer\":null}");
     json_object_set_new(json_object_get(root, "model"), "vocab", vocab);
     return with(root, "normalizer", normalizer);
 }
@@ -246,7 +260,8 @@ static void marked_spaces(void **state)
     o = open_good(marked_json("{\"type\":\"Sequence\",\"normalizers\":[" PREPEND "," REPLACE "]}"), NULL);
     EXPECT(o, "ab", 0, FIRST + 5);
     close_all(&o);
-    static const char split[] = "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\"}";
+    static const char split[] =
+        "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\"}";
     o = open_good(with(marked_json(REPLACE), "pre_tokenizer", split), NULL);
     EXPECT(o, "ab", 0, FIRST + 3);
     close_all(&o);
@@ -259,15 +274,16 @@ static void marked_spaces(void **state)
 
 /* -- what is put around a text ------------------------------------------------- */
 
-#define TOKEN(id) "{\"SpecialToken\":{\"id\":\"" id "\",\"type_id\":0}}"
+#define TOKEN(id)       "{\"SpecialToken\":{\"id\":\"" id "\",\"type_id\":0}}"
 #define TEMPLATE(parts) "{\"type\":\"TemplateProcessing\",\"single\":[" parts "]}"
-#define A "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
+#define A               "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
 
 static void bos_and_eos(void **state)
 {
     static const char config[] = "{\"bos_token\":{\"content\":\"<s>\"},\"eos_token\":\"</s>\"}";
     static const char both[] = TEMPLATE(TOKEN("<s>") "," A "," TOKEN("</s>"));
-    static const char list[] = "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"}," TEMPLATE(TOKEN("<s>") "," A) "]}";
+    static const char list[] =
+        "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"}," TEMPLATE(TOKEN("<s>") "," A) "]}";
     (void)state;
     struct opened o = open_good(bytes_json(), config);
     EXPECT(o, "a", TRI_ADD_SPECIAL, 'a');
@@ -351,7 +367,8 @@ static void what_is_not_understood(void **state)
         {"added_tokens", "[7]", "id and content"},
         {"normalizer", "{\"type\":\"NFKC\"}", "NFKC"},
         {"normalizer", "{\"type\":\"Sequence\"}", "a list"},
-        {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":[]}]}", "within"},
+        {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":[]}]}",
+         "within"},
         {"normalizer", REPLACE, "either ByteLevel or"},
         {"normalizer", "{\"type\":\"Prepend\",\"prepend\":\"x\"}", "prepends"},
         {"pre_tokenizer", "null", "either ByteLevel or"},
@@ -360,20 +377,32 @@ static void what_is_not_understood(void **state)
         {"pre_tokenizer", "{\"type\":\"ByteLevel\"}", "add_prefix_space"},
         {"pre_tokenizer", SEQUENCE(BYTE_LEVEL("true") "," BYTE_LEVEL("true")), "one ByteLevel"},
         {"pre_tokenizer", SEQUENCE(BYTE_LEVEL("true") "," SPLIT("x")), "nothing but digits"},
-        {"pre_tokenizer", SEQUENCE(BYTE_LEVEL("true") "," "{\"type\":\"Digits\"}"), "nothing but digits"},
+        {"pre_tokenizer",
+         SEQUENCE(BYTE_LEVEL("true") ","
+                                     "{\"type\":\"Digits\"}"),
+         "nothing but digits"},
         {"pre_tokenizer", SEQUENCE(SEQUENCE(BYTE_LEVEL("true"))), "within"},
-        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\"}"), "Isolated"},
-        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\"}"),
+        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\"}"),
          "Isolated"},
         {"pre_tokenizer",
-         SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Isolated\",\"invert\":true}"), "inverted"},
-        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"behavior\":\"Isolated\"}"), "Regex or String"},
-        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}"), "short string"},
-        {"pre_tokenizer", SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Removed\"}" "," BYTE_LEVEL("true")), "Contiguous"},
+         SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\"}"),
+         "Isolated"},
         {"pre_tokenizer",
-         SEQUENCE(SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") ","
-                  BYTE_LEVEL("true")), "fewer steps"},
-        {"pre_tokenizer", "{\"type\":\"Metaspace\",\"replacement\":\"" M "\",\"prepend_scheme\":\"first\",\"split\":false}",
+         SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Isolated\",\"invert\":true}"),
+         "inverted"},
+        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"behavior\":\"Isolated\"}"), "Regex or String"},
+        {"pre_tokenizer", SEQUENCE("{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}"),
+         "short string"},
+        {"pre_tokenizer",
+         SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Removed\"}"
+                  "," BYTE_LEVEL("true")),
+         "Contiguous"},
+        {"pre_tokenizer",
+         SEQUENCE(SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT("a") "," SPLIT(
+             "a") "," SPLIT("a") "," BYTE_LEVEL("true")),
+         "fewer steps"},
+        {"pre_tokenizer",
+         "{\"type\":\"Metaspace\",\"replacement\":\"" M "\",\"prepend_scheme\":\"first\",\"split\":false}",
          "always or never"},
         {"post_processor", "{\"type\":\"RobertaProcessing\"}", "RobertaProcessing"},
         {"post_processor", "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"Sequence\"}]}", "one Sequence"},
@@ -399,12 +428,14 @@ static void bad_configs(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         refused(bytes_json(), cases[i][0], cases[i][1]);
-    refused(with(bytes_json(), "post_processor", TEMPLATE(TOKEN("<s>") "," A)), "{\"bos_token\":\"</s>\"}", "found another");
+    refused(with(bytes_json(), "post_processor", TEMPLATE(TOKEN("<s>") "," A)), "{\"bos_token\":\"</s>\"}",
+            "found another");
 }
 
 static void expressions_that_differ(void **state)
 {
-    struct opened o = open_json(with(bytes_json(), "pre_tokenizer", SEQUENCE(SPLIT("\\\\w+") "," BYTE_LEVEL("false"))), NULL);
+    struct opened o =
+        open_json(with(bytes_json(), "pre_tokenizer", SEQUENCE(SPLIT("\\\\w+") "," BYTE_LEVEL("false"))), NULL);
     (void)state;
     assert_null(o.tokenizer);
     assert_int_equal(o.error.status, TRI_UNSUPPORTED);
@@ -484,12 +515,12 @@ static void the_same_as_from_gguf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_and_merges),        cmocka_unit_test(every_pretokenizer),
-        cmocka_unit_test(composed_characters),     cmocka_unit_test(gaps_between_ids),
-        cmocka_unit_test(marked_spaces),           cmocka_unit_test(bos_and_eos),
-        cmocka_unit_test(chat_templates),          cmocka_unit_test(what_is_not_understood),
-        cmocka_unit_test(bad_configs),             cmocka_unit_test(expressions_that_differ),
-        cmocka_unit_test(broken_json),             cmocka_unit_test(the_same_as_from_gguf),
+        cmocka_unit_test(bytes_and_merges),    cmocka_unit_test(every_pretokenizer),
+        cmocka_unit_test(composed_characters), cmocka_unit_test(gaps_between_ids),
+        cmocka_unit_test(marked_spaces),       cmocka_unit_test(bos_and_eos),
+        cmocka_unit_test(chat_templates),      cmocka_unit_test(what_is_not_understood),
+        cmocka_unit_test(bad_configs),         cmocka_unit_test(expressions_that_differ),
+        cmocka_unit_test(broken_json),         cmocka_unit_test(the_same_as_from_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
