@@ -61,16 +61,6 @@ static enum tri_status read_file(struct bytes *b, const char *path, struct tri_e
     return status;
 }
 
-/* Takes `value`, which is NULL if memory was short. That all was written is main's to check. */
-static enum tri_status write_json(const char *name, json_t *value, struct tri_error *e)
-{
-    json_t *object = json_pack("{s:o}", name, value);
-    bool whole = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
-    json_decref(object);
-    putchar('\n');
-    return whole || ferror(stdout) ? TRI_OK : tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
-}
-
 /* -- text to ids ----------------------------------------------------------- */
 
 static void write_lines(const struct tri_tokenizer *t, const struct tri_ids *ids)
@@ -82,15 +72,20 @@ static void write_lines(const struct tri_tokenizer *t, const struct tri_ids *ids
     }
 }
 
-static json_t *id_list(const struct tri_ids *ids)
+/* A list of millions is not made in memory first. */
+static void write_list(const struct tri_ids *ids)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < ids->count; i++)
-        if (json_array_append_new(list, json_integer(ids->at[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    return list;
+    char text[12];
+    fputs("{\"tokens\":[", stdout);
+    for (size_t i = 0; i < ids->count; i++) {
+        char *at = text + sizeof text;
+        for (uint32_t id = (uint32_t)ids->at[i]; id || at == text + sizeof text; id /= 10)
+            *--at = (char)('0' + id % 10);
+        if (i)
+            *--at = ',';
+        fwrite(at, 1, (size_t)(text + sizeof text - at), stdout);
+    }
+    fputs("]}\n", stdout);
 }
 
 static int flags_of(const struct options *o)
@@ -105,7 +100,7 @@ static enum tri_status encode(const struct options *o, const struct bytes *text,
     struct tri_ids ids = {0};
     enum tri_status status = tri_tokenize(t, text->at, text->count, flags_of(o), &ids, e);
     if (status == TRI_OK && o->json)
-        status = write_json("tokens", id_list(&ids), e);
+        write_list(&ids);
     else if (status == TRI_OK)
         write_lines(t, &ids);
     tri_ids_free(&ids);
@@ -221,14 +216,20 @@ static enum tri_status read_list(const struct options *o, const struct bytes *te
     return status == TRI_OK && !o->no_bos ? unframe(l, e) : status;
 }
 
-/* In JSON, which has no way to write them, bytes that are not UTF-8 become U+FFFD. */
+/* In JSON, which has no way to write them, bytes that are not UTF-8 become U+FFFD. That all was written is main's to
+ * check. */
 static enum tri_status write_text(const struct options *o, const struct bytes *text,
                                   struct tri_error *e)
 {
-    if (o->json)
-        return write_json("text", tri_json_text((struct tri_text){text->at, text->count}), e);
-    fwrite(text->at, 1, text->count, stdout);
-    return TRI_OK;
+    if (!o->json) {
+        fwrite(text->at, 1, text->count, stdout);
+        return TRI_OK;
+    }
+    json_t *object = json_pack("{s:o}", "text", tri_json_text((struct tri_text){text->at, text->count}));
+    bool whole = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
+    json_decref(object);
+    putchar('\n');
+    return whole || ferror(stdout) ? TRI_OK : tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
 }
 
 static enum tri_status decode(const struct options *o, const struct bytes *text,

@@ -25,6 +25,14 @@ enum tri_status tri_ids_add(struct tri_ids *ids, int32_t id, struct tri_error *e
     return TRI_OK;
 }
 
+enum tri_status tri_ids_repeat(struct tri_ids *ids, size_t first, size_t count, struct tri_error *e)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tri_ids_add(ids, ids->at[first + i], e) != TRI_OK)
+            return e->status;
+    return TRI_OK;
+}
+
 void tri_ids_free(struct tri_ids *ids)
 {
     free(ids->at);

@@ -4,6 +4,7 @@
 
 #include "text/bpe.h"
 #include "text/ids.h"
+#include "text/pieces.h"
 #include "text/pretokenizer.h"
 #include "text/special.h"
 #include "text/spm.h"
@@ -333,45 +334,56 @@ enum tri_status tri_tokenizer_fits(const struct tri_tokenizer *t, int rows, stru
 struct encoding {
     const struct tri_tokenizer *tokenizer;
     struct tri_ids *ids;
+    struct tri_pieces pieces;
 };
 
-static enum tri_status encode_piece(void *arg, const char *piece, size_t size, struct tri_error *e)
+/* `first`: of a text, or behind a special token. */
+static enum tri_status encode_new(struct encoding *x, const char *piece, size_t size, bool first, struct tri_error *e)
 {
-    struct encoding *x = arg;
     const struct tri_tokenizer *t = x->tokenizer;
+    if (!t->splitter)
+        return tri_spm_encode(&t->spm, piece, size, first && t->spm.space_first, x->ids, e);
     int32_t id = t->ignore_merges ? tri_vocabulary_find(&t->vocabulary, piece, size) : -1;
     return id >= 0 ? tri_ids_add(x->ids, id, e) : tri_merge(&t->bpe.rules, piece, size, x->ids, e);
 }
 
-static enum tri_status encode_words(const struct tri_tokenizer *t, struct tri_text text, struct tri_ids *ids,
-                                    struct tri_error *e)
+/* A piece that is not the first. */
+static enum tri_status encode_piece(void *arg, const char *piece, size_t size, struct tri_error *e)
 {
-    const struct tri_spm *s = &t->spm;
-    for (size_t at = 0, n; at < text.size; at += n) {
-        n = tri_spm_word(s, text.at + at, text.size - at);
-        if (tri_spm_encode(s, text.at + at, n, s->space_first && at == 0, ids, e) != TRI_OK)
-            return e->status;
+    struct encoding *x = arg;
+    struct tri_piece *kept = tri_pieces_slot(&x->pieces, piece, size);
+    const size_t before = x->ids->count;
+    if (kept && tri_piece_is(kept, piece, size))
+        return tri_ids_repeat(x->ids, kept->first, kept->count, e);
+    enum tri_status status = encode_new(x, piece, size, false, e);
+    if (kept && status == TRI_OK)
+        *kept = (struct tri_piece){piece, (uint32_t)size, (uint32_t)(x->ids->count - before), before};
+    return status;
+}
+
+static enum tri_status encode_words(struct encoding *x, struct tri_text text, struct tri_error *e)
+{
+    enum tri_status status = TRI_OK;
+    for (size_t at = 0, n; at < text.size && status == TRI_OK; at += n) {
+        n = tri_spm_word(&x->tokenizer->spm, text.at + at, text.size - at);
+        status = at ? encode_piece(x, text.at + at, n, e) : encode_new(x, text.at, n, true, e);
     }
-    return TRI_OK;
+    return status;
 }
 
 /* What is no special token; `text` is not empty. */
-static enum tri_status encode_text(const struct tri_tokenizer *t, struct tri_text text, struct tri_ids *ids,
-                                   struct tri_error *e)
+static enum tri_status encode_text(struct encoding *x, struct tri_text text, struct tri_error *e)
 {
-    struct encoding x = {t, ids};
-    return t->splitter ? tri_split(t->splitter, text.at, text.size, encode_piece, &x, e)
-                       : encode_words(t, text, ids, e);
+    const struct tri_splitter *s = x->tokenizer->splitter;
+    return s ? tri_split(s, text.at, text.size, encode_piece, x, e) : encode_words(x, text, e);
 }
 
-static enum tri_status encode_fragments(const struct tri_tokenizer *t,
-                                        const struct tri_fragments *f, struct tri_ids *ids,
-                                        struct tri_error *e)
+static enum tri_status encode_fragments(struct encoding *x, const struct tri_fragments *f, struct tri_error *e)
 {
     enum tri_status status = TRI_OK;
     for (size_t i = 0; i < f->count && status == TRI_OK; i++) {
-        const struct tri_fragment *x = &f->at[i];
-        status = x->id >= 0 ? tri_ids_add(ids, x->id, e) : encode_text(t, x->text, ids, e);
+        const struct tri_fragment *fragment = &f->at[i];
+        status = fragment->id >= 0 ? tri_ids_add(x->ids, fragment->id, e) : encode_text(x, fragment->text, e);
     }
     return status;
 }
@@ -385,8 +397,11 @@ static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text tex
         return e->status;
     enum tri_status status =
         tri_partition(&t->specials, text, flags & TRI_PARSE_SPECIAL, &fragments, e);
+    struct encoding x = {t, ids, {0}};
+    tri_pieces_begin(&x.pieces, text.size, t->vocabulary.seed);
     if (status == TRI_OK)
-        status = encode_fragments(t, &fragments, ids, e);
+        status = encode_fragments(&x, &fragments, e);
+    tri_pieces_end(&x.pieces);
     tri_fragments_free(&fragments);
     if (status == TRI_OK && frame && t->add_eos && t->eos >= 0)
         status = tri_ids_add(ids, t->eos, e);
