@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../reference/encode.h"
 #include "../reference/family.h"
 #include "engine/session.h"
 #include "pool.h"
@@ -304,10 +305,31 @@ static void every_family_is_computed_as_described(void **state)
         check_family(&families[f]);
 }
 
+/* The same trits and scales, whatever they are written as: the same bits. */
+static void every_encoding_gives_the_same_logits(void **state)
+{
+    (void)state;
+    static const struct family f = {.name = "encodings", .arch = "bitnet-b1.58", .activation = REFERENCE_RELU2,
+                                    .theta = 500000, BITNET, .hidden = 256, .ffn = 512, .heads = 4, .kv_heads = 2,
+                                    .head_dim = 64};
+    int32_t ids[TOKENS];
+    float expected[TOKENS * FAMILY_VOCAB], found[TOKENS * FAMILY_VOCAB];
+    struct made *made = family_make(&f, 1);
+    some_ids(ids);
+    run_engine(made, I2_S, ids, expected);
+    for (int i = 0; i < MADE_ENCODINGS; i++) {
+        run_engine(made, made_encodings[i].type, ids, found);
+        if (memcmp(found, expected, sizeof expected) != 0)
+            fail_msg("%s: other logits than I2_S", made_encodings[i].name);
+    }
+    family_free(made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_is_computed_as_described),
+        cmocka_unit_test(every_encoding_gives_the_same_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
