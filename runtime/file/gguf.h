@@ -66,7 +66,7 @@ void tri_gguf_release(const struct tri_gguf *g, const uint8_t *from, size_t byte
 const char *tri_gguf_name(const struct tri_gguf *g); /* the path, for messages */
 uint32_t tri_gguf_version(const struct tri_gguf *g);
 uint64_t tri_gguf_bytes(const struct tri_gguf *g); /* of all its files */
-const uint8_t *tri_gguf_end(const struct tri_gguf *g, const uint8_t *at); /* behind the last byte of the file `at` is in */
+const uint8_t *tri_gguf_end(const struct tri_gguf *g, const uint8_t *at); /* of the file that `at` lies in */
 size_t tri_gguf_key_count(const struct tri_gguf *g);
 const struct tri_gguf_key *tri_gguf_key_at(const struct tri_gguf *g, size_t i);
 const struct tri_gguf_key *tri_gguf_find(const struct tri_gguf *g, const char *key); /* or NULL */

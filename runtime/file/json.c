@@ -22,8 +22,8 @@ static enum tri_status check_limits(const char *text, size_t size, struct tri_js
         values += c == ',' || c == '[' || c == '{';
         depth += (c == '[' || c == '{') - (c == ']' || c == '}');
         if (depth > limits.depth || values > limits.values)
-            return tri_fail(e, TRI_BAD_FILE, "%s: byte %zu of its JSON: expected at most %zu values, nested %d deep, found "
-                            "more; the file is damaged or no model's", name, i, limits.values, limits.depth);
+            return tri_fail(e, TRI_BAD_FILE, "%s: byte %zu of its JSON: expected at most %zu values, nested %d deep, "
+                            "found more; the file is damaged or no model's", name, i, limits.values, limits.depth);
         i = c == '"' ? skip_string(text, size, i) : i + 1;
     }
     return TRI_OK;

@@ -45,8 +45,8 @@ struct reader {
 
 static enum tri_status refuse(struct reader *r, const char *tensor, const char *expected)
 {
-    return tri_fail(r->e, TRI_BAD_FILE, "%s: tensor \"%.*s\" in the header: expected %s; the file is damaged: fetch it again",
-                    r->name, SHOWN, tensor, expected);
+    return tri_fail(r->e, TRI_BAD_FILE, "%s: tensor \"%.*s\" in the header: expected %s; the file is damaged: fetch it "
+                    "again", r->name, SHOWN, tensor, expected);
 }
 
 static const struct tri_dtype *dtype_named(const char *name)
@@ -91,8 +91,8 @@ static enum tri_status read_place(struct reader *r, const json_t *offsets, struc
                         r->name, SHOWN, t->name, (ull)begin, (ull)end, (ull)r->start, (ull)r->size);
     if (end - begin != bytes)
         return tri_fail(r->e, TRI_BAD_FILE,
-                        "%s: tensor \"%.*s\" (%s) has %llu bytes of data, but its shape takes %llu; the file is damaged: "
-                        "fetch it again", r->name, SHOWN, t->name, t->dtype->name, (ull)(end - begin), (ull)bytes);
+                        "%s: tensor \"%.*s\" (%s) has %llu bytes of data, but its shape takes %llu; the file is "
+                        "damaged: fetch it again", r->name, SHOWN, t->name, t->dtype->name, (ull)(end - begin), (ull)bytes);
     t->data = r->buffer + begin;
     t->offset = r->start + begin;
     t->bytes = bytes;
@@ -135,8 +135,8 @@ static enum tri_status check_places(struct reader *r, struct tri_safetensor *ten
                             r->name, SHOWN, tensors[i].name, (ull)tensors[i].offset, (ull)at);
     if (at == r->start + r->size)
         return TRI_OK;
-    return tri_fail(r->e, TRI_BAD_FILE, "%s: byte %llu: %llu bytes belong to no tensor; the file is damaged: fetch it again",
-                    r->name, (ull)at, (ull)(r->start + r->size - at));
+    return tri_fail(r->e, TRI_BAD_FILE, "%s: byte %llu: %llu bytes belong to no tensor; the file is damaged: fetch it "
+                    "again", r->name, (ull)at, (ull)(r->start + r->size - at));
 }
 
 /* "__metadata__" is somebody's remarks. */
@@ -219,8 +219,8 @@ static enum tri_status sort(struct tri_safetensors *s, struct tri_error *e)
         qsort(s->tensors, s->count, sizeof *s->tensors, compare_names);
     for (size_t i = 1; i < s->count; i++)
         if (compare_names(&s->tensors[i - 1], &s->tensors[i]) == 0)
-            return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\" is in %s, too; expected it once: fetch all files again, "
-                            "from one place", tri_safetensors_file(s, &s->tensors[i]), SHOWN, s->tensors[i].name,
+            return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\" is in %s, too; expected it once: fetch all files "
+                            "again, from one place", tri_safetensors_file(s, &s->tensors[i]), SHOWN, s->tensors[i].name,
                             tri_safetensors_file(s, &s->tensors[i - 1]));
     return TRI_OK;
 }
@@ -332,8 +332,8 @@ static enum tri_status check_name(const char *index, const char *tensor, const c
 {
     if (file && *file && !strpbrk(file, "/\\") && !strstr(file, ".."))
         return TRI_OK;
-    return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\" in \"weight_map\": expected the name of a file beside the index, "
-                    "without separators and \"..\", found \"%.*s\"", index, SHOWN, tensor, SHOWN, file ? file : "");
+    return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\" in \"weight_map\": expected the name of a file beside the "
+                    "index, without separators and \"..\", found \"%.*s\"", index, SHOWN, tensor, SHOWN, file ? file : "");
 }
 
 static char *beside(const char *path, const char *name)
@@ -358,7 +358,8 @@ static enum tri_status open_named(struct tri_safetensors *s, const struct index 
     if (json_object_get(x->open, file))
         return TRI_OK;
     if (s->file_count == MOST_FILES)
-        return tri_fail(e, TRI_BAD_FILE, "%s: expected at most %d files in \"weight_map\", found more", x->path, MOST_FILES);
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected at most %d files in \"weight_map\", found more", x->path,
+                        MOST_FILES);
     if (json_object_set_new(x->open, file, json_integer((json_int_t)s->file_count)) != 0)
         return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for the names of its files", x->path);
     return map_file(s, beside(x->path, file), e);
@@ -384,8 +385,8 @@ static enum tri_status check_index(const struct tri_safetensors *s, const struct
         const struct tri_safetensor *t = tri_safetensors_find(s, tensor);
         const json_t *file = json_object_get(x->open, json_string_value(value));
         if (!t || (json_int_t)t->file != json_integer_value(file))
-            return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\": expected it in %s, found it %s; fetch all files again, "
-                            "from one place", x->path, SHOWN, tensor, json_string_value(value),
+            return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\": expected it in %s, found it %s; fetch all files "
+                            "again, from one place", x->path, SHOWN, tensor, json_string_value(value),
                             t ? "in another file" : "nowhere");
     }
     return TRI_OK;

@@ -110,9 +110,10 @@ struct tri_engine_options { /* {0}: the defaults */
     enum tri_head head; /* for generations, and sessions that want few logits */
 };
 
-/* A model in a GGUF file, or in a safetensors file or folder of Hugging Face (NULL: the one in the library), its tokenizer, and the threads to run it; `o` NULL: defaults.
- * The caller's thread is never pinned. NULL on error: TRI_BAD_FILE and TRI_UNSUPPORTED of the file, TRI_USAGE of an
- * option, TRI_UNSUPPORTED of an instruction set this CPU lacks, TRI_NO_MEMORY, TRI_FAILED if threads cannot be had. */
+/* A model in a GGUF file, or in a safetensors file or folder of Hugging Face (NULL: the one in the library), its
+ * tokenizer, and the threads to run it; `o` NULL: defaults. The caller's thread is never pinned. NULL on error:
+ * TRI_BAD_FILE and TRI_UNSUPPORTED of the file, TRI_USAGE of an option, TRI_UNSUPPORTED of an instruction set this CPU
+ * lacks, TRI_NO_MEMORY, TRI_FAILED if threads cannot be had. */
 struct tri_engine *tri_engine_open(const char *path, const struct tri_engine_options *o, struct tri_error *e);
 void tri_engine_free(struct tri_engine *engine);
 

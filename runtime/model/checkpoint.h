@@ -8,8 +8,8 @@
 
 #include "file/gguf.h"
 
-/* `path`: a GGUF file, or any part of one that is split (file/gguf_split.h); a folder of Hugging Face, a safetensors file
- * or the index of several in it (model/huggingface.h). NULL on error. */
+/* `path`: a GGUF file, or any part of one that is split (file/gguf_split.h); a folder of Hugging Face, a safetensors
+ * file or the index of several in it (model/huggingface.h). NULL on error. */
 struct tri_gguf *tri_checkpoint_open(const char *path, struct tri_error *e);
 
 #endif

@@ -120,8 +120,9 @@ static enum tri_status find_family(struct tri_hf_config *c, struct tri_error *e)
     const char *member_name = member(c->root, "hidden_activation") ? "hidden_activation" : "hidden_act";
     const char *act = text_of(c->root, member_name, c->class->act);
     const bool squared = is(act, "relu2");
-    if (c->class->arch ? !is(act, c->class->act) : !squared && !is(act, "silu"))
-        return refuse(c, member_name, c->class->arch ? c->class->act : "relu2 or silu", member(c->root, member_name), e);
+    const char *expected = c->class->arch ? c->class->act : "relu2 or silu";
+    if (c->class->arch ? !is(act, expected) : !squared && !is(act, "silu"))
+        return refuse(c, member_name, expected, member(c->root, member_name), e);
     c->arch = c->class->arch ? c->class->arch
                              : tri_family_with(squared ? TRI_RELU2 : TRI_SILU, (int)c->layers)->arch;
     return TRI_OK;
@@ -175,7 +176,8 @@ static enum tri_status read_heads(struct tri_hf_config *c, struct tri_error *e)
 {
     uint32_t hidden;
     if (read_uint(c, "num_hidden_layers", &c->layers, e) != TRI_OK ||
-        read_uint(c, "num_attention_heads", &c->heads, e) != TRI_OK || read_uint(c, "hidden_size", &hidden, e) != TRI_OK)
+        read_uint(c, "num_attention_heads", &c->heads, e) != TRI_OK ||
+        read_uint(c, "hidden_size", &hidden, e) != TRI_OK)
         return e->status;
     if (!member(c->root, "head_dim") && hidden % c->heads)
         return refuse(c, "hidden_size", "a multiple of num_attention_heads, or a head_dim",
@@ -280,8 +282,8 @@ static enum tri_status add_window(struct adding *a, struct tri_error *e)
 /* -- rotary embedding ---------------------------------------------------- */
 
 /* Divisors of the frequencies as Llama 3.1 has them: long waves are stretched by `factor`, short ones are not. */
-static enum tri_status llama3_divisors(const struct tri_hf_config *c, const json_t *rope, double theta, float **divisors,
-                                       struct tri_error *e)
+static enum tri_status llama3_divisors(const struct tri_hf_config *c, const json_t *rope, double theta,
+                                       float **divisors, struct tri_error *e)
 {
     static const char *const names[] = {"factor", "low_freq_factor", "high_freq_factor",
                                         "original_max_position_embeddings"};

@@ -1,5 +1,5 @@
 /* Owns: which tensor of a Hugging Face model is which of GGUF, and what its numbers mean there. Leaves out the keys
- * (huggingface_config.c), the containers, and whether all that a model needs are there with the right shapes (load.c). */
+ * (huggingface_config.c), the containers, and whether all that a model needs is there in the right shapes (load.c). */
 #include "model/huggingface.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ struct mapping {
 static enum tri_status refuse(const struct mapping *m, const struct tri_safetensor *t, enum tri_status status,
                               const char *expected)
 {
-    return tri_fail(m->e, status, "%s: tensor \"%.*s\" at byte %llu (%s): expected %s", tri_safetensors_file(m->s, t), 80,
+    return tri_fail(m->e, status, "%s: tensor \"%.80s\" at byte %llu (%s): expected %s", tri_safetensors_file(m->s, t),
                     t->name, (unsigned long long)t->offset, t->dtype->name, expected);
 }
 
@@ -288,9 +288,9 @@ static bool is_ignored(const struct mapping *m, const struct name *row)
 static enum tri_status unknown(const struct mapping *m, const struct tri_safetensor *t)
 {
     if (ends(t->name, ".rms_norm.weight"))
-        return refuse(m, t, TRI_UNSUPPORTED, "no norm before a projection (use_rms_norm), which this program does not compute");
-    return refuse(m, t, TRI_UNSUPPORTED, "only tensors of a model of its class in config.json; running without this one would "
-                  "give wrong results");
+        return refuse(m, t, TRI_UNSUPPORTED, "no norm before a projection (use_rms_norm), which nobody computes here");
+    return refuse(m, t, TRI_UNSUPPORTED, "only tensors of a model of its class in config.json; running without this one "
+                  "would give wrong results");
 }
 
 /* Float projections are master weights where the class or the configuration says so, and where each has its norm:
@@ -322,8 +322,8 @@ static enum tri_status take_all(const struct mapping *m, struct tri_hf_tensor *t
     }
     if (head)
         return TRI_OK;
-    return tri_fail(m->e, TRI_BAD_FILE, "%s: expected a tensor lm_head.weight, since tie_word_embeddings in config.json is "
-                    "not true, found none", m->c->folder);
+    return tri_fail(m->e, TRI_BAD_FILE, "%s: expected a tensor lm_head.weight, since tie_word_embeddings in config.json "
+                    "is not true, found none", m->c->folder);
 }
 
 enum tri_status tri_hf_tensors(const struct tri_hf_config *c, const struct tri_safetensors *s,

@@ -78,7 +78,7 @@ expect 3 '"damage"' "$tritune" inspect --json "$scratch/damaged.gguf"
 head -c 100000 "$model" >"$scratch/cut.gguf"
 expect 3 'truncated' "$tritune" inspect "$scratch/cut.gguf"
 expect 3 'no such file' env LC_ALL=C bash -c '"$0" inspect "$1" 2>&1 | tr N n; exit ${PIPESTATUS[0]}' "$tritune" "$scratch/none.gguf"
-expect 3 "expected a GGUF file, or a folder with config.json" "$tritune" inspect "$scratch"
+expect 3 'found a folder without these' "$tritune" inspect "$scratch"
 expect 2 'expected a model' "$tritune" inspect
 expect 2 '--jsno' "$tritune" inspect --jsno "$model"
 exit 0

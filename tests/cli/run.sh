@@ -73,7 +73,7 @@ expect 2 "option --isa" "$tritune" run -p a --isa nonsense
 expect 2 "variable TRI_ISA" env TRI_ISA=nonsense "$tritune" run -p a
 expect 1 "more than the context of 3" "$tritune" run -p "Once upon a time" -c 3
 expect 3 "cannot be opened" "$tritune" run -p a -m "$scratch/nothing"
-expect 3 "or a folder with config.json" "$tritune" run -p a -m "$scratch"
+expect 3 "found a folder without these" "$tritune" run -p a -m "$scratch"
 expect 3 "cannot be opened" "$tritune" run -f "$scratch/nothing"
 expect 2 "like 1,2,3" "$tritune" logits --tokens 1,,2
 expect 2 "like 1,2,3" "$tritune" logits --tokens ""

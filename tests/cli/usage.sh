@@ -75,7 +75,7 @@ expect 2 'option -ctv: expected f32, f16 or q8_0, found "q9"' bench -ctv q9
 expect 3 '/nonexistent: cannot be opened' bench -m /nonexistent
 
 expect 3 '/nonexistent: cannot be opened' run -m /nonexistent -p x
-expect 3 'expected a GGUF file, or a folder with config.json' run -m / -p x
+expect 3 'found a folder without these' run -m / -p x
 expect 3 'expected the magic number "GGUF"' run -m "$root/LICENSE" -p x
 expect 3 'expected the magic number "GGUF"' inspect "$root/LICENSE"
 expect 3 '/nonexistent: cannot be opened' perplexity -f /nonexistent

@@ -90,8 +90,9 @@ static void write_part(const char *path, const struct tri_gguf *g, struct part p
 
 static void write_parts(const char *stem, const struct tri_gguf *g)
 {
-    for (int i = 0; i < PARTS; i++)
-        write_part(path_of(stem, i), g, (struct part){(uint32_t)i, PARTS, (uint32_t)tri_gguf_tensor_count(g), (size_t)i});
+    const uint32_t all = (uint32_t)tri_gguf_tensor_count(g);
+    for (uint32_t i = 0; i < PARTS; i++)
+        write_part(path_of(stem, (int)i), g, (struct part){i, PARTS, all, i});
 }
 
 static void expect_same(const struct tri_gguf *g, const struct tri_gguf *whole)
@@ -143,8 +144,10 @@ static void strange_parts_are_refused(void **state)
         struct part part;
         const char *reason;
     } cases[] = {
-        {{2, PARTS, all, 1}, "expected part 2 of 3"},    {{1, PARTS + 1, all, 1}, "found part 2 of 4"},
-        {{1, PARTS, all + 1, 1}, "belongs to another model"},  {{1, PARTS, all, 0}, "is in another part of the model already"},
+        {{2, PARTS, all, 1}, "expected part 2 of 3"},
+        {{1, PARTS + 1, all, 1}, "found part 2 of 4"},
+        {{1, PARTS, all + 1, 1}, "belongs to another model"},
+        {{1, PARTS, all, 0}, "is in another part of the model already"},
         {{1, PARTS, all, 1 + PARTS}, "split.tensors.count"},
     };
     write_parts("b", g);

@@ -359,7 +359,8 @@ static void llama3_stretches_frequencies(void **state)
     uint8_t *bytes = make_llama(PACKED, &size);
     struct tri_gguf *g = must_read(
         LLAMA(QUANTIZED("") ",\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":500000.0,\"factor\":8.0,"
-              "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}"), bytes, size);
+              "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}"),
+        bytes, size);
     const struct tri_tensor *t = tri_gguf_tensor(g, "rope_freqs.weight");
     assert_non_null(t);
     assert_int_equal(t->ne[0], HEAD / 2);
