@@ -24,7 +24,7 @@ sources() { # EXTENSION...
 
 # -- floors ------------------------------------------------------------------------------------------
 
-declare -A floor=([base]=0 [kernels]=1 [file]=2 [text]=3 [model]=3 [engine]=4 [library]=5 [hub]=5 [cli]=6)
+declare -A floor=([base]=0 [kernels]=1 [file]=2 [text]=3 [model]=4 [engine]=5 [library]=6 [hub]=6 [cli]=7)
 
 upward() { # includes that reach up, or across to a neighbour
     local line from to
@@ -49,7 +49,7 @@ foreign_requires() { # what gen/ loads that is not its own
     done
 }
 
-upward | complain "Floors go base < kernels < file < text, model < engine < library, hub < cli, and nothing includes upward:"
+upward | complain "Floors go base < kernels < file < text < model < engine < library, hub < cli, and nothing includes upward:"
 foreign_requires | complain "gen/ is plain Lua and loads nothing but itself:"
 
 # -- one home for each fact ----------------------------------------------------------------------------

@@ -158,19 +158,35 @@ void tri_gguf_add_key(struct tri_gguf_writer *w, const struct tri_gguf_key *key)
     put(w, &w->keys, key->at, value_bytes(key));
 }
 
-bool tri_gguf_has(const struct tri_gguf_writer *w, const char *key)
+/* Behind the name of a key that was added: its type, then its value. */
+static const char *added(const struct tri_gguf_writer *w, const char *key)
 {
     const uint64_t wanted = strlen(key);
-    for (size_t i = 0; i + sizeof(uint64_t) <= w->starts.size; i += sizeof(uint64_t)) {
+    for (size_t i = 0; w->problem.status == TRI_OK && i < w->starts.size; i += sizeof(uint64_t)) {
         uint64_t start, size;
         memcpy(&start, w->starts.at + i, sizeof start);
-        if (w->keys.size - start < sizeof size + wanted) /* memory was short while it was added */
-            continue;
         memcpy(&size, w->keys.at + start, sizeof size);
-        if (size == wanted && memcmp(w->keys.at + start + sizeof size, key, wanted) == 0)
-            return true;
+        const char *name = w->keys.at + start + sizeof size;
+        if (size == wanted && memcmp(name, key, wanted) == 0)
+            return name + size;
     }
-    return false;
+    return NULL;
+}
+
+bool tri_gguf_has(const struct tri_gguf_writer *w, const char *key)
+{
+    return added(w, key) != NULL;
+}
+
+bool tri_gguf_added_uint(const struct tri_gguf_writer *w, const char *key, uint32_t *value)
+{
+    const char *at = added(w, key);
+    uint32_t type = TRI_ARRAY;
+    if (at)
+        memcpy(&type, at, sizeof type);
+    if (type == TRI_U32)
+        memcpy(value, at + sizeof type, sizeof *value);
+    return type == TRI_U32;
 }
 
 /* -- tensors ------------------------------------------------------------- */

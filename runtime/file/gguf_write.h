@@ -41,8 +41,9 @@ void tri_gguf_add_texts(struct tri_gguf_writer *w, const char *key, uint64_t cou
 void tri_gguf_add_element(struct tri_gguf_writer *w, struct tri_text text);
 /* A key of another file, as it is there. */
 void tri_gguf_add_key(struct tri_gguf_writer *w, const struct tri_gguf_key *key);
-/* Whether such a key was added. */
+/* Whether such a key was added; and as a u32, what it is. */
 bool tri_gguf_has(const struct tri_gguf_writer *w, const char *key);
+bool tri_gguf_added_uint(const struct tri_gguf_writer *w, const char *key, uint32_t *value);
 
 /* Name, encoding, dims and ne of t count. Returns its index, in the order of adding from 0. */
 int tri_gguf_add_tensor(struct tri_gguf_writer *w, const struct tri_tensor *t);

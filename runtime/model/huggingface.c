@@ -3,6 +3,7 @@
 #include "model/huggingface.h"
 
 #include "file/json.h"
+#include "text/tokenizer_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,32 +32,20 @@ static json_t *read_text(const char *folder, const struct tri_text texts[TRI_HF_
     return texts[which].at ? tri_json_read(texts[which].at, texts[which].size, limits, name, e) : NULL;
 }
 
-/* The template of a list of them that has no other purpose than chat. */
-static const char *default_of(const json_t *template)
+/* Without a tokenizer a model can still be looked at and converted. */
+static enum tri_status add_tokenizer(const char *folder, const struct tri_text texts[TRI_HF_TEXTS],
+                                     struct tri_gguf_writer *w, struct tri_error *e)
 {
-    const json_t *each;
-    size_t i;
-    json_array_foreach(template, i, each) {
-        const char *name = json_string_value(json_object_get(each, "name"));
-        if (name && strcmp(name, "default") == 0)
-            return json_string_value(json_object_get(each, "template"));
-    }
-    return json_string_value(template);
-}
-
-static enum tri_status add_template(const char *folder, const struct tri_text texts[TRI_HF_TEXTS],
-                                    struct tri_gguf_writer *w, struct tri_error *e)
-{
-    const struct tri_text file = texts[TRI_HF_TEMPLATE];
-    *e = (struct tri_error){0};
-    json_t *config = read_text(folder, texts, TRI_HF_TOKENIZER_CONFIG, e);
-    char *copy = file.at ? strndup(file.at, file.size) : NULL;
-    const char *template = copy ? copy : default_of(json_object_get(config, "chat_template"));
-    if (template)
-        tri_gguf_add_text(w, "tokenizer.chat_template", template);
+    static const char key[] = "tokenizer.chat_template";
+    const struct tri_text json = texts[TRI_HF_TOKENIZER], config = texts[TRI_HF_TOKENIZER_CONFIG];
+    const struct tri_text template = texts[TRI_HF_TEMPLATE];
+    if (json.at && tri_tokenizer_json_keys(w, json.at, json.size, config.at, config.size, folder, e) != TRI_OK)
+        return e->status;
+    char *copy = template.at && !tri_gguf_has(w, key) ? strndup(template.at, template.size) : NULL;
+    if (copy)
+        tri_gguf_add_text(w, key, copy);
     free(copy);
-    json_decref(config);
-    return e->status;
+    return TRI_OK;
 }
 
 static enum tri_status add_ids(const struct tri_hf_config *c, const struct tri_text texts[TRI_HF_TEXTS],
@@ -91,7 +80,7 @@ static enum tri_status add_keys(struct making *k, const struct tri_text texts[TR
 {
     const struct tri_hf_config *c = &k->config;
     add_name(c->folder, k->w);
-    if (tri_hf_config_keys(c, k->w, &k->divisors, e) != TRI_OK || add_template(c->folder, texts, k->w, e) != TRI_OK)
+    if (tri_hf_config_keys(c, k->w, &k->divisors, e) != TRI_OK || add_tokenizer(c->folder, texts, k->w, e) != TRI_OK)
         return e->status;
     return add_ids(c, texts, k->w, e);
 }

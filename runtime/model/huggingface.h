@@ -60,7 +60,8 @@ void tri_hf_config_close(struct tri_hf_config *c);
  * free; NULL: none. */
 enum tri_status tri_hf_config_keys(const struct tri_hf_config *c, struct tri_gguf_writer *w, float **divisors,
                                    struct tri_error *e);
-/* bos and eos: after the tokenizer's own keys, whose word counts. `generation`: of generation_config.json, or NULL. */
+/* bos, where the tokenizer's own keys, added before, have none, and what ends a text, beside theirs. `generation`: of
+ * generation_config.json, or NULL. */
 void tri_hf_config_ids(const struct tri_hf_config *c, const json_t *generation, struct tri_gguf_writer *w);
 /* Whether quantization_config leaves this module, such as "model.layers.0.mlp.down_proj", as it is. */
 bool tri_hf_unconverted(const struct tri_hf_config *c, const char *module);

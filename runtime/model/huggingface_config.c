@@ -364,39 +364,46 @@ enum tri_status tri_hf_config_keys(const struct tri_hf_config *c, struct tri_ggu
 
 /* -- ids of special tokens ----------------------------------------------- */
 
-enum { MOST_ENDS = 3 };
+/* Text ends at each of these. */
+static const char *const end_keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
+enum { ENDS = sizeof end_keys / sizeof end_keys[0] };
 
-static void add_id(struct tri_gguf_writer *w, const char *key, const json_t *id)
+/* Under the first key that is free, unless one has it. */
+static void add_end(struct tri_gguf_writer *w, const json_t *id)
 {
     const json_int_t n = json_integer_value(id);
-    if (json_is_integer(id) && n >= 0 && n <= INT32_MAX && !tri_gguf_has(w, key))
-        tri_gguf_add_uint(w, key, (uint32_t)n);
-}
-
-/* One id or a list of them, those that are new. */
-static int gather(const json_t *ids, const json_t *found[MOST_ENDS], int count)
-{
-    const size_t size = json_is_array(ids) ? json_array_size(ids) : ids != NULL;
-    for (size_t i = 0; i < size && count < MOST_ENDS; i++) {
-        const json_t *id = json_is_array(ids) ? json_array_get(ids, i) : ids;
-        bool known = false;
-        for (int k = 0; k < count; k++)
-            known = known || json_equal(found[k], id);
-        if (!known)
-            found[count++] = id;
+    if (!json_is_integer(id) || n < 0 || n > INT32_MAX)
+        return;
+    for (int i = 0; i < ENDS; i++) {
+        uint32_t there;
+        if (tri_gguf_added_uint(w, end_keys[i], &there) && there == (uint32_t)n)
+            return;
+        if (!tri_gguf_has(w, end_keys[i])) {
+            tri_gguf_add_uint(w, end_keys[i], (uint32_t)n);
+            return;
+        }
     }
-    return count;
 }
 
-/* Text ends at any of the ids that either file names: GGUF has a key for each. */
+/* One id or a list of them. */
+static void add_ends(struct tri_gguf_writer *w, const json_t *ids)
+{
+    const json_t *id;
+    size_t i;
+    if (!json_is_array(ids))
+        add_end(w, ids);
+    json_array_foreach(ids, i, id)
+        add_end(w, id);
+}
+
 void tri_hf_config_ids(const struct tri_hf_config *c, const json_t *generation, struct tri_gguf_writer *w)
 {
-    static const char *const keys[MOST_ENDS] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                                                "tokenizer.ggml.eom_token_id"};
-    const json_t *ends[MOST_ENDS];
-    int count = gather(member(c->root, "eos_token_id"), ends, 0);
-    count = gather(member(generation, "eos_token_id"), ends, count);
-    for (int i = 0; i < count; i++)
-        add_id(w, keys[i], ends[i]);
-    add_id(w, "tokenizer.ggml.bos_token_id", member(c->root, "bos_token_id"));
+    static const char bos[] = "tokenizer.ggml.bos_token_id";
+    const json_t *id = member(c->root, "bos_token_id");
+    add_ends(w, member(c->root, "eos_token_id"));
+    add_ends(w, member(generation, "eos_token_id"));
+    if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) <= INT32_MAX &&
+        !tri_gguf_has(w, bos))
+        tri_gguf_add_uint(w, bos, (uint32_t)json_integer_value(id));
 }

@@ -1,10 +1,9 @@
--- Compares a tritune binary with the reference outputs of the embedded model.
--- luajit parity.lua TRITUNE PROJECT_ROOT; tolerances as tests/model/README.md explains them.
+-- Compares a tritune binary with the reference outputs of the embedded model, in a file or folder MODEL.
+-- luajit parity.lua TRITUNE PROJECT_ROOT MODEL; tolerances as tests/model/README.md explains them.
 
 local cjson = require "cjson"
 
-local tritune, root = arg[1], arg[2]
-local model = root .. "/tests/model/tiny-tales-i2_s.gguf"
+local tritune, root, model = arg[1], arg[2], arg[3]
 local failures = 0
 
 local function check(good, ...)
