@@ -112,8 +112,8 @@ static bool long_tails(const struct scorer *s, int shared)
 }
 
 /* Where the judged tokens begin and end. Within a sentence those are what follows the answer, without the last, the
- * full stop. llama-perplexity judges the first token of a second answer with a short tail by the logits behind the first
- * answer's text; here it is judged by those in front of it. */
+ * full stop. llama-perplexity judges the first token of a second answer with a short tail by the logits behind the
+ * text of the first; here it is judged by those in front of it. */
 static enum tri_status find_judged(struct scorer *s, int answer, int shared, int *from, int *to, struct tri_error *e)
 {
     struct tri_ids lead = {0};

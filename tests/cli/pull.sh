@@ -2,7 +2,8 @@
 # pull and -hf: from a hub of our own, which cuts, stalls, lies and redirects; nothing else is asked.
 set -u
 tritune=$1 root=$2
-HF_ENDPOINT=none "$tritune" pull owner/repo 2>&1 | grep -q "built without libcurl" && { echo "built without libcurl"; exit 77; }
+HF_ENDPOINT=none "$tritune" pull owner/repo 2>&1 | grep -q "built without libcurl" &&
+    { echo "built without libcurl"; exit 77; }
 dir=$(mktemp -d) || exit 1
 failed=0 server=
 trap 'kill $server; rm -rf "$dir"' EXIT
