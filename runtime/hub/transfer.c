@@ -18,6 +18,7 @@ enum {
     NEWS = 1 << 20,      /* bytes that make a new start of the counting */
     LONGEST_WAIT = 60,   /* seconds */
     CONNECT = 20,        /* seconds */
+    BUFFER = 1 << 18,    /* bytes taken at once */
     REDIRECTS = 10,
 };
 
@@ -234,6 +235,7 @@ static void prepare(struct tri_hub_link *l)
     const bool plain = endpoint && strncmp(endpoint, "http://", 7) == 0;
     CURL *c = l->curl;
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)BUFFER);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "tritune");
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS);

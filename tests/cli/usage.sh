@@ -20,7 +20,7 @@ expect() {
 
 expect 2 'usage: tritune SUBCOMMAND'
 expect 2 'unknown subcommand "frobnicate"' frobnicate
-for command in run logits perplexity tokenize kernels selftest inspect bench synth; do
+for command in run logits perplexity tokenize kernels selftest inspect bench synth convert pull; do
     expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
     "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
 done
@@ -43,7 +43,9 @@ expect 2 'expected one of -p TEXT and --tokens IDS' logits
 expect 2 'expected an id from 0 to 4095, found 4096' logits --tokens 1,4096
 expect 2 'expected ids like 1,2,3' logits --tokens 1,,2
 expect 2 'expected' tokenize
-expect 2 'expected a model' inspect
+expect 2 'expected a model .GGUF, safetensors' inspect
+expect 2 'expected OWNER/REPO' pull
+expect 2 'expected one of -m FILE and -hf REPO, found both' run -hf a/b -m x -p x
 expect 2 'option -p: expected numbers from 0 to 16777216 with commas, found ""' bench -p 512,
 expect 2 'option -n: expected numbers .* found "x"' bench -n 1,x
 expect 2 'option -d: expected numbers .* found "-1"' bench -d -1
@@ -75,7 +77,7 @@ expect 2 'option -ctv: expected f32, f16 or q8_0, found "q9"' bench -ctv q9
 expect 3 '/nonexistent: cannot be opened' bench -m /nonexistent
 
 expect 3 '/nonexistent: cannot be opened' run -m /nonexistent -p x
-expect 3 'found a folder without these' run -m / -p x
+expect 3 'expected a GGUF file, or a folder with config.json' run -m / -p x
 expect 3 'expected the magic number "GGUF"' run -m "$root/LICENSE" -p x
 expect 3 'expected the magic number "GGUF"' inspect "$root/LICENSE"
 expect 3 '/nonexistent: cannot be opened' perplexity -f /nonexistent
