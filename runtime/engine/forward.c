@@ -25,8 +25,7 @@ struct pass {
 };
 
 enum {
-    SOLO_STRIDE = 64 / sizeof(float), /* a cache line, since every thread writes its own */
-    HEAD_ROWS = 4,                    /* of the head that are multiplied with all tokens before the next */
+    HEAD_ROWS = 4, /* of the head that are multiplied with all tokens before the next */
 };
 
 enum { O = 3, GATE = 4, DOWN = 6 }; /* parts of a layer that have norms of their own */
@@ -439,8 +438,8 @@ static struct pass begin(const struct job *job, int thread, int threads)
     if (p.solo) {
         p.to = 1;
         p.input.x.q += (size_t)thread * p.input.x.ldq;
-        p.input.s += (size_t)thread * SOLO_STRIDE;
-        p.input.x.sum += (size_t)thread * SOLO_STRIDE;
+        p.input.s += (size_t)thread * w->marks_each;
+        p.input.x.sum += (size_t)thread * w->marks_each;
     } else {
         share(&p, p.n, &p.from, &p.to);
     }

@@ -44,6 +44,7 @@ struct tri_workspace {
     float *floats; /* [threads][floats_each] scratch */
     int32_t *sums; /* [threads][sums_each] scratch */
     size_t floats_each, sums_each;
+    size_t marks_each; /* between the threads' own scales and sums of a single token: at least a cache line */
     int32_t *list;         /* [threads][ffn] where layers skip: what counts, */
     int8_t *listed;        /* [threads][ffn] and its quantised values */
     struct tri_ffn_count *counts; /* [layers], added to by single tokens; or NULL */

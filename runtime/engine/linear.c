@@ -5,6 +5,16 @@
 #include <math.h>
 #include <string.h>
 
+/* sum[groups], of which the last may lie in the padding. */
+static void quantize_groups(const struct tri_vec *v, const struct tri_matrix *m, const float *x, float s, int8_t *q,
+                            int k, int32_t *sum)
+{
+    for (int g = 0, from = 0; from < m->kp; g++, from += m->group) {
+        const int left = k > from ? k - from : 0;
+        sum[g] = v->quantize(x + from, s, q + from, left < m->group ? left : m->group);
+    }
+}
+
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
                   const float *x, struct tri_measure of)
 {
@@ -12,7 +22,10 @@ bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const str
     bool finite = of.squares < INFINITY;
     int k = finite ? m->k : 0;
     in->s[t] = 127.0f / (of.most > 1e-5f ? of.most : 1e-5f);
-    in->x.sum[t] = v->quantize(x, in->s[t], q, k);
+    if (m->group)
+        quantize_groups(v, m, x, in->s[t], q, k, in->x.sum + (size_t)t * (size_t)tri_groups(m->kp, m->group));
+    else
+        in->x.sum[t] = v->quantize(x, in->s[t], q, k);
     memset(q + k, 0, (size_t)(m->kp - k));
     return finite;
 }
@@ -24,6 +37,28 @@ struct scaling {
     const struct tri_output *out;
 };
 
+/* out[n] = y / s of kernels that have scaled groups, or added to what is there. */
+static void scale_grouped(const float *y, float s, float *out, int n, bool add)
+{
+    const float r = 1.0f / s;
+    for (int i = 0; i < n; i++)
+        out[i] = add ? out[i] + y[i] * r : y[i] * r;
+}
+
+/* Rows [from, to) of a part, whose sums begin at `sums`: int32, or floats where columns share scales. */
+static void scale_rows(const struct scaling *c, const struct tri_part *part, float s, int from, int to,
+                       const int32_t *sums, float *out)
+{
+    const bool add = c->out->add;
+    const int n = to - from;
+    if (c->m->group)
+        scale_grouped((const float *)(const void *)sums, s, out, n, add);
+    else if (c->m->scales)
+        (add ? c->v->dequantize_rows_add : c->v->dequantize_rows)(sums, c->m->scales + from, s, out, n);
+    else
+        (add ? c->v->dequantize_add : c->v->dequantize)(sums, part->scale / s, out, n);
+}
+
 /* Sums of rows [m0, m1) of token t to floats: of every part the rows that fall there, no padding. */
 static void scale_token(const struct scaling *c, int t, int m0, int m1, const int32_t *sums)
 {
@@ -32,13 +67,8 @@ static void scale_token(const struct scaling *c, int t, int m0, int m1, const in
         const struct tri_part *part = &c->m->part[i];
         int from = part->row > m0 ? part->row : m0;
         int to = part->row + part->rows < m1 ? part->row + part->rows : m1;
-        float r = part->scale / c->s[t];
-        if (from >= to)
-            continue;
-        if (c->out->add)
-            c->v->dequantize_add(sums + (from - m0), r, out + from, to - from);
-        else
-            c->v->dequantize(sums + (from - m0), r, out + from, to - from);
+        if (from < to)
+            scale_rows(c, part, c->s[t], from, to, sums + (from - m0), out + from);
     }
 }
 
@@ -52,7 +82,8 @@ void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struc
                 const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out)
 {
     const struct scaling c = {v, m, in->s, out};
-    tri_product(&m->plan, m->packed, NULL, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
+    const float *grouped = m->group ? m->scales : NULL;
+    tri_product(&m->plan, m->packed, grouped, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
 }
 
 /* The layout of the copy may pad further than the one the input was quantised for. */

@@ -4,7 +4,8 @@
  *     tri_prepare(&m->plan, m->kp, &in->x, n, ...);      behind a barrier, where the kernels want tables
  *     tri_linear(vec, m, in, n, pool, thread, ...);    behind a barrier
  *
- * Row r of a part with scale w is (float)(exact integer product) * (w / s), s the token's scale. */
+ * Row r of a part with scale w is (float)(exact integer product) * (w / s), s the token's scale; where columns share
+ * scales, the sum of kernel.h's tri_grouped_fn times 1 / s. */
 #ifndef TRI_LINEAR_H
 #define TRI_LINEAR_H
 
@@ -27,7 +28,7 @@ struct tri_output {
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
                   const float *x, struct tri_measure of);
 
-/* sums: scratch of tri_product_sums(&m->plan) int32. */
+/* sums: scratch of tri_product_sums(&m->plan) int32, or as many floats. */
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
                 const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out);
 

@@ -63,7 +63,8 @@ struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *
         return NULL;
     s->model = m;
     s->work = o->workspace;
-    if (choose_context(s, o->context, e) == TRI_OK && allocate(s, o, e) == TRI_OK && (s->work || make_workspace(s, pool, o, e) == TRI_OK))
+    if (choose_context(s, o->context, e) == TRI_OK && allocate(s, o, e) == TRI_OK &&
+        (s->work || make_workspace(s, pool, o, e) == TRI_OK))
         return s;
     tri_session_free(s);
     return NULL;

@@ -22,7 +22,7 @@ static size_t lines(size_t n, size_t line)
 
 /* What the matrices of a model ask of the buffers, at most. */
 struct needs {
-    size_t kp, table, sums, wide, spare, list;
+    size_t kp, table, sums, wide, spare, list, groups;
 };
 
 /* Of a layer that skips: sums of all rows of up or down, and inputs as its layouts pad them. */
@@ -46,6 +46,7 @@ static struct needs needs_of(const struct tri_model *m)
         for (int r = 0; r < TRI_ROLES; r++) {
             const struct tri_matrix *matrix = &m->layer[i].matrix[r];
             n.kp = most(n.kp, (size_t)matrix->kp);
+            n.groups = most(n.groups, matrix->group ? (size_t)tri_groups(matrix->kp, matrix->group) : 1);
             n.table = most(n.table, tri_table_bytes(&matrix->plan, matrix->kp));
             n.sums = most(n.sums, tri_product_sums(&matrix->plan));
             n.wide = most(n.wide, (size_t)matrix->m);
@@ -72,13 +73,21 @@ static enum tri_status allocate(const struct buffer *b, int count, struct tri_er
     return TRI_OK;
 }
 
+/* A token's activations have one scale: those of its groups are 1. */
+static void fill_scales(struct tri_workspace *w, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        w->input.x.scale[i] = 1;
+}
+
 static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_error *e)
 {
     const struct tri_config *c = &w->model->config;
     struct needs need = needs_of(w->model);
     size_t threads = (size_t)tri_pool_threads(w->pool), n = (size_t)w->ubatch;
     size_t tokens = n + need.spare, each = most(tokens, threads), dims = (size_t)c->rope_dims, f = sizeof(float);
-    size_t marks = most(tokens, threads * LINE_FLOATS);
+    w->marks_each = lines(need.groups, LINE_FLOATS);
+    size_t marks = most(tokens * need.groups, threads * w->marks_each);
     w->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
     w->input.x.ldt = lines(need.table, 64) + 64;
     w->ldw = lines(need.wide, LINE_FLOATS);
@@ -90,6 +99,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
         {&w->input.x.table, need.table ? tokens : 1, w->input.x.ldt, "activation tables"},
         {&w->input.s, marks, f, "activations"},
         {&w->input.x.sum, marks, sizeof(int32_t), "activations"},
+        {&w->input.x.scale, need.groups > 1 ? marks : 1, f, "activations"},
         {&w->frequency, dims / 2, sizeof(double), "rotary embedding"},
         {&w->cosine, n * dims, f, "rotary embedding"},
         {&w->sine, n * dims, f, "rotary embedding"},
@@ -105,7 +115,10 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
         {&w->listed, threads * need.list, 1, "scratch"},
         {&w->overflow, n, sizeof(atomic_bool), "activations"},
     };
-    return allocate(buffers, sizeof buffers / sizeof buffers[0], e);
+    if (allocate(buffers, sizeof buffers / sizeof buffers[0], e) != TRI_OK)
+        return e->status;
+    fill_scales(w, need.groups > 1 ? marks : 1);
+    return TRI_OK;
 }
 
 struct tri_workspace *tri_workspace_new(const struct tri_model *m, struct tri_pool *pool,
@@ -134,9 +147,10 @@ void tri_workspace_free(struct tri_workspace *w)
 {
     if (!w)
         return;
-    void *const memory[] = {w->input.x.q, w->input.x.table, w->input.s, w->input.x.sum, w->frequency, w->cosine,
-                            w->sine,      w->x,             w->wide,    w->mixed,       w->branch,    w->parts,     w->last,
-                            w->floats,    w->sums,          w->list,    w->listed,      w->overflow,  w};
+    void *const memory[] = {w->input.x.q, w->input.x.table, w->input.x.sum, w->input.x.scale, w->input.s, w->frequency,
+                            w->cosine,    w->sine,          w->x,           w->wide,          w->mixed,   w->branch,
+                            w->parts,     w->last,          w->floats,      w->sums,          w->list,    w->listed,
+                            w->overflow,  w};
     tri_screening_free(w->screening);
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);

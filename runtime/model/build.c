@@ -123,6 +123,22 @@ void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout)
     m->bytes = (size_t)tri_matrix_tiles(m) * tri_tile_bytes(m);
 }
 
+static int groups_of(const struct tri_matrix *m)
+{
+    return m->group ? tri_groups(m->kp, m->group) : 1;
+}
+
+size_t tri_matrix_scales(const struct tri_matrix *m)
+{
+    return (size_t)m->m * (size_t)groups_of(m);
+}
+
+size_t tri_matrix_scale_at(const struct tri_matrix *m, int row, int group)
+{
+    const size_t rows = m->group ? (size_t)m->plan.layout->rows : 1, tile = (size_t)row / rows;
+    return (tile * (size_t)groups_of(m) + (size_t)group) * rows + (size_t)row % rows;
+}
+
 /* Every matrix begins on a cache line. */
 static size_t place_bytes(const struct tri_matrix *m)
 {
@@ -145,7 +161,7 @@ void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES])
         struct tri_plan plan = plans ? plans[r] : (struct tri_plan){0};
         const struct tri_matrix *first = &m->layer[0].matrix[r];
         if (!plan.layout)
-            tri_dispatch_plan(first->role, rows_of(first), first->k, 0, &plan);
+            tri_dispatch_plan(first->role, rows_of(first), first->k, first->group, &plan);
         for (int i = 0; i < m->config.layers; i++) {
             struct tri_matrix *matrix = &m->layer[i].matrix[r];
             matrix->plan = plan;
@@ -160,7 +176,8 @@ static void plan_bits(struct tri_model *m, enum tri_bits bits)
     struct tri_plan plans[TRI_ROLES];
     for (int r = 0; r < TRI_ROLES; r++) {
         const struct tri_matrix *first = &m->layer[0].matrix[r];
-        tri_dispatch_plan_of(bits, first->role, rows_of(first), first->k, 0, &plans[r]);
+        tri_dispatch_plan_of(first->group ? TRI_BITS_AUTO : bits, first->role, rows_of(first), first->k, first->group,
+                             &plans[r]);
     }
     tri_model_plan(m, plans);
 }
@@ -246,6 +263,8 @@ struct tri_matrix tri_matrix_part(const struct tri_matrix *m, int part)
     one.part[0] = m->part[part];
     one.part[0].row = 0;
     one.m = tri_round_up(one.part[0].rows, rows);
+    if (m->scales)
+        one.scales = m->scales + tri_matrix_scale_at(m, m->part[part].row, 0);
     one.packed = m->packed + (size_t)(m->part[part].row / rows) * tri_tile_bytes(m);
     one.bytes = (size_t)tri_matrix_tiles(&one) * tri_tile_bytes(m);
     return one;

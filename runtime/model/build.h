@@ -43,8 +43,8 @@ struct tri_model *tri_model_new(const struct tri_config *c, struct tri_error *e)
 /* Zeroed memory that is freed with the model. NULL on error. */
 void *tri_model_own(struct tri_model *m, size_t count, size_t size, const char *what, struct tri_error *e);
 
-/* Takes plans[role] for all layers; `plans` NULL, or without a layout: the dispatch table's. From here on a
- * matrix's m counts padding rows, too. */
+/* Takes plans[role] for all layers, whose matrices of a role share a group; `plans` NULL, or without a layout: the
+ * dispatch table's. From here on a matrix's m counts padding rows, too. */
 void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES]);
 
 /* The plans that the budget allows, beside `rest` bytes of what else the model keeps; what is left becomes m->spare.
@@ -53,6 +53,12 @@ enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, s
 
 /* Rows of the parts, padding, and bytes, as a layout has them. */
 void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout);
+
+/* Floats of a stack's scales, once it is planned. */
+size_t tri_matrix_scales(const struct tri_matrix *m);
+
+/* Where the scale of `row` of the stack and the group of columns `group` is among them. */
+size_t tri_matrix_scale_at(const struct tri_matrix *m, int row, int group);
 
 /* Memory for the packed matrices of all layers that have none yet, to be filled tile by tile. */
 enum tri_status tri_model_place(struct tri_model *m, struct tri_error *e);

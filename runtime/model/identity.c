@@ -54,8 +54,11 @@ static void add_matrix(struct hashing *h, const struct tri_matrix *m, int layer)
 {
     for (int i = 0; i < m->parts; i++) {
         const struct tri_part *part = &m->part[i];
+        const int row = part->row + (int)((int64_t)layer * 7919 % part->rows);
         add(h, &part->scale, sizeof part->scale);
-        add_row(h, m, part->row + (int)((int64_t)layer * 7919 % part->rows));
+        for (int g = 0; m->scales && g < (m->group ? tri_groups(m->k, m->group) : 1); g++)
+            add(h, m->scales + tri_matrix_scale_at(m, row, g), sizeof *m->scales);
+        add_row(h, m, row);
     }
 }
 

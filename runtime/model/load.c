@@ -206,8 +206,6 @@ static enum tri_status find_part(struct loader *l, int layer, const struct tri_p
         return e->status;
     if (tri_ternary_read(w, t, e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
-    if (w->scaling != TRI_PER_TENSOR)
-        return wrong_type(l, t, "one scale for the whole tensor", e);
     l->model->layer[layer].matrix[p->role].part[part].scale = w->scale;
     return TRI_OK;
 }
@@ -251,6 +249,106 @@ static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
     return TRI_OK;
 }
 
+/* -- scales of rows and groups ------------------------------------------ */
+
+/* Columns that share a scale in all matrices of a role: the smallest group of any; 0: none has groups. */
+static int group_of(const struct loader *l, enum tri_role role)
+{
+    int least = 0;
+    for (int i = 0; i < l->model->config.layers; i++)
+        for (int p = 0; p < l->model->layer[i].matrix[role].parts; p++) {
+            const struct tri_ternary *w = &l->source[i].part[role][p];
+            if (w->scaling == TRI_PER_GROUP && (!least || w->group < least))
+                least = w->group;
+        }
+    return least;
+}
+
+/* Kernels know groups of some sizes, and stacks are made of parts whose groups are multiples of the smallest. */
+static enum tri_status check_group(struct loader *l, int layer, enum tri_role role, int group, struct tri_error *e)
+{
+    struct tri_plan plan;
+    const struct tri_matrix *m = &l->model->layer[layer].matrix[role];
+    tri_dispatch_plan(role, m->part[0].rows, m->k, group, &plan);
+    for (int p = 0; p < m->parts; p++) {
+        const struct tri_ternary *w = &l->source[layer].part[role][p];
+        if (w->scaling == TRI_PER_GROUP && (!plan.count || w->group % group))
+            return wrong_type(l, w->tensor, "scales of 32, 64, 128 or 256 columns each", e);
+    }
+    return TRI_OK;
+}
+
+static enum tri_status choose_groups(struct loader *l, struct tri_error *e)
+{
+    for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+        const int group = group_of(l, r);
+        for (int i = 0; i < l->model->config.layers; i++) {
+            l->model->layer[i].matrix[r].group = group;
+            if (group && check_group(l, i, r, group, e) != TRI_OK)
+                return e->status;
+        }
+    }
+    return TRI_OK;
+}
+
+static bool has_scales(const struct loader *l, int layer, enum tri_role role)
+{
+    const struct tri_matrix *m = &l->model->layer[layer].matrix[role];
+    bool rows = false;
+    for (int p = 0; p < m->parts; p++)
+        rows |= l->source[layer].part[role][p].scaling == TRI_PER_ROW;
+    return m->group || rows;
+}
+
+/* Of one row of a part: to the stack's groups, which may be smaller than its own. */
+static void fill_row(const struct tri_matrix *m, const struct tri_ternary *w, int row, const float *own, float *scales)
+{
+    for (int g = 0; g < (m->group ? tri_groups(m->k, m->group) : 1); g++)
+        scales[tri_matrix_scale_at(m, row, g)] = own[g * m->group / w->group];
+}
+
+static enum tri_status fill_scales(struct loader *l, int layer, enum tri_role role, float *own, struct tri_error *e)
+{
+    struct tri_matrix *m = &l->model->layer[layer].matrix[role];
+    float *scales = tri_model_own(l->model, tri_matrix_scales(m), sizeof *scales, "scales", e);
+    for (int p = 0; scales && p < m->parts; p++) {
+        const struct tri_ternary *w = &l->source[layer].part[role][p];
+        for (int i = 0; i < m->part[p].rows; i++) {
+            tri_ternary_scales(w, i, own);
+            fill_row(m, w, m->part[p].row + i, own, scales);
+        }
+    }
+    m->scales = scales;
+    return scales ? TRI_OK : e->status;
+}
+
+/* Of all matrices that need more than one for each part. */
+static enum tri_status fill_all_scales(struct loader *l, struct tri_error *e)
+{
+    const int widest = width(l, TRI_HIDDEN) + width(l, TRI_FFN) + width(l, TRI_HEADS);
+    float *own = tri_alloc((size_t)widest, sizeof *own, "scales", e);
+    enum tri_status status = own ? TRI_OK : e->status;
+    for (int i = 0; i < l->model->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES && status == TRI_OK; r++)
+            if (has_scales(l, i, r))
+                status = fill_scales(l, i, r, own, e);
+    tri_free(own);
+    return status;
+}
+
+/* About what they take. */
+static size_t scales_bytes(const struct loader *l)
+{
+    size_t floats = 0;
+    for (int i = 0; i < l->model->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+            const struct tri_matrix *m = &l->model->layer[i].matrix[r];
+            for (int p = 0; p < m->parts && has_scales(l, i, r); p++)
+                floats += (size_t)m->part[p].rows * (size_t)(m->group ? tri_groups(m->k, m->group) : 1);
+        }
+    return floats * sizeof(float);
+}
+
 static enum tri_status find_screen(struct loader *l, struct tri_error *e)
 {
     struct tri_screen *s = tri_model_own(l->model, 1, sizeof *s, "screen", e);
@@ -277,7 +375,7 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
     for (int i = 0; i < m->config.layers; i++)
         if (find_layer(l, i, e) != TRI_OK)
             return e->status;
-    return check_all_known(l, e);
+    return choose_groups(l, e) == TRI_OK ? check_all_known(l, e) : e->status;
 }
 
 /* -- stacks of packed files -------------------------------------------- */
@@ -513,11 +611,12 @@ static enum tri_status load(struct loader *l, const struct tri_budget *budget, s
     const struct tri_model *m = l->model;
     if (find_all(l, e) != TRI_OK)
         return e->status;
-    const size_t rest = m->embedding->bytes + (m->head == m->embedding ? 0 : m->head->bytes);
+    const size_t head = m->head == m->embedding ? 0 : m->head->bytes;
+    const size_t rest = m->embedding->bytes + head + scales_bytes(l);
     if (tri_model_fit(l->model, budget, rest, e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
     take_stacks(l);
-    if (tri_model_place(l->model, e) != TRI_OK)
+    if (tri_model_place(l->model, e) != TRI_OK || fill_all_scales(l, e) != TRI_OK)
         return e->status;
     tell_repacked(l);
     for (int i = 0; i < l->expansions; i++)

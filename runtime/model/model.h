@@ -39,7 +39,7 @@ enum { TRI_MAX_PARTS = 3, TRI_PARTS = 7 /* of a layer, in the order of build.h's
 
 struct tri_part {
     int row, rows; /* first row in the stack, rows of the file's matrix */
-    float scale;
+    float scale;   /* of all its rows, where the stack has no `scales` */
 };
 
 struct tri_matrix {
@@ -47,6 +47,8 @@ struct tri_matrix {
     int m, k, kp; /* rows of the stack (parts and their padding), columns, columns padded to kstep */
     int parts;
     struct tri_part part[TRI_MAX_PARTS];
+    int group;           /* columns that share a scale; 0: whole rows do */
+    const float *scales; /* [m], of each row; with a group as kernel.h lays them out; NULL: each part has one */
     struct tri_plan plan;
     uint8_t *packed; /* in the model's memory, 64-byte aligned */
     size_t bytes;

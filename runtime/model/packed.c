@@ -415,10 +415,24 @@ static enum tri_status write_all(const struct writing *x, struct tri_error *e)
     return tri_gguf_commit(x->w, e);
 }
 
+/* tritune.packed.ROLE.scales has one for each part. */
+static enum tri_status check_scales(const struct tri_model *m, const struct tri_gguf *g, struct tri_error *e)
+{
+    for (int i = 0; i < m->config.layers * TRI_ROLES; i++)
+        if (m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].scales)
+            return tri_fail(e, TRI_UNSUPPORTED, "%s: layer %d, %s: expected one scale for each matrix, which is what "
+                            "the packed form holds, found one for each %s; run the file as it is", tri_gguf_name(g),
+                            i / TRI_ROLES, tri_role_names[i % TRI_ROLES],
+                            m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].group ? "group of columns" : "row");
+    return TRI_OK;
+}
+
 enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
                                  struct tri_pool *pool, bool (*stop)(void), struct tri_error *e)
 {
     struct writing x = {.m = m, .g = g, .pool = pool, .stop = stop};
+    if (check_scales(m, g, e) != TRI_OK)
+        return e->status;
     x.checksums = tri_alloc((size_t)m->config.layers * TRI_ROLES, sizeof *x.checksums, "checksums", e);
     x.w = x.checksums ? tri_gguf_create(path, ALIGNMENT, e) : NULL;
     enum tri_status status = x.w ? TRI_OK : e->status;

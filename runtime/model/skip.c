@@ -120,8 +120,13 @@ static enum tri_status skip_all(struct tri_model *m, struct tri_pool *pool, stru
 static bool can_skip(const struct tri_model *m)
 {
     const struct tri_matrix *matrix = m->layer[0].matrix;
-    return m->config.family->activation == TRI_RELU2 && matrix[TRI_ROLE_GATE_UP].plan.sparse.kernel &&
-           matrix[TRI_ROLE_DOWN].plan.sparse.kernel;
+    if (m->config.family->activation != TRI_RELU2 || !matrix[TRI_ROLE_GATE_UP].plan.sparse.kernel ||
+        !matrix[TRI_ROLE_DOWN].plan.sparse.kernel)
+        return false;
+    for (int i = 0; i < m->config.layers; i++)
+        if (m->layer[i].matrix[TRI_ROLE_GATE_UP].scales || m->layer[i].matrix[TRI_ROLE_DOWN].scales)
+            return false;
+    return true;
 }
 
 /* Whether some density pays, and the copies fit. */
@@ -147,8 +152,8 @@ enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri
         return can_skip(m) && should_skip(m) ? skip_all(m, pool, e) : TRI_OK;
     if (!can_skip(m))
         return tri_fail(e, TRI_UNSUPPORTED,
-                        "sparse feed forward: expected a model with squared ReLU and kernels that skip, found a %s "
-                        "model without; use auto or dense",
+                        "sparse feed forward: expected a model with squared ReLU, one scale for each matrix and "
+                        "kernels that skip, found a %s model without; use auto or dense",
                         m->config.family->arch);
     skip_always(m);
     return skip_all(m, pool, e);

@@ -78,7 +78,7 @@ static void matrix(struct made *d, int layer, const char *name, int rows, int co
     for (int i = 0; i < rows * columns; i++)
         w->trits[i] = (int8_t)(any(d) % 3) - 1;
     for (int i = 0; i < groups; i++)
-        w->scales[i] = d->family->group || i == 0 ? scale(d, columns) : w->scales[0];
+        w->scales[i] = d->family->group || d->family->row_scales || i == 0 ? scale(d, columns) : w->scales[0];
     t->columns = columns, t->rows = rows, t->matrix = w;
 }
 

@@ -18,7 +18,8 @@ struct family {
     enum reference_activation activation;
     bool half_split, sub_norms, head_norms, norms_in, post_norms, own_head;
     int layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims; /* rope_dims 0: head_dim */
-    int group;               /* columns that share a scale; 0: one scale for a matrix */
+    int group;               /* columns that share a scale; 0: one scale for a matrix, or for each row */
+    bool row_scales;
     double eps, theta;
     double rope_factor;      /* 0: no scaling */
     double embedding_scale;  /* 0: 1 */

@@ -20,18 +20,18 @@
 #include "engine/session.h"
 #include "pool.h"
 
-enum { I2_S = 36, Q2_0 = 42 };
+enum { TQ2_0 = 35, I2_S = 36, Q2_0 = 42, IQ2_BN = 135 };
 enum { PROMPT = 8, TOKENS = 12, MOST_LAYERS = 24 };
 static const double same = 1e-6, wrong = 1e-4;
 
 #define BITNET .half_split = true, .sub_norms = true, .layers = 2, .eps = 1e-5
 #define LLAMA .arch = "llama", .activation = REFERENCE_SILU, .own_head = true, .layers = 2
-#define QWEN                                                                                                          \
-    .arch = "qwen3", .activation = REFERENCE_SILU, .half_split = true, .head_norms = true, .layers = 2, .eps = 1e-6, \
-    .theta = 1000000
+#define QWEN                                                                                                     \
+    .arch = "qwen3", .activation = REFERENCE_SILU, .half_split = true, .head_norms = true, .layers = 2, .theta = 1000000
 #define GEMMA                                                                                               \
     .arch = "gemma3", .activation = REFERENCE_GELU, .half_split = true, .head_norms = true, .layers = 2,   \
     .theta = 10000, .post_norms = true
+#define WIDE_HEADS .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 64
 #define SMALL .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 32
 
 static const struct family families[] = {
@@ -55,14 +55,25 @@ static const struct family families[] = {
      .ffn = 8640, .heads = 1, .kv_heads = 1, .head_dim = 64},
     {.name = "positions divided by 4", LLAMA, .theta = 10000, .eps = 1e-5, .rope_factor = 4, SMALL},
     {.name = "frequencies divided each by its own", LLAMA, .theta = 500000, .eps = 1e-5, .rope_freqs = true, SMALL},
-    {.name = "qwen 3", .own_head = true, QWEN, .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2, .head_dim = 64},
-    {.name = "qwen 3, tied", QWEN, SMALL},
-    {.name = "qwen 3 that embeds", .norms_in = true, QWEN, .hidden = 128, .ffn = 192, .heads = 4, .kv_heads = 2,
-     .head_dim = 64},
+    {.name = "qwen 3", .own_head = true, QWEN, .eps = 1e-6, WIDE_HEADS},
+    {.name = "qwen 3, tied", QWEN, .eps = 1e-6, SMALL},
+    {.name = "qwen 3 that embeds", .norms_in = true, QWEN, .eps = 1e-6, WIDE_HEADS},
     {.name = "gemma 3", GEMMA, .eps = 1e-6, .embedding_scale = 16, .hidden = 256, .ffn = 192, .heads = 4, .kv_heads = 1,
      .head_dim = 32},
     {.name = "gemma 3 that embeds", .norms_in = true, GEMMA, .eps = 1e-3, .embedding_scale = 25.298221281347036,
      .hidden = 640, .ffn = 192, .heads = 4, .kv_heads = 1, .head_dim = 256},
+    {.name = "bitnet, scales of rows", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000,
+     .row_scales = true, BITNET, SMALL},
+    {.name = "qwen 3 that embeds, scales of rows", .norms_in = true, .row_scales = true, QWEN, .eps = 1e-3, SMALL},
+    {.name = "bitnet, scales of 64 columns", .arch = "bitnet-b1.58", .activation = REFERENCE_RELU2, .theta = 500000,
+     .group = 64, BITNET, SMALL},
+    {.name = "bitnet, scales of 256 columns", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000,
+     .group = 256, BITNET, .hidden = 256, .ffn = 512, .heads = 2, .kv_heads = 2, .head_dim = 128},
+    {.name = "qwen 3, scales of 64 columns", .own_head = true, .group = 64, QWEN, .eps = 1e-6, .hidden = 192,
+     .ffn = 320, .heads = 4, .kv_heads = 2, .head_dim = 64},
+    {.name = "qwen 3 that embeds, scales of 64 columns", .norms_in = true, .group = 64, QWEN, .eps = 1e-6, WIDE_HEADS},
+    {.name = "gemma 3, scales of 64 columns", .norms_in = true, .group = 64, GEMMA, .eps = 1e-3, .embedding_scale = 16,
+     .hidden = 256, .ffn = 192, .heads = 4, .kv_heads = 1, .head_dim = 64},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
@@ -93,13 +104,19 @@ static enum tri_status feed(struct tri_session *s, const int32_t *ids, float *lo
     return TRI_OK;
 }
 
-static void run_engine(const struct made *made, uint32_t type, const int32_t *ids, float *logits)
+/* What can hold such scales. */
+static uint32_t type_of(const struct family *f)
+{
+    return f->row_scales ? IQ2_BN : f->group == 256 ? TQ2_0 : f->group ? Q2_0 : I2_S;
+}
+
+static void run_engine(const struct made *made, uint32_t type, int threads, const int32_t *ids, float *logits)
 {
     char path[64];
     struct tri_error e = {0};
     snprintf(path, sizeof path, "/tmp/test_families.%d.gguf", (int)getpid());
     family_write(made, type, path);
-    struct tri_pool *pool = pool_of(2);
+    struct tri_pool *pool = pool_of(threads);
     struct tri_gguf *g = tri_gguf_open(path, &e);
     struct tri_model *m = g ? tri_model_load(g, pool, &e) : NULL;
     struct tri_session *s = m ? tri_session_new(m, pool, &(struct tri_session_options){0}, &e) : NULL;
@@ -289,7 +306,7 @@ static void check_family(const struct family *f)
     double distances[TOKENS];
     struct made *made = family_make(f, 1);
     some_ids(ids);
-    run_engine(made, f->group ? Q2_0 : I2_S, ids, found);
+    run_engine(made, type_of(f), 2, ids, found);
     compare(&made->model, ids, found, distances);
     for (int i = 0; i < TOKENS; i++)
         if (!(distances[i] <= same))
@@ -316,13 +333,47 @@ static void every_encoding_gives_the_same_logits(void **state)
     float expected[TOKENS * FAMILY_VOCAB], found[TOKENS * FAMILY_VOCAB];
     struct made *made = family_make(&f, 1);
     some_ids(ids);
-    run_engine(made, I2_S, ids, expected);
+    run_engine(made, I2_S, 2, ids, expected);
     for (int i = 0; i < MADE_ENCODINGS; i++) {
-        run_engine(made, made_encodings[i].type, ids, found);
+        run_engine(made, made_encodings[i].type, 2, ids, found);
         if (memcmp(found, expected, sizeof expected) != 0)
             fail_msg("%s: other logits than I2_S", made_encodings[i].name);
     }
     family_free(made);
+}
+
+static void check_bits(const struct family *f, const struct made *made, const int32_t *ids, const float *expected)
+{
+    float found[TOKENS * FAMILY_VOCAB];
+    for (const struct tri_isa *isa = tri_isas; isa->name; isa++) {
+        struct tri_error e;
+        if (!isa->present())
+            continue;
+        assert_int_equal(tri_dispatch_limit(isa->name, &e), TRI_OK);
+        for (int threads = 1; threads <= 3; threads++) {
+            run_engine(made, type_of(f), threads, ids, found);
+            if (memcmp(found, expected, sizeof found) != 0)
+                fail_msg("%s: other bits on %s with %d threads", f->name, isa->name, threads);
+        }
+    }
+    tri_dispatch_limit(NULL, NULL);
+}
+
+/* Where every matrix has one scale, other tests see to it. */
+static void scales_of_rows_and_groups_give_the_same_bits_everywhere(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++) {
+        int32_t ids[TOKENS];
+        float expected[TOKENS * FAMILY_VOCAB];
+        if (type_of(&families[f]) == I2_S)
+            continue;
+        struct made *made = family_make(&families[f], 1);
+        some_ids(ids);
+        run_engine(made, type_of(&families[f]), 2, ids, expected);
+        check_bits(&families[f], made, ids, expected);
+        family_free(made);
+    }
 }
 
 int main(void)
@@ -330,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_is_computed_as_described),
         cmocka_unit_test(every_encoding_gives_the_same_logits),
+        cmocka_unit_test(scales_of_rows_and_groups_give_the_same_bits_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
