@@ -17,6 +17,7 @@ static const struct tri_family families[] = {
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
+const char *const tri_pooling_names[TRI_POOLINGS] = {"mean", "cls", "last"};
 const char *const tri_activation_names[TRI_ACTIVATIONS] = {"relu2", "silu", "gelu"};
 
 /* Far above every known model, low enough that products of two fit an int. */
@@ -180,6 +181,20 @@ static enum tri_status read_window(struct reader *r, struct tri_config *c, struc
                                                    "10000 unless rope.freq_base_swa says otherwise", "another", e);
 }
 
+/* Converters wrote MEAN for the embedding models with norms of their own, where they found nothing, but these take the
+ * last token. */
+static enum tri_status read_pooling(struct reader *r, struct tri_config *c, struct tri_error *e)
+{
+    static const enum tri_pooling of[] = {TRI_POOL_LAST, TRI_POOL_MEAN, TRI_POOL_CLS, TRI_POOL_LAST};
+    uint64_t type = 0;
+    if (find(r, "pooling_type") && tri_gguf_uint(r->g, r->key, &type, e) != TRI_OK)
+        return e->status;
+    if (type >= sizeof of / sizeof of[0])
+        return refuse(r, "pooling_type", "0 (none), 1 (mean), 2 (cls) or 3 (last)", "another", e);
+    c->pooling = c->norms_in ? TRI_POOL_LAST : of[type];
+    return TRI_OK;
+}
+
 /* What changes results and no family here has: absent, or 0. */
 static enum tri_status check_absent(struct reader *r, struct tri_error *e)
 {
@@ -307,7 +322,7 @@ enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, 
         return e->status;
     c->family = family_of(family->arch, c->layers);
     c->norms_in = c->family->norms_in && tri_gguf_tensor(g, "blk.0.attn_q_norm_in.weight");
-    return TRI_OK;
+    return read_pooling(&r, c, e);
 }
 
 enum tri_status tri_config_check(const struct tri_config *c, struct tri_error *e)

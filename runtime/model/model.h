@@ -13,6 +13,10 @@
 enum tri_activation { TRI_RELU2, TRI_SILU, TRI_GELU /* by tanh */, TRI_ACTIVATIONS };
 extern const char *const tri_activation_names[TRI_ACTIVATIONS]; /* "relu2", "silu", "gelu" */
 
+/* Tokens of a text whose hidden values, added up, are its embedding: all, the first, the last. */
+enum tri_pooling { TRI_POOL_MEAN, TRI_POOL_CLS, TRI_POOL_LAST, TRI_POOLINGS };
+extern const char *const tri_pooling_names[TRI_POOLINGS]; /* "mean", "cls", "last" */
+
 /* What differs between families of models; the forward pass reads nothing else. */
 struct tri_family {
     const char *arch; /* general.architecture */
@@ -32,6 +36,7 @@ struct tri_config {
     float rope_theta, norm_eps;
     float rope_factor; /* that positions are divided by; 0: they are not */
     int window;        /* positions that some layers look back on at most, themselves included; 0: no such layers */
+    enum tri_pooling pooling;
     bool norms_in;     /* embedding models: q, k, v and gate, up each have an input of their own */
 };
 
@@ -63,7 +68,7 @@ struct tri_skip {
 
 struct tri_layer {
     const float *attn_norm, *ffn_norm;         /* [hidden] */
-    const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; these and all below: NULL where not there */
+    const float *attn_sub_norm, *ffn_sub_norm; /* [heads * head_dim], [ffn]; all from here on: NULL where not there */
     const float *q_norm, *k_norm;              /* [head_dim] */
     const float *post_attn_norm, *post_ffn_norm; /* [hidden] */
     const float *norm_in[TRI_PARTS];           /* [columns of the part] */

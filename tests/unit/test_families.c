@@ -17,7 +17,7 @@
 
 #include "../reference/encode.h"
 #include "../reference/family.h"
-#include "engine/session.h"
+#include "engine/embed.h"
 #include "pool.h"
 
 enum { TQ2_0 = 35, I2_S = 36, Q2_0 = 42, IQ2_BN = 135 };
@@ -376,12 +376,85 @@ static void scales_of_rows_and_groups_give_the_same_bits_everywhere(void **state
     }
 }
 
+/* -- embeddings ----------------------------------------------------------------------------------------------- */
+
+static struct tri_session *open_session(const struct made *made, struct tri_pool *pool, int ubatch, struct tri_gguf **g,
+                                        struct tri_model **m)
+{
+    char path[64];
+    struct tri_error e = {0};
+    struct tri_session *s = NULL;
+    snprintf(path, sizeof path, "/tmp/test_families.%d.gguf", (int)getpid());
+    family_write(made, type_of(made->family), path);
+    *g = tri_gguf_open(path, &e);
+    *m = *g ? tri_model_load(*g, pool, &e) : NULL;
+    if (!*m || !(s = tri_session_new(*m, pool, &(struct tri_session_options){.ubatch = ubatch}, &e)))
+        fail_msg("%s: %s", made->family->name, e.text);
+    unlink(path);
+    return s;
+}
+
+static void expect_embedding(const struct made *made, const float *found, const int32_t *ids)
+{
+    double expected[1024], far = 0;
+    assert_true(made->model.hidden <= 1024);
+    reference_embedding(&made->model, ids, TOKENS, expected);
+    for (int i = 0; i < made->model.hidden; i++)
+        far += ((double)found[i] - expected[i]) * ((double)found[i] - expected[i]);
+    if (!(sqrt(far) <= same))
+        fail_msg("%s: its embedding differs from the reference by %.1e", made->family->name, sqrt(far));
+}
+
+/* The mean over tokens is that of their hidden values, whose reference is each prefix's last. */
+static void expect_mean(struct tri_session *s, const int32_t *ids, const float *last, int hidden)
+{
+    struct tri_error e;
+    float mean[1024], first[1024], one[1024];
+    assert_int_equal(tri_session_embed(s, ids, 1, TRI_POOL_MEAN, one, &e), TRI_OK);
+    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_CLS, first, &e), TRI_OK);
+    assert_memory_equal(one, first, (size_t)hidden * sizeof *one);
+    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_MEAN, mean, &e), TRI_OK);
+    assert_memory_not_equal(mean, first, (size_t)hidden * sizeof *mean);
+    assert_memory_not_equal(mean, last, (size_t)hidden * sizeof *mean);
+}
+
+static void embeddings_are_the_last_tokens(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++) {
+        int32_t ids[TOKENS];
+        float found[2][1024];
+        if (!families[f].norms_in)
+            continue;
+        struct made *made = family_make(&families[f], 1);
+        some_ids(ids);
+        for (int i = 0; i < 2; i++) { /* in one pass, and in several by another number of threads */
+            struct tri_gguf *g;
+            struct tri_model *m;
+            struct tri_error e;
+            struct tri_pool *pool = pool_of(1 + i);
+            struct tri_session *s = open_session(made, pool, i ? 5 : 0, &g, &m);
+            assert_int_equal(m->config.pooling, TRI_POOL_LAST);
+            assert_int_equal(tri_session_embed(s, ids, TOKENS, m->config.pooling, found[i], &e), TRI_OK);
+            expect_mean(s, ids, found[i], made->model.hidden);
+            tri_session_free(s);
+            tri_model_free(m);
+            tri_gguf_close(g);
+            tri_pool_free(pool);
+        }
+        expect_embedding(made, found[0], ids);
+        assert_memory_equal(found[0], found[1], (size_t)made->model.hidden * sizeof(float));
+        family_free(made);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_is_computed_as_described),
         cmocka_unit_test(every_encoding_gives_the_same_logits),
         cmocka_unit_test(scales_of_rows_and_groups_give_the_same_bits_everywhere),
+        cmocka_unit_test(embeddings_are_the_last_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
