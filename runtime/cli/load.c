@@ -205,7 +205,8 @@ static enum tri_status open_weights(struct tri_load *l, const struct tri_session
         !(l->weights = make_model(l, &budget, e)))
         return e->status;
     notice(l->weights->notice[0] ? l->weights->notice : NULL);
-    if (tri_model_skip(l->weights, (enum tri_ffn)ffn, l->pool, e) != TRI_OK ||
+    if ((l->activation && tri_model_activation(l->weights, l->activation, e) != TRI_OK) ||
+        tri_model_skip(l->weights, (enum tri_ffn)ffn, l->pool, e) != TRI_OK ||
         tri_model_screen(l->weights, (enum tri_head)head, l->pool, e) != TRI_OK)
         return e->status;
     return l->synth ? TRI_OK : tri_tokenizer_fits(l->tokenizer, l->weights->config.vocab, e);

@@ -1,5 +1,5 @@
 /* What commands that run a model share: the options -m, -hf, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
- * --ffn, --head, --memory, --bits, and opening it all. */
+ * --ffn, --head, --memory, --bits, --activation, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -11,7 +11,7 @@
 struct tri_load {
     /* options, to be filled by tri_parse through TRI_LOAD_OPTIONS */
     const char *model, *hub, *pre, *isa, *cache_k, *cache_v, *ffn, *head, *core_weights, *memory, *bits;
-    const char *i2s_layout;
+    const char *i2s_layout, *activation;
     const char *strict[TRI_PHASES], *huge; /* "0" or "1"; NULL: as tuned */
     int threads[TRI_PHASES];               /* 0: as tuned */
     int context, ubatch;
@@ -77,6 +77,8 @@ struct tri_load {
      &(l).ffn, 0, 0},                                                                                          \
     TRI_HEAD_OPTION(l),                                                                                          \
     TRI_MEMORY_OPTIONS(l),                                                                                       \
+    {NULL, "--activation", TRI_TEXT, "NAME", "of a BitNet whose file says it wrong: relu2 or silu", &(l).activation, \
+     0, 0},                                                                                                      \
     {NULL, "--isa", TRI_TEXT, "NAME", "use no kernels beyond this ISA (also: TRI_ISA)", &(l).isa, 0, 0}
 
 #define TRI_HEAD_OPTION(l)                                                                                   \

@@ -36,6 +36,11 @@ struct reader {
     char key[128];
 };
 
+static bool is(struct tri_text text, const char *word)
+{
+    return text.size == strlen(word) && memcmp(text.at, word, text.size) == 0;
+}
+
 static const struct tri_gguf_key *find(struct reader *r, const char *name)
 {
     snprintf(r->key, sizeof r->key, "%s.%s", r->arch, name);
@@ -118,6 +123,18 @@ static const struct tri_family *family_of(const char *arch, int layers)
     return tri_family_find(name);
 }
 
+/* The same models, whatever their layers, by the vocabulary that they alone have. */
+static const struct tri_family *family_of_file(const struct tri_gguf *g, const char *arch, int layers)
+{
+    const struct tri_gguf_key *tokens = tri_gguf_find(g, "tokenizer.ggml.tokens");
+    const struct tri_gguf_key *model = tri_gguf_find(g, "tokenizer.ggml.model");
+    struct tri_text name = {"", 0};
+    if (model && tri_gguf_first_texts(model, &name, 1) == 1 && is(name, "llama") && tokens && tokens->count == 32002 &&
+        strcmp(arch, "bitnet-b1.58") == 0)
+        return tri_family_find("bitnet");
+    return family_of(arch, layers);
+}
+
 bool tri_family_is_kept(const struct tri_family *family, int layers)
 {
     return family_of(family->arch, layers) == family;
@@ -132,6 +149,22 @@ const struct tri_family *tri_family_with(enum tri_activation activation, int lay
     return found;
 }
 
+enum tri_status tri_model_activation(struct tri_model *m, const char *name, struct tri_error *e)
+{
+    int wanted = 0;
+    while (wanted < TRI_ACTIVATIONS && strcmp(name, tri_activation_names[wanted]) != 0)
+        wanted++;
+    if (wanted != TRI_RELU2 && wanted != TRI_SILU)
+        return tri_fail(e, TRI_USAGE, "activation: expected relu2 or silu, found \"%s\"", name);
+    if (m->config.family->activation == (enum tri_activation)wanted)
+        return TRI_OK;
+    if (!m->config.family->sub_norms)
+        return tri_fail(e, TRI_UNSUPPORTED, "activation: expected %s, which is what %s models have, found %s",
+                        tri_activation_names[m->config.family->activation], m->config.family->arch, name);
+    m->config.family = tri_family_with((enum tri_activation)wanted, m->config.layers);
+    return TRI_OK;
+}
+
 /* -- checks ------------------------------------------------------------ */
 
 static enum tri_status refuse(struct reader *r, const char *name, const char *expected,
@@ -140,11 +173,6 @@ static enum tri_status refuse(struct reader *r, const char *name, const char *ex
     find(r, name);
     return tri_fail(e, TRI_UNSUPPORTED, "%s: key %s: expected %s, found %s", tri_gguf_name(r->g),
                     r->key, expected, found);
-}
-
-static bool is(struct tri_text text, const char *word)
-{
-    return text.size == strlen(word) && memcmp(text.at, word, text.size) == 0;
 }
 
 /* Scaling of the rotary embedding: "none", or "linear", which a factor without a type means, too. */
@@ -160,8 +188,8 @@ static enum tri_status read_rope_scaling(struct reader *r, struct tri_config *c,
     snprintf(found, sizeof found, "\"%.*s\"", type.size < 32 ? (int)type.size : 32, type.at);
     if (!is(type, "linear"))
         return refuse(r, "rope.scaling.type", "none or linear", found, e);
-    if ((find(r, "rope.scaling.factor") || find(r, "rope.scale_linear")) &&
-        read_positive(r, r->key + strlen(r->arch) + 1, &factor, e) != TRI_OK)
+    const char *name = find(r, "rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+    if (find(r, name) && read_positive(r, name, &factor, e) != TRI_OK)
         return e->status;
     c->rope_factor = factor == 1 ? 0 : factor;
     return TRI_OK;
@@ -320,7 +348,7 @@ enum tri_status tri_config_read(const struct tri_gguf *g, struct tri_config *c, 
         read_floats(&r, c, e) != TRI_OK || read_rope_scaling(&r, c, e) != TRI_OK || read_window(&r, c, e) != TRI_OK ||
         check_absent(&r, e) != TRI_OK)
         return e->status;
-    c->family = family_of(family->arch, c->layers);
+    c->family = family_of_file(g, family->arch, c->layers);
     c->norms_in = c->family->norms_in && tri_gguf_tensor(g, "blk.0.attn_q_norm_in.weight");
     return read_pooling(&r, c, e);
 }

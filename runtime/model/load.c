@@ -17,6 +17,7 @@
 /* Where a layer's matrices come from. */
 struct source {
     struct tri_ternary part[TRI_ROLES][TRI_MAX_PARTS];
+    struct tri_tensor tensor[TRI_ROLES][TRI_MAX_PARTS]; /* of the file, with the factor of its .scale tensor */
     struct tri_matrix stack[TRI_ROLES]; /* in a packed file */
 };
 
@@ -143,11 +144,19 @@ static enum tri_status read_embedding(struct loader *l, const char *name,
 
 /* -- tensors nobody would read: results would be wrong without a word -- */
 
-static bool known_of_layer(const struct loader *l, const char *name)
+static bool is_part(const char *name)
 {
     for (int i = 0; i < TRI_PARTS; i++)
         if (strcmp(name, tri_part_shapes[i].name) == 0)
             return true;
+    return false;
+}
+
+/* `scale`: it is called .scale instead of .weight. */
+static bool known_of_layer(const struct loader *l, const char *name, bool scale)
+{
+    if (is_part(name) || scale)
+        return is_part(name);
     for (int i = 0; i < TRI_NORMS; i++)
         if (strcmp(name, tri_norm_shapes[i].name) == 0)
             return tri_norm_is_there(&l->model->config, &tri_norm_shapes[i]);
@@ -163,17 +172,19 @@ static bool known(const struct loader *l, const struct tri_tensor *t)
         return of < l->model->config.layers;
     if (l->is_packed && tri_packed_screen_name(t->name))
         return true;
-    size_t n = strlen(t->name), tail = strlen(".weight");
-    if (n < tail || strcmp(t->name + n - tail, ".weight") != 0)
+    const char *tail = strrchr(t->name, '.');
+    const bool scale = tail && strcmp(tail, ".scale") == 0;
+    if (!tail || (!scale && strcmp(tail, ".weight") != 0))
         return false;
-    memcpy(name, t->name, n - tail);
-    name[n - tail] = 0;
+    snprintf(name, sizeof name, "%.*s", (int)(tail - t->name), t->name);
     if (strncmp(name, "blk.", 4) == 0) {
         char *end;
         long layer = strtol(name + 4, &end, 10);
         return *end == '.' && layer >= 0 && layer < l->model->config.layers &&
-               known_of_layer(l, end + 1);
+               known_of_layer(l, end + 1, scale);
     }
+    if (scale)
+        return false;
     return strcmp(name, "token_embd") == 0 || strcmp(name, "output_norm") == 0 ||
            strcmp(name, "output") == 0 || strcmp(name, "rope_freqs") == 0;
 }
@@ -194,6 +205,23 @@ static enum tri_status check_all_known(struct loader *l, struct tri_error *e)
 
 /* -- tensors of the layers: everything is checked before the first row is decoded -- */
 
+/* blk.N.attn_q.scale and the like: one number more that a matrix is multiplied by. */
+static enum tri_status read_factor(struct loader *l, int layer, const char *part, float *factor, struct tri_error *e)
+{
+    char name[64];
+    const float *scale;
+    snprintf(name, sizeof name, "blk.%d.%s.scale", layer, part);
+    if (!tri_gguf_tensor(l->g, name))
+        return TRI_OK;
+    if (read_norm(l, name, 1, &scale, e) != TRI_OK)
+        return e->status;
+    if (!(*scale > 0))
+        return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected a number above 0, found %g", tri_gguf_name(l->g),
+                        name, (double)*scale);
+    *factor *= *scale;
+    return TRI_OK;
+}
+
 /* Part `part` of its matrix. */
 static enum tri_status find_part(struct loader *l, int layer, const struct tri_part_shape *p, int part,
                                  struct tri_error *e)
@@ -204,7 +232,11 @@ static enum tri_status find_part(struct loader *l, int layer, const struct tri_p
     const struct tri_tensor *t = find(l, name, width(l, p->columns), width(l, p->rows), e);
     if (!t)
         return e->status;
-    if (tri_ternary_read(w, t, e) != TRI_OK)
+    struct tri_tensor *own = &l->source[layer].tensor[p->role][part];
+    *own = *t;
+    if (read_factor(l, layer, p->name, &own->factor, e) != TRI_OK)
+        return e->status;
+    if (tri_ternary_read(w, own, e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
     l->model->layer[layer].matrix[p->role].part[part].scale = w->scale;
     return TRI_OK;

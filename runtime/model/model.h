@@ -109,6 +109,11 @@ struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct t
                                         struct tri_pool *pool, struct tri_error *e);
 void tri_model_free(struct tri_model *m);
 
+/* Another activation than the file's architecture stands for, by name, where converters wrote the wrong one: of
+ * BitNet's own models, before all else is done with them. TRI_USAGE: no such activation; TRI_UNSUPPORTED: another
+ * family. */
+enum tri_status tri_model_activation(struct tri_model *m, const char *name, struct tri_error *e);
+
 /* Packs the copies that takes, from the packed matrices, in parallel on `pool`; before sessions of the model begin.
  * For TRI_FFN_SPARSE: TRI_UNSUPPORTED if the activation leaves nothing to skip, TRI_NO_MEMORY. */
 enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri_pool *pool, struct tri_error *e);

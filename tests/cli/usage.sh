@@ -38,6 +38,7 @@ expect 2 'found "" as number 1' run -p x -t 1 --core-weights ''
 expect 2 'option -ctk: expected f32, f16 or q8_0, found "q9"' run -p x -ctk q9
 expect 2 'option --ffn: expected dense, sparse or auto, found "some"' run -p x --ffn some
 expect 2 'nonsense' run -p x --isa nonsense
+expect 2 'expected relu2 or silu, found "gelu"' run -p x --activation gelu
 expect 2 'expected' run
 expect 2 'expected one of -p TEXT and --tokens IDS' logits
 expect 2 'expected an id from 0 to 4095, found 4096' logits --tokens 1,4096

@@ -28,6 +28,11 @@ struct synthetic {
     const char *retyped; /* a ternary tensor as F32 */
     const char *extra;   /* a tensor nobody knows */
     const char *spoilt;  /* a tensor whose last float is infinite */
+    const char *scale;   /* a tensor of one value, 0.25 */
+    const char *further; /* one more number */
+    double further_value;
+    bool further_real; /* it is a float */
+    int tokens; /* of a SentencePiece vocabulary, all of them empty; 0: none */
 };
 
 /* Odd sizes on purpose: no column count is a multiple of 64, and heads are no power of two. */
@@ -129,6 +134,16 @@ static inline void words(struct writer *w, const char *name, bool of_arch, const
     put_text(&w->keys, is(w->m->key, name) ? w->m->text : value);
 }
 
+static inline void write_tokens(struct writer *w)
+{
+    words(w, "tokenizer.ggml.model", false, "llama");
+    key_start(w, "tokenizer.ggml.tokens", false, TRI_ARRAY);
+    put_u32(&w->keys, TRI_STRING);
+    put_u64(&w->keys, (uint64_t)w->m->tokens);
+    for (int i = 0; i < w->m->tokens; i++)
+        put_text(&w->keys, "");
+}
+
 static inline void write_keys(struct writer *w)
 {
     const struct synthetic *m = w->m;
@@ -146,6 +161,10 @@ static inline void write_keys(struct writer *w)
     number(w, "attention.layer_norm_rms_epsilon", 1e-5, false);
     number(w, "rope.freq_base", 10000, false);
     words(w, "rope.scaling.type", true, "none");
+    if (m->tokens)
+        write_tokens(w);
+    if (m->further)
+        number(w, m->further, m->further_value, !m->further_real);
 }
 
 /* A tensor's row in the list, its data to come at the end of `data`. */
@@ -266,6 +285,8 @@ static inline struct bytes synthetic_file(const struct synthetic *m)
         floats(&w, "output.weight", m->hidden, m->vocab, m->embedding, -1, 1);
     if (m->extra)
         floats(&w, m->extra, m->hidden, 1, 0, 0.5f, 1.5f);
+    if (m->scale)
+        floats(&w, m->scale, 1, 1, 0, 0.25f, 0.25f);
     pad(&w.data);
     put(&file, "GGUF", 4);
     put_u32(&file, 3);

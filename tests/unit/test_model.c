@@ -1,6 +1,7 @@
 /* Loading: what a configuration says, what is refused and how, and that packing loses no trit. */
 #include "model/model.h"
 #include "file/ternary.h"
+#include "engine/session.h"
 #include "synthetic.h"
 
 #include <setjmp.h>
@@ -105,6 +106,11 @@ static void families_are_told_apart(void **unused)
         assert_int_equal(f->sub_norms, cases[i].sub_norms);
         assert_int_equal(f->neox, cases[i].neox);
     }
+    struct synthetic m = SYNTHETIC; /* 1bitLLM's vocabulary, and one that is not */
+    m.tokens = 32002;
+    assert_int_equal(config_of(&m).family->activation, TRI_SILU);
+    m.tokens = 32000;
+    assert_int_equal(config_of(&m).family->activation, TRI_RELU2);
 }
 
 /* -- refusals ---------------------------------------------------------- */
@@ -183,7 +189,110 @@ static void other_models_are_refused(void **unused)
     refuse(&m, TRI_UNSUPPORTED, "found \"mamba\"");
     m.key = "rope.scaling.type";
     m.text = "yarn";
-    refuse(&m, TRI_UNSUPPORTED, "rope.scaling.type");
+    refuse(&m, TRI_UNSUPPORTED, "rope.scaling.type: expected none or linear, found \"yarn\"");
+}
+
+/* What no family here has, and what would be computed otherwise. */
+static void other_computations_are_refused(void **unused)
+{
+    (void)unused;
+    const struct {
+        const char *key;
+        double value;
+        enum tri_status status;
+    } further[] = {
+        {"expert_count", 8, TRI_UNSUPPORTED},      {"final_logit_softcapping", 30, TRI_UNSUPPORTED},
+        {"pooling_type", 4, TRI_UNSUPPORTED},      {"attention.sliding_window", 0, TRI_BAD_FILE},
+        {"attention.causal", 0, TRI_BAD_FILE},
+    };
+    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++) {
+        struct synthetic m = SYNTHETIC;
+        m.further = further[i].key, m.further_value = further[i].value;
+        refuse(&m, further[i].status, further[i].key);
+    }
+    struct synthetic m = SYNTHETIC;
+    m.key = "rope.freq_base", m.value = 500000; /* but layers with a window turn by 10000 */
+    m.further = "attention.sliding_window", m.further_value = 64;
+    refuse(&m, TRI_UNSUPPORTED, "rope.freq_base");
+}
+
+static void optional_keys_are_read(void **unused)
+{
+    (void)unused;
+    struct synthetic m = SYNTHETIC;
+    assert_int_equal(config_of(&m).pooling, TRI_POOL_LAST);
+    m.further = "pooling_type", m.further_value = 1;
+    assert_int_equal(config_of(&m).pooling, TRI_POOL_MEAN);
+    m.further = "expert_count", m.further_value = 0;
+    assert_int_equal(config_of(&m).window, 0);
+    m.further = "rope.scaling.factor", m.further_value = 4, m.further_real = true;
+    assert_true(config_of(&m).rope_factor == 0); /* of the type none */
+    m.key = "rope.scaling.type", m.text = "linear";
+    assert_true(config_of(&m).rope_factor == 4);
+    m.drop = "rope.scaling.type";
+    assert_true(config_of(&m).rope_factor == 4);
+    m.further = "rope.scale_linear";
+    assert_true(config_of(&m).rope_factor == 4);
+}
+
+/* Layers that forget are alike as long as nothing is forgotten. */
+static void a_window_bounds_the_context(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct synthetic m = SYNTHETIC;
+    m.further = "attention.sliding_window", m.further_value = 64;
+    struct opened o = open_file(&m, 1);
+    struct tri_model *model = tri_model_load(o.g, o.pool, &e);
+    assert_non_null(model);
+    struct tri_session *s = tri_session_new(model, o.pool, &(struct tri_session_options){0}, &e);
+    assert_non_null(s);
+    assert_int_equal(tri_session_context(s), 64);
+    tri_session_free(s);
+    assert_null(tri_session_new(model, o.pool, &(struct tri_session_options){.context = 65}, &e));
+    assert_int_equal(e.status, TRI_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "64 positions"));
+    tri_model_free(model);
+    close_file(&o);
+}
+
+static float scale_of_last_down(const char *tensor)
+{
+    struct tri_error e = {0};
+    struct synthetic m = SYNTHETIC;
+    m.scale = tensor;
+    struct opened o = open_file(&m, 1);
+    struct tri_model *model = tri_model_load(o.g, o.pool, &e);
+    if (!model)
+        fail_msg("%s", e.text);
+    const float scale = model->layer[1].matrix[TRI_ROLE_DOWN].part[0].scale;
+    tri_model_free(model);
+    close_file(&o);
+    return scale;
+}
+
+static void scale_tensors_are_factors(void **unused)
+{
+    (void)unused;
+    struct synthetic m = SYNTHETIC;
+    assert_true(scale_of_last_down("blk.1.ffn_down.scale") == 0.25f * scale_of_last_down(NULL));
+    m.scale = "blk.1.attn_norm.scale";
+    refuse(&m, TRI_UNSUPPORTED, m.scale);
+}
+
+static void an_activation_can_be_put_right(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct tri_model m = {.config = {.family = tri_family_find("bitnet-b1.58"), .layers = 30}};
+    assert_int_equal(tri_model_activation(&m, "silu", &e), TRI_OK);
+    assert_true(m.config.family->activation == TRI_SILU && m.config.family->sub_norms);
+    assert_int_equal(tri_model_activation(&m, "relu2", &e), TRI_OK);
+    assert_true(m.config.family->activation == TRI_RELU2 && m.config.family->sub_norms);
+    assert_int_equal(tri_model_activation(&m, "gelu", &e), TRI_USAGE);
+    m.config.family = tri_family_find("llama");
+    assert_int_equal(tri_model_activation(&m, "silu", &e), TRI_OK);
+    assert_int_equal(tri_model_activation(&m, "relu2", &e), TRI_UNSUPPORTED);
 }
 
 static void bad_tensors_are_refused(void **unused)
@@ -322,6 +431,11 @@ int main(void)
         cmocka_unit_test(families_are_told_apart),
         cmocka_unit_test(bad_keys_are_refused),
         cmocka_unit_test(other_models_are_refused),
+        cmocka_unit_test(other_computations_are_refused),
+        cmocka_unit_test(optional_keys_are_read),
+        cmocka_unit_test(a_window_bounds_the_context),
+        cmocka_unit_test(scale_tensors_are_factors),
+        cmocka_unit_test(an_activation_can_be_put_right),
         cmocka_unit_test(bad_tensors_are_refused),
         cmocka_unit_test(bad_codes_are_refused),
         cmocka_unit_test(packing_loses_nothing),
