@@ -13,10 +13,14 @@ struct tri_merge {
 
 /* -- the table ------------------------------------------------------------- */
 
+static uint64_t hash_of(const struct tri_bpe *b, int32_t left, int32_t right)
+{
+    return tri_hash_pair(b->vocabulary->seed, (uint64_t)(uint32_t)left << 32 | (uint32_t)right);
+}
+
 static struct tri_merge *look(const struct tri_bpe *b, int32_t left, int32_t right)
 {
-    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    for (uint64_t i = tri_hash_pair(b->vocabulary->seed, pair);; i++) {
+    for (uint64_t i = hash_of(b, left, right);; i++) {
         struct tri_merge *m = &b->slot[i & b->mask];
         if (!m->left1 || (m->left1 == (uint32_t)left + 1 && m->right == (uint32_t)right))
             return m;
@@ -41,11 +45,10 @@ static enum tri_status first_id(const struct tri_rules *r, const char *at, size_
     *id = b->vocabulary->byte[c] >= 0 ? b->vocabulary->byte[c] : b->unknown;
     if (*id >= 0)
         return TRI_OK;
-    return tri_fail(
-        e, TRI_UNSUPPORTED,
-        "%s: the text has byte 0x%02X, for which this vocabulary has no token; leave it "
-        "out, or use a file with a whole alphabet",
-        tri_gguf_name(b->vocabulary->file), c);
+    return tri_fail(e, TRI_UNSUPPORTED,
+                    "%s: the text has byte 0x%02X, for which this vocabulary has no token; leave it "
+                    "out, or use a file with a whole alphabet",
+                    tri_gguf_name(b->vocabulary->file), c);
 }
 
 static struct tri_pair find_pair(const struct tri_rules *r, const char *piece, const struct tri_symbol *left,
@@ -73,9 +76,17 @@ static const char *middle(struct tri_text merge)
     return merge.size > 1 ? memchr(merge.at + 1, ' ', merge.size - 1) : NULL;
 }
 
-/* `bytes` has room for the text of the merge. Of equal merges the first counts. */
-static enum tri_status add_merge(struct tri_bpe *b, struct tri_text merge, size_t rank, char *bytes,
-                                 struct tri_error *e)
+enum { AT_ONCE = TRI_FIND / 3, ROOM = 4096 };
+
+struct batch { /* of merges in sequence, all looked up at once */
+    char *bytes;
+    size_t room, used;
+    size_t first, count;            /* ranks */
+    struct tri_text text[TRI_FIND]; /* of each left, right and both */
+};
+
+static enum tri_status decode_merge(struct batch *x, const struct tri_bpe *b, struct tri_text merge,
+                                    struct tri_error *e)
 {
     const struct tri_vocabulary *v = b->vocabulary;
     const char *space = middle(merge);
@@ -83,24 +94,43 @@ static enum tri_status add_merge(struct tri_bpe *b, struct tri_text merge, size_
         return tri_fail(e, TRI_BAD_FILE,
                         "%s: key tokenizer.ggml.merges: merge %zu: expected two texts with a space "
                         "between, found \"%.*s\"; convert the file again",
-                        tri_gguf_name(v->file), rank, merge.size < 64 ? (int)merge.size : 64,
-                        merge.at);
+                        tri_gguf_name(v->file), x->first + x->count, merge.size < 64 ? (int)merge.size : 64, merge.at);
     struct tri_text first = {merge.at, (size_t)(space - merge.at)};
     struct tri_text second = {space + 1, merge.size - first.size - 1};
+    char *bytes = x->bytes + x->used;
     size_t n = tri_alphabet_decode(v, first, bytes);
     size_t m = tri_alphabet_decode(v, second, bytes + n);
-    int32_t left = tri_vocabulary_find(v, bytes, n);
-    int32_t right = tri_vocabulary_find(v, bytes + n, m);
-    int32_t result = tri_vocabulary_find(v, bytes, n + m);
-    if (left < 0 || right < 0 || result < 0) {
-        b->skipped++;
-        return TRI_OK;
-    }
-    struct tri_merge *slot = look(b, left, right);
-    if (!slot->left1)
-        *slot = (struct tri_merge){(uint32_t)left + 1, (uint32_t)right, (uint32_t)rank};
-    b->result[rank] = result;
+    struct tri_text *text = x->text + 3 * x->count++;
+    text[0] = (struct tri_text){bytes, n};
+    text[1] = (struct tri_text){bytes + n, m};
+    text[2] = (struct tri_text){bytes, n + m};
+    x->used += n + m;
     return TRI_OK;
+}
+
+/* Of equal merges the first counts. */
+static void add_merge(struct tri_bpe *b, size_t rank, const int32_t ids[3])
+{
+    if (ids[0] < 0 || ids[1] < 0 || ids[2] < 0) {
+        b->skipped++;
+        return;
+    }
+    struct tri_merge *slot = look(b, ids[0], ids[1]);
+    if (!slot->left1)
+        *slot = (struct tri_merge){(uint32_t)ids[0] + 1, (uint32_t)ids[1], (uint32_t)rank};
+    b->result[rank] = ids[2];
+}
+
+static void add_batch(struct tri_bpe *b, struct batch *x)
+{
+    int32_t ids[TRI_FIND];
+    tri_vocabulary_find_all(b->vocabulary, x->text, ids, 3 * x->count);
+    for (size_t i = 0; i < x->count; i++)
+        __builtin_prefetch(&b->slot[hash_of(b, ids[3 * i], ids[3 * i + 1]) & b->mask], 1);
+    for (size_t i = 0; i < x->count; i++)
+        add_merge(b, x->first + i, ids + 3 * i);
+    x->first += x->count;
+    x->count = x->used = 0;
 }
 
 static enum tri_status make_table(struct tri_bpe *b, struct tri_error *e)
@@ -115,20 +145,22 @@ static enum tri_status make_table(struct tri_bpe *b, struct tri_error *e)
     return TRI_OK;
 }
 
-static enum tri_status add_merges(struct tri_bpe *b, const struct tri_text *merges,
-                                  struct tri_error *e)
+static enum tri_status add_merges(struct tri_bpe *b, const struct tri_text *merges, struct tri_error *e)
 {
-    size_t longest = 0;
+    struct batch x = {.room = ROOM};
     for (size_t i = 0; i < b->merges; i++)
-        longest = merges[i].size > longest ? merges[i].size : longest;
-    char *bytes = malloc(longest + 1);
-    if (!bytes)
-        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for a merge of %zu bytes",
-                        tri_gguf_name(b->vocabulary->file), longest);
+        x.room = merges[i].size > x.room ? merges[i].size : x.room;
+    if (!(x.bytes = malloc(x.room)))
+        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for a merge of %zu bytes", tri_gguf_name(b->vocabulary->file),
+                        x.room);
     enum tri_status status = TRI_OK;
-    for (size_t i = 0; i < b->merges && status == TRI_OK; i++)
-        status = add_merge(b, merges[i], i, bytes, e);
-    free(bytes);
+    for (size_t i = 0; i < b->merges && status == TRI_OK; i++) {
+        if (x.count == AT_ONCE || merges[i].size > x.room - x.used)
+            add_batch(b, &x);
+        status = decode_merge(&x, b, merges[i], e);
+    }
+    add_batch(b, &x);
+    free(x.bytes);
     return status;
 }
 
@@ -136,13 +168,12 @@ enum tri_status tri_bpe_read(struct tri_bpe *b, const struct tri_vocabulary *v, 
 {
     struct tri_text *merges;
     *b = (struct tri_bpe){.rules = {first_id, find_pair, emit}, .vocabulary = v, .unknown = -1};
-    enum tri_status status =
-        tri_gguf_texts(v->file, "tokenizer.ggml.merges", &merges, &b->merges, e);
+    enum tri_status status = tri_gguf_texts(v->file, "tokenizer.ggml.merges", &merges, &b->merges, e);
     if (status != TRI_OK)
         return status;
     if (b->merges >= TRI_NO_MERGE)
-        status = tri_fail(e, TRI_BAD_FILE, "%s: %zu merges are more than any vocabulary has",
-                          tri_gguf_name(v->file), b->merges);
+        status = tri_fail(e, TRI_BAD_FILE, "%s: %zu merges are more than any vocabulary has", tri_gguf_name(v->file),
+                          b->merges);
     if (status == TRI_OK)
         status = make_table(b, e);
     if (status == TRI_OK)

@@ -21,6 +21,18 @@ uint64_t tri_hash_seed(void)
     return seed;
 }
 
+/* Fewer than 8 bytes as one number, different for different bytes of the same size. */
+static uint64_t tail(const char *bytes, size_t size)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    uint32_t first, last;
+    if (size < 4)
+        return size ? s[0] | (uint64_t)s[size / 2] << 8 | (uint64_t)s[size - 1] << 16 : 0;
+    memcpy(&first, s, sizeof first);
+    memcpy(&last, s + size - sizeof last, sizeof last);
+    return first | (uint64_t)last << 32;
+}
+
 uint64_t tri_hash(uint64_t seed, const char *bytes, size_t size)
 {
     uint64_t h = seed ^ (size * ODD2), w;
@@ -28,9 +40,7 @@ uint64_t tri_hash(uint64_t seed, const char *bytes, size_t size)
         memcpy(&w, bytes, sizeof w);
         h = fold(h ^ w, ODD1);
     }
-    w = 0;
-    memcpy(&w, bytes, size);
-    return fold(h ^ w ^ ODD2, ODD1 ^ seed);
+    return fold(h ^ tail(bytes, size) ^ ODD2, ODD1 ^ seed);
 }
 
 uint64_t tri_hash_pair(uint64_t seed, uint64_t pair)

@@ -77,6 +77,27 @@ int32_t tri_vocabulary_find(const struct tri_vocabulary *v, const char *bytes, s
     return (int32_t)look(v, tri_hash(v->seed, bytes, size), bytes, size)->id1 - 1;
 }
 
+void tri_vocabulary_find_all(const struct tri_vocabulary *v, const struct tri_text *texts, int32_t *ids, size_t count)
+{
+    uint64_t hash[TRI_FIND];
+    for (size_t i = 0; i < count; i++) {
+        hash[i] = tri_hash(v->seed, texts[i].at, texts[i].size);
+        __builtin_prefetch(&v->slot[hash[i] & v->mask]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct tri_slot *s = &v->slot[hash[i] & v->mask];
+        if (s->id1)
+            __builtin_prefetch(&v->text[s->id1 - 1]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct tri_slot *s = &v->slot[hash[i] & v->mask];
+        if (s->id1)
+            __builtin_prefetch(v->text[s->id1 - 1].at);
+    }
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (int32_t)look(v, hash[i], texts[i].at, texts[i].size)->id1 - 1;
+}
+
 bool tri_token_hidden(const struct tri_vocabulary *v, int32_t id)
 {
     return v->kind[id] == TRI_TOKEN_CONTROL || v->kind[id] == TRI_TOKEN_UNKNOWN;

@@ -50,6 +50,10 @@ void tri_vocabulary_free(struct tri_vocabulary *v);
  * equal tokens the first. */
 int32_t tri_vocabulary_find(const struct tri_vocabulary *v, const char *bytes, size_t size);
 
+/* The same for up to TRI_FIND texts at once, which waits for memory once instead of for each. */
+enum { TRI_FIND = 48 };
+void tri_vocabulary_find_all(const struct tri_vocabulary *v, const struct tri_text *texts, int32_t *ids, size_t count);
+
 /* Control and unknown tokens: no text unless asked for. */
 bool tri_token_hidden(const struct tri_vocabulary *v, int32_t id);
 
