@@ -129,7 +129,8 @@ static const struct advice {
     long code;
     const char *text;
 } advices[] = {
-    {401, "there is no such repository, or it is private: check its name, or set HF_TOKEN to a token that may read it"},
+    {401, "there is no such repository, or it is private or gated: check its name, accept its conditions on its "
+          "page if it has some, and set HF_TOKEN to a token that may read it"},
     {403, "it is gated: accept its conditions on its page, and set HF_TOKEN to a token of the account that did"},
     {404, "check the names of owner, repository, revision and file"},
     {416, "the hub's file is another now; run the command again"},
