@@ -272,17 +272,20 @@ static enum tri_status allocate(struct writing *f, struct tri_error *e)
 
 /* -- the whole ------------------------------------------------------------- */
 
-/* Groups of trits lie across rows, so a matrix has to be whole groups, and so has each shift of its period. */
+/* Where groups lie across rows, a matrix has to be whole groups, and so has each shift of its period; else a row. */
 static enum tri_status check_groups(const struct writing *f, struct tri_error *e)
 {
+    const struct tri_encoder *c = f->encoder;
     for (int p = 0; p < TRI_PARTS; p++) {
         const struct tri_part_shape *shape = &tri_part_shapes[p];
         const int64_t columns = tri_width(config_of(f), shape->columns), rows = tri_width(config_of(f), shape->rows);
-        if (rows * columns % f->encoder->group || TRI_SHIFT * columns % f->encoder->group)
+        const int64_t least = c->whole ? columns : TRI_SHIFT * columns;
+        if (rows * columns % c->group || least % c->group)
             return tri_fail(e, TRI_USAGE,
                             "a random model: %s: %s stores groups of %d trits; expected a multiple of it, found %lld x "
-                            "%lld; take multiples of 32 for all sizes",
-                            shape->name, f->type->name, f->encoder->group, (long long)rows, (long long)columns);
+                            "%lld; take multiples of %d for all sizes",
+                            shape->name, f->type->name, c->group, (long long)rows, (long long)columns,
+                            c->whole ? c->group : 32);
     }
     return TRI_OK;
 }
@@ -309,7 +312,8 @@ enum tri_status tri_synth_write(const struct tri_synth *s, const struct tri_enco
     struct writing f = {.contents = &contents, .type = type, .encoder = tri_encoder_find(type), .w = w, .pool = pool,
                         .stop = stop, .reported = ATOMIC_FLAG_INIT};
     if (!f.encoder)
-        return tri_fail(e, TRI_UNSUPPORTED, "a random model: matrices: expected I2_S or F16, found %s", type->name);
+        return tri_fail(e, TRI_UNSUPPORTED, "a random model: matrices: expected a type that is written, found %s",
+                        type->name);
     const enum tri_status status =
         tri_contents_open(&contents, s, e) == TRI_OK ? write_all(&f, e) : e->status;
     for (int p = 0; p < TRI_PARTS; p++)

@@ -37,6 +37,20 @@ for family in $families; do
     done
 done
 
+# -- the same weights in each type of file, the same logits
+
+wide=("${small[@]}" --ffn 512)
+for type in i2_s tq1_0 tq2_0 f16; do
+    "$tritune" synth "${wide[@]}" --type $type --out "$scratch/$type.gguf" 2>"$scratch/err" ||
+        fail "$type: synth: $(cat "$scratch/err")"
+    "$tritune" inspect "$scratch/$type.gguf" | grep -qi "ffn_down.* $type " || fail "$type: inspect"
+    found=$(logits $type) || fail "$found"
+    [ "$found" = "${expected_of_type:=$found}" ] || fail "$type: other logits than i2_s"
+done
+"$tritune" synth "${small[@]}" --type tq2_0 --out "$scratch/m.gguf" 2>"$scratch/err"
+[ $? = 2 ] && grep -q 'ffn_down: TQ2_0 stores groups of 256 trits; .* multiples of 256' "$scratch/err" ||
+    fail "$(cat "$scratch/err")"
+
 # -- a family decides on the activation, and keeps its name where a file of so many layers would be taken for another
 
 "$tritune" synth --family llama --act relu2 "${small[@]}" --out "$scratch/m.gguf" 2>"$scratch/err"

@@ -63,7 +63,7 @@ expect 2 'expected --layers, or one of the sizes' synth --hidden 64 --out x
 expect 2 'multiple of the 3 heads, found 64' synth --hidden 64 --layers 1 --heads 3 --ffn 64 --vocab 600 --out x
 expect 2 'option --kv-heads: expected a divisor of the 20 heads, found 3' synth 2b4t --kv-heads 3 --out x
 expect 2 'expected heads of an even size' synth 2b4t --head-dim 11 --out x
-expect 2 'option --type: expected i2_s, f16 or tritune, found "q4"' synth 2b4t --type q4 --out x
+expect 2 'option --type: expected i2_s, .* or tritune, found "q4"' synth 2b4t --type q4 --out x
 expect 2 'option --embedding: expected f16, q8_0 or q6_k, found "q4"' synth 2b4t --embedding q4 --out x
 expect 2 'embedding: Q6_K stores rows in blocks of 256.*found 3200' synth 3b --embedding q6_k --out "$out/x"
 expect 2 'option --act: expected silu or relu2, found "gelu"' synth 2b4t --act gelu --out x
