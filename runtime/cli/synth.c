@@ -105,10 +105,11 @@ static void report(const char *path, double seconds)
         fprintf(stderr, "%s: %.0f MiB in %.1f s\n", path, (double)file.st_size / (1 << 20), seconds);
 }
 
-/* 1bitLLM's models, which files call bitnet, have SentencePiece's. */
+/* 1bitLLM's models, which files call bitnet, and Gemma's have SentencePiece's. */
 static enum tri_filler filler_of(const struct tri_config *c)
 {
-    return strcmp(c->family->arch, "bitnet") == 0 ? TRI_FILLER_SPM : TRI_FILLER_BPE;
+    const char *arch = c->family->arch;
+    return strcmp(arch, "bitnet") == 0 || strcmp(arch, "gemma3") == 0 ? TRI_FILLER_SPM : TRI_FILLER_BPE;
 }
 
 static enum tri_status fill(const struct tri_synth *s, const struct tri_encoding *type, struct tri_gguf_writer *w,

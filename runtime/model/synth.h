@@ -30,7 +30,7 @@ void tri_synth_usual(struct tri_synth *s);
  * of these names. False: another name. */
 #define TRI_SYNTH_SIZES                                                                                             \
     "2b4t, large, xl, 3b, llama3-8b, falcon3-1b, falcon3-3b, falcon3-7b, falcon3-10b, falcon-e-1b, falcon-e-3b, "   \
-    "125m, 350m, 1b, 1.5b, 2.7b, 3.8b, 7b, 13b, 30b, 70b, 100b"
+    "embedding-0.6b, embedding-270m, 125m, 350m, 1b, 1.5b, 2.7b, 3.8b, 7b, 13b, 30b, 70b, 100b"
 bool tri_synth_size(const char *name, struct tri_synth *s);
 
 /* Fills in parallel on `pool`. TRI_USAGE for a shape or contents that no model has or a plan that cannot take it;

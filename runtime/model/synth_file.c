@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { F32 = 0, PIECE = 1 << 22 /* values that are written in one go, about */ };
+enum { F32 = 0, POOLING_LAST = 3, PIECE = 1 << 22 /* values that are written in one go, about */ };
 
 enum content { EMBEDDING, HEAD, NORM, PART };
 
@@ -82,6 +82,8 @@ static void add_keys(const struct writing *f)
         add_of_arch(f, "attention.key_length", (uint32_t)c->head_dim);
         add_of_arch(f, "attention.value_length", (uint32_t)c->head_dim);
     }
+    if (c->norms_in)
+        add_of_arch(f, "pooling_type", POOLING_LAST);
     add_float_of_arch(f, "attention.layer_norm_rms_epsilon", c->norm_eps);
     add_float_of_arch(f, "rope.freq_base", c->rope_theta);
 }

@@ -21,28 +21,50 @@ list=$("$tritune" synth --family none "${small[@]}" --out "$scratch/none" 2>&1)
 families=${list#*expected one of } families=${families%, found*} families=${families//,/}
 [ "$(wc -w <<<"$families")" -ge 4 ] || fail "expected a list of families, found $list"
 
-for family in $families; do
-    file=$scratch/$family.gguf
-    "$tritune" synth --family "$family" "${small[@]}" --out "$file" 2>"$scratch/err" ||
-        fail "$family: synth: $(cat "$scratch/err")"
-    "$tritune" inspect "$file" >"$scratch/out" || fail "$family: inspect"
-    grep -q "\b$family\b" "$scratch/out" || fail "$family: inspect does not name it: $(head -n 5 "$scratch/out")"
+check() { # NAME ARCHITECTURE, of a file that is there
+    local file=$scratch/$1.gguf expected found options
+    "$tritune" inspect "$file" >"$scratch/out" || fail "$1: inspect"
+    grep -q "\b$2\b" "$scratch/out" || fail "$1: inspect does not name $2: $(head -n 5 "$scratch/out")"
     "$tritune" run -m "$file" -p "hello" -n 4 --temp 0 -c 32 >/dev/null 2>"$scratch/err" ||
-        fail "$family: run: $(cat "$scratch/err")"
-    expected=$(logits "$family" --isa c -t 1) || fail "$expected"
+        fail "$1: run: $(cat "$scratch/err")"
+    expected=$(logits "$1" --isa c -t 1) || fail "$expected"
     for options in "-t 1" "-t 2" "-t 2 --isa c" "-t 2 -ub 2"; do
         # shellcheck disable=SC2086
-        found=$(logits "$family" $options) || fail "$found"
-        [ "$found" = "$expected" ] || fail "$family: other logits with $options than with --isa c -t 1"
+        found=$(logits "$1" $options) || fail "$found"
+        [ "$found" = "$expected" ] || fail "$1: other logits with $options than with --isa c -t 1"
     done
+}
+
+synth() { # NAME WORDS
+    "$tritune" synth "${@:2}" --out "$scratch/$1.gguf" 2>"$scratch/err" || fail "$1: synth: $(cat "$scratch/err")"
+}
+
+for family in $families; do
+    synth "$family" --family "$family" "${small[@]}"
+    check "$family" "$family"
 done
+
+# -- sizes of every kind, but for layers and tokens
+
+while read -r size family; do
+    synth "$size" "$size" --layers 1 --vocab 600
+    check "$size" "$family"
+done <<END
+2b4t bitnet-b1.58
+xl bitnet
+3b bitnet
+falcon3-1b llama
+embedding-0.6b qwen3
+embedding-270m gemma3
+END
+"$tritune" inspect "$scratch/embedding-0.6b.gguf" | grep -q 'blk.0.ffn_down_norm_in' || fail "embedding-0.6b: no norms"
+"$tritune" inspect "$scratch/embedding-270m.gguf" | grep -q 'gemma3.pooling_type .* 3' || fail "embedding-270m: pooling"
 
 # -- the same weights in each type of file, the same logits
 
 wide=("${small[@]}" --ffn 512)
 for type in i2_s tq1_0 tq2_0 f16; do
-    "$tritune" synth "${wide[@]}" --type $type --out "$scratch/$type.gguf" 2>"$scratch/err" ||
-        fail "$type: synth: $(cat "$scratch/err")"
+    synth $type "${wide[@]}" --type $type
     "$tritune" inspect "$scratch/$type.gguf" | grep -qi "ffn_down.* $type " || fail "$type: inspect"
     found=$(logits $type) || fail "$found"
     [ "$found" = "${expected_of_type:=$found}" ] || fail "$type: other logits than i2_s"

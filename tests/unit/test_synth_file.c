@@ -155,16 +155,17 @@ static void expect_same(const struct tri_synth *s)
 static void file_and_memory_are_the_same_model(void **state)
 {
     (void)state;
-    static const char *const families[] = {"bitnet-b1.58", "bitnet", "llama"};
+    static const char *const families[] = {"bitnet-b1.58", "bitnet", "llama", "qwen3", "gemma3"};
     static const int types[] = {F16, Q8_0, Q6_K};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         struct tri_synth s = narrow();
         s.config.family = tri_family_find(families[i]);
+        s.config.norms_in = s.config.family->norms_in;
         s.seed = 5;
         expect_same(&s);
         s = wide();
-        s.embedding = tri_encoding_find((uint32_t)types[i]);
-        s.head = i ? tri_encoding_find((uint32_t)types[2 - i]) : NULL;
+        s.embedding = tri_encoding_find((uint32_t)types[i % 3]);
+        s.head = i % 3 ? tri_encoding_find((uint32_t)types[2 - i % 3]) : NULL;
         s.ffn_sparsity = 0.8f, s.zeros = 0.3f;
         expect_same(&s);
     }
