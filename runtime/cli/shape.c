@@ -51,6 +51,7 @@ static enum tri_status read_activation(const struct tri_shape *s, struct tri_con
 static enum tri_status read_contents(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)
 {
     synth->seed = (uint64_t)s->seed;
+    synth->group = s->group;
     if (s->zeros >= 0)
         synth->zeros = s->zeros;
     if (s->ffn_sparsity >= 0)
@@ -118,7 +119,7 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 
 bool tri_shape_given(const struct tri_shape *s)
 {
-    return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->zeros >= 0 ||
+    return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group || s->zeros >= 0 ||
            s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head;
 }
 

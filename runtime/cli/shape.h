@@ -8,7 +8,7 @@
 
 struct tri_shape {
     const char *size; /* NULL: by hand */
-    int hidden, layers, heads, kv_heads, head_dim, ffn, vocab; /* 0: as the size has it */
+    int hidden, layers, heads, kv_heads, head_dim, ffn, vocab, group; /* 0: as the size has it */
     int seed;
     float zeros, ffn_sparsity;          /* below 0: as published models have it */
     const char *family, *act, *embedding, *head; /* NULL: likewise */
@@ -25,6 +25,8 @@ struct tri_shape {
     {NULL, "--head-dim", TRI_INT, "N", "head size (default: hidden size over heads)", &(s).head_dim, 2, 1024},  \
     {NULL, "--ffn-size", TRI_INT, "N", "feed-forward size", &(s).ffn, 1, 1 << 18},                              \
     {NULL, "--vocab", TRI_INT, "N", "tokens", &(s).vocab, 1, 1 << 24},                                          \
+    {NULL, "--group", TRI_INT, "N", "columns that share a scale: 32, 64, 128 or 256 (default: all)", &(s).group, 1,   \
+     1 << 18},                                                                                                  \
     {NULL, "--zeros", TRI_FLOAT, "P", "share of weights that are 0 (default: 0.42)", &(s).zeros, 0, 0.99},      \
     {NULL, "--ffn-sparsity", TRI_FLOAT, "P", "share of hidden values that relu(gate) makes 0 (default: 0.5)",   \
      &(s).ffn_sparsity, 0, 0.99},                                                                               \

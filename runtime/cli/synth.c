@@ -23,7 +23,7 @@ struct options {
 static const struct type {
     const char *name;
     uint32_t id;
-} types[] = {{"i2_s", 36}, {"tq1_0", 34}, {"tq2_0", 35}, {"f16", 1}, {"tritune", 36}}; /* packed from I2_S */
+} types[] = {{"i2_s", 36}, {"tq1_0", 34}, {"tq2_0", 35}, {"q2_0", 42}, {"f16", 1}, {"tritune", 36}}; /* packed from I2_S */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static const struct tri_encoding *find_type(const char *name, struct tri_error *e)
@@ -31,7 +31,7 @@ static const struct tri_encoding *find_type(const char *name, struct tri_error *
     for (int i = 0; i < TYPES; i++)
         if (strcmp(name, types[i].name) == 0)
             return tri_encoding_find(types[i].id);
-    tri_fail(e, TRI_USAGE, "option --type: expected i2_s, tq1_0, tq2_0, f16 or tritune, found \"%s\"", name);
+    tri_fail(e, TRI_USAGE, "option --type: expected i2_s, tq1_0, tq2_0, q2_0, f16 or tritune, found \"%s\"", name);
     return NULL;
 }
 
@@ -184,7 +184,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     const struct tri_option options[] = {
         {NULL, "--out", TRI_TEXT, "FILE", "the file to write", &o.out, 0, 0},
         {NULL, "--type", TRI_TEXT, "TYPE",
-         "of ternary matrices: i2_s, tq1_0, tq2_0, f16 for other converters, or tritune: packed (default: i2_s)",
+         "of ternary matrices: i2_s, tq1_0, tq2_0, q2_0, f16 for other converters, or tritune: packed (default: i2_s)",
          &o.type, 0, 0},
         TRI_SHAPE_OPTIONS(o.shape),
         {"-t", "--threads", TRI_INT, "N", "threads (default: as tuned, else cores)", &o.threads, 1, TRI_MAX_THREADS},

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { F16 = 1, TQ1_0 = 34, TQ2_0 = 35, I2_S = 36 };
+enum { F16 = 1, TQ1_0 = 34, TQ2_0 = 35, I2_S = 36, Q2_0 = 42 };
 
 /* -- I2_S: four planes of two bits, codes are trits + 1; formats.md 2.4 in the project's documentation --- */
 
@@ -81,6 +81,21 @@ static void tq1_groups(const int8_t *trits, int64_t n, float scale, uint8_t *out
     }
 }
 
+/* -- Q2_0: blocks of 64 behind an F16 scale, four neighbours in a byte; formats.md 2.9 --------------------- */
+
+enum { Q2_BLOCK = 64, Q2_BYTES = 18 };
+
+static void q2_groups(const int8_t *trits, int64_t n, float scale, uint8_t *out)
+{
+    const uint16_t d = tri_f32_to_f16(scale);
+    for (int64_t i = 0; i < n; i++, trits += Q2_BLOCK, out += Q2_BYTES) {
+        memcpy(out, &d, sizeof d);
+        for (int j = 0; j < Q2_BLOCK / 4; j++)
+            out[2 + j] = (uint8_t)((trits[4 * j] + 1) | (trits[4 * j + 1] + 1) << 2 | (trits[4 * j + 2] + 1) << 4 |
+                                   (trits[4 * j + 3] + 1) << 6);
+    }
+}
+
 /* -- F16: what programs that know no trits take, to encode it themselves ----------------------------------- */
 
 static void f16_groups(const int8_t *trits, int64_t n, float scale, uint8_t *out)
@@ -96,6 +111,7 @@ static const struct tri_encoder encoders[] = {
     {I2_S, 40, GROUP, PLANE, 32, false, false, i2s_groups},
     {TQ1_0, 36, BLOCK, TQ1_BYTES, 0, true, true, tq1_groups},
     {TQ2_0, 37, BLOCK, TQ2_BYTES, 0, true, true, tq2_groups},
+    {Q2_0, 1024 /* no number of its own is known: "guessed" */, Q2_BLOCK, Q2_BYTES, 0, true, true, q2_groups},
     {F16, 1, 1, 2, 0, true, true, f16_groups},
 };
 

@@ -38,7 +38,7 @@ static float about_one(uint64_t random)
 }
 
 /* A seed of its own for each thing that is made. */
-enum kind { TRITS, SCALES, SHIFTS, NORMS, EMBEDDING, HEAD, SIGNS, FURTHER_NORMS };
+enum kind { TRITS, SCALES, SHIFTS, NORMS, EMBEDDING, HEAD, SIGNS, FURTHER_NORMS, GROUP_SCALES };
 
 static uint64_t seed_of(const struct tri_contents *c, enum kind kind, int index)
 {
@@ -67,9 +67,26 @@ static enum tri_status check_rows(const char *name, const struct tri_encoding *r
                     name, rows->name, rows->block, hidden);
 }
 
+/* Groups that kernels have, in rows of whole ones. */
+static enum tri_status check_group(const struct tri_synth *s, struct tri_error *e)
+{
+    struct tri_plan plan;
+    if (!s->group)
+        return TRI_OK;
+    for (int p = 0; p < TRI_PARTS; p++) {
+        const struct tri_part_shape *shape = &tri_part_shapes[p];
+        const int rows = tri_width(&s->config, shape->rows), columns = tri_width(&s->config, shape->columns);
+        tri_dispatch_plan(shape->role, rows, columns, s->group, &plan);
+        if (!plan.count || columns % s->group)
+            return tri_fail(e, TRI_USAGE, "a random model: %s: expected a scale for 32, 64, 128 or 256 columns, which "
+                            "divide the %d that there are; found one for %d", shape->name, columns, s->group);
+    }
+    return TRI_OK;
+}
+
 static enum tri_status check(const struct tri_synth *s, struct tri_error *e)
 {
-    if (tri_config_check(&s->config, e) != TRI_OK || check_share("zeros", s->zeros, e) != TRI_OK ||
+    if (tri_config_check(&s->config, e) != TRI_OK || check_group(s, e) != TRI_OK || check_share("zeros", s->zeros, e) != TRI_OK ||
         check_share("ffn sparsity", s->ffn_sparsity, e) != TRI_OK)
         return e->status;
     return check_rows("embedding", s->embedding, s->config.hidden, e) == TRI_OK
@@ -143,6 +160,12 @@ float tri_contents_scale(const struct tri_contents *c, int layer, int part)
     const double length = c->length * sqrt((double)columns_of(c, part));
     const float about = about_one(seed_of(c, SCALES, layer * TRI_PARTS + part));
     return tri_f16_to_f32(tri_f32_to_f16((float)(1 / length) * about * (adds ? c->damping : 1)));
+}
+
+float tri_contents_group_scale(const struct tri_contents *c, int layer, int part, int row, int i)
+{
+    const uint64_t seed = at(seed_of(c, GROUP_SCALES, layer * TRI_PARTS + part), (uint64_t)row);
+    return tri_f16_to_f32(tri_f32_to_f16(tri_contents_scale(c, layer, part) * about_one(at(seed, (uint64_t)i))));
 }
 
 /* -- norms --------------------------------------------------------------- */

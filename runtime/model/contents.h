@@ -51,6 +51,9 @@ int tri_contents_begin(const struct tri_contents *c, int layer, int part);
 /* An exact F16, so that encodings which store scales as such lose nothing. */
 float tri_contents_scale(const struct tri_contents *c, int layer, int part);
 
+/* The same of columns [i, i + 1) * synth->group of a row: about the matrix's. */
+float tri_contents_group_scale(const struct tri_contents *c, int layer, int part, int row, int i);
+
 /* norm: as in tri_norm_shapes. The output norm is norm 0 of layer config.layers. */
 void tri_contents_norm(const struct tri_contents *c, int layer, int norm, float *values);
 

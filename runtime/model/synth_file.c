@@ -160,6 +160,26 @@ static void make_rows(const struct writing *f, struct piece *p, uint8_t *out)
     p->bytes = (uint64_t)(to - from) * row_bytes;
 }
 
+/* Whole groups of trits, the first of which begins at value `from` of the item: where a scale is for fewer columns than
+ * a row has, each with its own. */
+static void encode(const struct writing *f, const struct item *item, int64_t from, const int8_t *trits, int64_t groups,
+                   uint8_t *out)
+{
+    const struct tri_encoder *c = f->encoder;
+    const int scaled = f->contents->synth->group;
+    if (!scaled) {
+        c->groups(trits, groups, tri_contents_scale(f->contents, item->layer, item->index), out);
+        return;
+    }
+    for (int64_t at = from; groups > 0; groups -= scaled / c->group, at += scaled) {
+        const int row = (int)(at / item->row), column = (int)(at % item->row);
+        const float scale = tri_contents_group_scale(f->contents, item->layer, item->index, row, column / scaled);
+        c->groups(trits, scaled / c->group, scale, out);
+        trits += scaled;
+        out += scaled / c->group * c->group_bytes;
+    }
+}
+
 /* From the period, whose end is a multiple of every group, too. */
 static void make_trits(const struct writing *f, struct piece *p, uint8_t *out)
 {
@@ -172,7 +192,7 @@ static void make_trits(const struct writing *f, struct piece *p, uint8_t *out)
     for (int64_t left = p->to - p->from, n; left > 0; left -= n, start += n) {
         start %= whole;
         n = whole - start < left ? whole - start : left;
-        c->groups(f->period[item->index] + start, n / c->group, scale, at);
+        encode(f, item, p->to - left, f->period[item->index] + start, n / c->group, at);
         at += n / c->group * c->group_bytes;
     }
     if (p->to == item->values) {
@@ -274,6 +294,16 @@ static enum tri_status allocate(struct writing *f, struct tri_error *e)
 
 /* -- the whole ------------------------------------------------------------- */
 
+/* Scales of columns need an encoding with a scale for as many at most. */
+static enum tri_status check_scales(const struct writing *f, struct tri_error *e)
+{
+    const int group = f->contents->synth->group;
+    if (!group || (f->encoder->grouped && group % f->encoder->group == 0))
+        return TRI_OK;
+    return tri_fail(e, TRI_USAGE, "a random model: expected a type that holds a scale for each %d columns, as Q2_0 does "
+                    "from 64 on, found %s", group, f->type->name);
+}
+
 /* Where groups lie across rows, a matrix has to be whole groups, and so has each shift of its period; else a row. */
 static enum tri_status check_groups(const struct writing *f, struct tri_error *e)
 {
@@ -294,7 +324,7 @@ static enum tri_status check_groups(const struct writing *f, struct tri_error *e
 
 static enum tri_status write_all(struct writing *f, struct tri_error *e)
 {
-    if (check_groups(f, e) != TRI_OK || allocate(f, e) != TRI_OK)
+    if (check_scales(f, e) != TRI_OK || check_groups(f, e) != TRI_OK || allocate(f, e) != TRI_OK)
         return e->status;
     add_keys(f);
     add_tensors(f);

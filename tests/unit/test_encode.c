@@ -77,6 +77,7 @@ static void test_trits(void **state)
     (void)state;
     vectors_of("tests/vectors/tq1_0.json");
     vectors_of("tests/vectors/tq2_0.json");
+    vectors_of("tests/vectors/q2_0.json");
 }
 
 /* -- floats ---------------------------------------------------------------------------------------- */
