@@ -193,14 +193,25 @@ static enum tri_status take_file_s(struct tri_tokenizer *t, struct tri_error *e)
     return take_pretokenizer(t, p ? p : tri_pretokenizer_find(text_of("default")), e);
 }
 
+/* NULL with an error; to be freed. */
+static char *copy_text(struct tri_text text, struct tri_error *e)
+{
+    char *copy = memchr(text.at, 0, text.size) ? NULL : strndup(text.at, text.size);
+    if (!copy && memchr(text.at, 0, text.size))
+        tri_fail(e, TRI_BAD_FILE, "expected expressions without a zero byte, found one in \"%s\"", text.at);
+    else if (!copy)
+        tri_fail(e, TRI_NO_MEMORY, "no memory for an expression of %zu bytes", text.size);
+    return copy;
+}
+
 static enum tri_status compile_texts(struct tri_tokenizer *t, const struct tri_text *texts, size_t count,
                                      struct tri_error *e)
 {
     char *copy[TRI_MAX_EXPRESSIONS + 1] = {NULL};
     enum tri_status status = TRI_OK;
     for (size_t i = 0; i < count && status == TRI_OK; i++)
-        if (memchr(texts[i].at, 0, texts[i].size) || !(copy[i] = strndup(texts[i].at, texts[i].size)))
-            status = tri_fail(e, TRI_BAD_FILE, "expression %zu has a zero byte, or memory is short", i);
+        if (!(copy[i] = copy_text(texts[i], e)))
+            status = e->status;
     if (status == TRI_OK && !(t->splitter = tri_splitter_new((const char *const *)copy, e)))
         status = e->status;
     for (size_t i = 0; i < count; i++)
@@ -212,9 +223,8 @@ static enum tri_status take_expressions(struct tri_tokenizer *t, struct tri_erro
 {
     struct tri_text *texts;
     size_t count;
-    if (tri_gguf_texts(t->file, TRI_KEY_EXPRESSIONS, &texts, &count, e) != TRI_OK ||
-        (tri_gguf_find(t->file, TRI_KEY_IGNORE_MERGES) &&
-         tri_gguf_bool(t->file, TRI_KEY_IGNORE_MERGES, &t->ignore_merges, e) != TRI_OK))
+    if (read_flag(t, TRI_KEY_IGNORE_MERGES, false, &t->ignore_merges, e) != TRI_OK ||
+        tri_gguf_texts(t->file, TRI_KEY_EXPRESSIONS, &texts, &count, e) != TRI_OK)
         return e->status;
     enum tri_status status =
         count <= TRI_MAX_EXPRESSIONS

@@ -5,8 +5,8 @@
  *     fuzz_tokenizer AMOUNT SEED FILES...    (-DTRI_FUZZ_SMOKE)          a fixed number of mutations
  *
  * AMOUNT is a number of mutations, or seconds written "10s". The same amount and seed mutate alike. FILES are texts, or
- * .json vectors with "expressions". An input is a GGUF file, a tokenizer.json that begins with "{", or an expression with
- * a text behind a zero byte. */
+ * .json vectors with "expressions". An input is a GGUF file, a tokenizer.json that begins with "{", or an expression
+ * with a text behind a zero byte. */
 #include "file/gguf_write.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
@@ -138,21 +138,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #include <time.h>
 
 #define SPECIAL                                                                                                        \
-    "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,\"content\":\"</s>\",\"special\":"       \
+    "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,\"content\":\"</s>\",\"special\":"    \
     "true},{\"id\":2,\"content\":\"<u>\",\"special\":false}],"
 #define MODEL(members) "\"model\":{\"type\":\"BPE\"," members "}}"
 
 /* One of each kind of vocabulary. */
 static const char *const files[] = {
     "{" SPECIAL "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\"},{\"type\":"
-    "\"Split\",\"pattern\":{\"Regex\":\"[^\\\\s\\\\p{L}]+|\\\\p{L}+|\\\\s+(?!\\\\S)\"},\"behavior\":\"Isolated\"},{\"type\":"
-    "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"post_processor\":{\"type\":\"TemplateProcessing\","
+    "\"Split\",\"pattern\":{\"Regex\":\"[^\\\\s\\\\p{L}]+|\\\\p{L}+|\\\\s+(?!\\\\S)\"},\"behavior\":\"Isolated\"},{"
+    "\"type\":"
+    "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"post_processor\":{\"type\":"
+    "\"TemplateProcessing\","
     "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]}," MODEL(
-        "\"unk_token\":\"?\",\"ignore_merges\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u0120\":6,\"\u0120ab\":7,\"c\":8,"
+        "\"unk_token\":\"?\",\"ignore_merges\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u0120\":6,\"\u0120ab\":7,"
+        "\"c\":8,"
         "\"?\":9,\"1\":10,\"11\":11},\"merges\":[\"a b\",[\"\u0120\",\"ab\"],\"1 1\"]"),
     "{" SPECIAL "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"},"
     "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\u2581\"}]},\"pre_tokenizer\":null," MODEL(
-        "\"unk_token\":\"?\",\"byte_fallback\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u2581\":6,\"\u2581ab\":7,\"c\":8,"
+        "\"unk_token\":\"?\",\"byte_fallback\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u2581\":6,\"\u2581ab\":7,"
+        "\"c\":8,"
         "\"?\":9,\"<0xFF>\":10,\"<0x0A>\":11,\"b\u2581a\":12},\"merges\":[\"a b\",\"\u2581 ab\",\"b \u2581a\"]"),
 };
 
@@ -208,11 +212,12 @@ static void add_expressions(const char *path)
     const char *name;
     if (!root)
         fail("cannot be read", path);
-    json_object_foreach(json_object_get(root, "expressions"), name, list)
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            const char *expression = json_string_value(json_array_get(list, i));
-            add_seed(expression, strlen(expression) + 1, text, sizeof text);
-        }
+    json_object_foreach(json_object_get(root, "expressions"), name, list) for (size_t i = 0; i < json_array_size(list);
+                                                                               i++)
+    {
+        const char *expression = json_string_value(json_array_get(list, i));
+        add_seed(expression, strlen(expression) + 1, text, sizeof text);
+    }
     json_decref(root);
 }
 

@@ -129,10 +129,7 @@ static json_t *bytes_json(void)
             text[1] = (char)(0x80 | (point & 0x3F));
         json_object_set_new(vocab, text, json_integer(c));
     }
-    static const char *const more[] = {"ab", "abc",
-                                       "\xC4\xA0"
-                                       "a",
-                                       "11"};
+    static const char *const more[] = {"ab", "abc", "\u0120a", "11"};
     for (int i = 0; i < 4; i++)
         json_object_set_new(vocab, more[i], json_integer(AB + i));
     json_t *root =
@@ -223,8 +220,8 @@ enum { FIRST = 3 + 256 };
 
 static json_t *marked_json(const char *normalizer)
 {
-    static const char *const more[] = {"<unk>", "<s>", "</s>"}, *const texts[] = {M,     "a",    "b",  "ab",
-                                                                                  M "a", M "ab", "<l>"};
+    static const char *const more[] = {"<unk>", "<s>", "</s>"};
+    static const char *const texts[] = {M, "a", "b", "ab", "\u2581a", "\u2581ab", "<l>"};
     json_t *vocab = json_object();
     for (int i = 0; i < 3; i++)
         json_object_set_new(vocab, more[i], json_integer(i));
