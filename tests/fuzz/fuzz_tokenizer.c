@@ -1,12 +1,9 @@
 /* Damaged vocabularies, tokenizer.json files, expressions and texts through the tokenizers. Nothing may crash or hang;
  * what is refused must say why, and byte-level tokens must give back the text they were made of.
  *
- *     clang -fsanitize=fuzzer,address,undefined ...                      libFuzzer's own loop
- *     fuzz_tokenizer AMOUNT SEED FILES...    (-DTRI_FUZZ_SMOKE)          a fixed number of mutations
- *
- * AMOUNT is a number of mutations, or seconds written "10s". The same amount and seed mutate alike. FILES are texts, or
- * .json vectors with "expressions". An input is a GGUF file, a tokenizer.json that begins with "{", or an expression
- * with a text behind a zero byte. */
+ * An input is a GGUF file, a tokenizer.json that begins with "{", or an expression with a text behind a zero byte. */
+#include "fuzz.h"
+
 #include "file/gguf_write.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
@@ -132,10 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifdef TRI_FUZZ_SMOKE
-
-#include <jansson.h>
-#include <time.h>
+/* -- good inputs ------------------------------------------------------------ */
 
 #define SPECIAL                                                                                                        \
     "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,\"content\":\"</s>\",\"special\":"    \
@@ -160,64 +154,38 @@ static const char *const files[] = {
         "\"?\":9,\"<0xFF>\":10,\"<0x0A>\":11,\"b\u2581a\":12},\"merges\":[\"a b\",\"\u2581 ab\",\"b \u2581a\"]"),
 };
 
-struct seed {
-    uint8_t *bytes;
-    size_t size;
-};
-
-enum { MOST_SEEDS = 64 };
-static struct seed seeds[MOST_SEEDS];
-static size_t seed_count;
-static uint64_t state;
-
-/* splitmix64 */
-static uint64_t draw(void)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
-static size_t below(size_t n)
-{
-    return n ? (size_t)(draw() % n) : 0;
-}
-
-static void add_seed(const void *first, size_t size, const void *second, size_t more)
-{
-    uint8_t *bytes = malloc(size + more + 1);
-    if (!bytes || seed_count == MOST_SEEDS)
-        fail("no room for another seed", "");
-    memcpy(bytes, first, size);
-    memcpy(bytes + size, second, more);
-    seeds[seed_count++] = (struct seed){bytes, size + more};
-}
-
 /* A kind of vocabulary as tokenizer.json, and the GGUF file made of it, without which there would be none to damage. */
 static void add_vocabulary(const char *json)
 {
     struct tri_error e;
     struct tri_gguf *g = compose(json, strlen(json), &e);
     if (!g)
-        fail("not a good file to begin with", e.text);
-    add_seed(json, strlen(json), "", 0);
-    add_seed(tri_gguf_end(g, NULL) - tri_gguf_bytes(g), (size_t)tri_gguf_bytes(g), "", 0);
+        fuzz_die("not a good file to begin with", e.text);
+    fuzz_add(json, strlen(json), 256);
+    fuzz_add(tri_gguf_end(g, NULL) - tri_gguf_bytes(g), (size_t)tri_gguf_bytes(g), 256);
     tri_gguf_close(g);
+}
+
+/* Two texts, one behind the other. */
+static void add_pair(const void *first, size_t size, const void *second, size_t more)
+{
+    static char bytes[1 << 17];
+    if (size + more > sizeof bytes)
+        fuzz_die("no room for another input", "");
+    memcpy(bytes, first, size);
+    memcpy(bytes + size, second, more);
+    fuzz_add(bytes, size + more, 256);
 }
 
 static void add_expressions(const char *path)
 {
-    json_t *list, *root = json_load_file(path, 0, NULL);
     const char *name;
-    if (!root)
-        fail("cannot be read", path);
-    json_object_foreach(json_object_get(root, "expressions"), name, list) for (size_t i = 0; i < json_array_size(list);
-                                                                               i++)
-    {
-        const char *expression = json_string_value(json_array_get(list, i));
-        add_seed(expression, strlen(expression) + 1, text, sizeof text);
-    }
+    json_t *list, *root = fuzz_vectors(path), *expressions = json_object_get(root, "expressions");
+    json_object_foreach(expressions, name, list)
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            const char *expression = json_string_value(json_array_get(list, i));
+            add_pair(expression, strlen(expression) + 1, text, sizeof text);
+        }
     json_decref(root);
 }
 
@@ -226,108 +194,16 @@ static void add_text(const char *path)
     static char bytes[1 << 16];
     FILE *f = fopen(path, "rb");
     if (!f)
-        fail("cannot be read", path);
+        fuzz_die("cannot be read", path);
     const size_t size = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
-    add_seed("\\s+|a|[0-9]", sizeof "\\s+|a|[0-9]", bytes, size);
+    add_pair("\\s+|a|[0-9]", sizeof "\\s+|a|[0-9]", bytes, size);
 }
 
-/* -- mutations: each gets a block with room for MOST_GROWTH bytes more, and returns the new size ---- */
-
-enum { MOST_GROWTH = 4096 };
-
-/* Often near the front, where counts and expressions stand. */
-static size_t place(size_t size)
+void fuzz_seeds(void)
 {
-    const size_t reach = below(2) ? 256 : size;
-    return below(reach < size ? reach : size);
-}
-
-static size_t flip_bit(uint8_t *b, size_t size)
-{
-    if (size)
-        b[place(size)] ^= (uint8_t)(1u << below(8));
-    return size;
-}
-
-static size_t set_byte(uint8_t *b, size_t size)
-{
-    static const char likely[] = "[]{}()|*+?\\^$-,:\"0aps \0\xff";
-    if (size)
-        b[place(size)] = below(2) ? (uint8_t)likely[below(sizeof likely)] : (uint8_t)draw();
-    return size;
-}
-
-/* Bytes of any seed between those here. */
-static size_t splice(uint8_t *b, size_t size)
-{
-    const struct seed *other = &seeds[below(seed_count)];
-    const size_t to = place(size), from = below(other->size);
-    size_t n = below(64);
-    n = n < other->size - from ? n : other->size - from;
-    memmove(b + to + n, b + to, size - to);
-    memcpy(b + to, other->bytes + from, n);
-    return size + n;
-}
-
-static size_t cut_out(uint8_t *b, size_t size)
-{
-    const size_t at = place(size);
-    size_t n = below(32);
-    n = n < size - at ? n : size - at;
-    memmove(b + at, b + at + n, size - at - n);
-    return size - n;
-}
-
-static size_t repeat(uint8_t *b, size_t size)
-{
-    const size_t at = place(size);
-    size_t n = below(64);
-    n = n < size - at ? n : size - at;
-    memmove(b + at + n, b + at, size - at);
-    return size + n;
-}
-
-static size_t (*const mutations[])(uint8_t *b, size_t size) = {flip_bit, set_byte, splice, cut_out, repeat};
-
-/* In a block of exactly its size, so that ASan sees any read past the end. */
-static void try_one(void)
-{
-    const struct seed *s = &seeds[below(seed_count)];
-    size_t size = s->size, edits = 1 + below(4);
-    uint8_t *b = malloc(size + MOST_GROWTH);
-    memcpy(b, s->bytes, size);
-    for (size_t i = 0; i < edits; i++)
-        size = mutations[below(sizeof mutations / sizeof *mutations)](b, size);
-    uint8_t *exact = malloc(size + !size);
-    memcpy(exact, b, size);
-    free(b);
-    LLVMFuzzerTestOneInput(exact, size);
-    free(exact);
-}
-
-int main(int argc, char **argv)
-{
-    char *unit;
-    if (argc < 4)
-        fail("expected AMOUNT SEED FILES...", "usage");
-    unsigned long long amount = strtoull(argv[1], &unit, 10), tried = 0;
-    time_t end = *unit == 's' ? time(NULL) + (time_t)amount : 0;
-    state = strtoull(argv[2], NULL, 10);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         add_vocabulary(files[i]);
-    for (int i = 3; i < argc; i++)
-        (strstr(argv[i], ".json") ? add_expressions : add_text)(argv[i]);
-    printf("fuzz_tokenizer: seed %s, %zu good inputs\n", argv[2], seed_count);
-    fflush(stdout);
-    for (size_t i = 0; i < seed_count; i++)
-        LLVMFuzzerTestOneInput(seeds[i].bytes, seeds[i].size);
-    for (; end ? time(NULL) < end : tried < amount; tried++)
-        try_one();
-    printf("fuzz_tokenizer: %llu mutations, nothing broke\n", tried);
-    for (size_t i = 0; i < seed_count; i++)
-        free(seeds[i].bytes);
-    return 0;
+    add_expressions("tests/vectors/pretok.json");
+    add_text("tests/text/odd.txt");
 }
-
-#endif
