@@ -2,12 +2,23 @@
  * project's documentation. */
 #include "file/encodings.h"
 
+#include <string.h>
+
+/* Of four codes, each in the low bits of a byte: trits, without a carry from byte to byte. */
+static inline uint32_t trits_of(uint32_t codes)
+{
+    return ((codes & 0x03030303) + 0x7f7f7f7f) ^ 0x80808080;
+}
+
 /* Byte p of the plane holds elements p, p + plane, p + 2 planes, p + 3 planes, the first in the low bits. */
 static inline void planes(const uint8_t *restrict in, int8_t *restrict out, int plane)
 {
-    for (int n = 0; n < 4; n++)
-        for (int p = 0; p < plane; p++)
-            out[n * plane + p] = (int8_t)((in[p] >> 2 * n & 3) - 1);
+    for (int p = 0; p < plane; p += 4) {
+        uint32_t four;
+        memcpy(&four, in + p, sizeof four);
+        for (int n = 0; n < 4; n++)
+            memcpy(out + n * plane + p, &(uint32_t){trits_of(four >> 2 * n)}, sizeof four);
+    }
 }
 
 /* -- TQ2_0: two halves of 128 elements, then an f16 ----------------------- */
@@ -32,9 +43,10 @@ void tri_q2_0_trits(const struct tri_tensor *t, int64_t row, int8_t *restrict ou
 {
     const uint8_t *in = t->data + (uint64_t)row * tri_row_bytes(t);
     for (int64_t b = 0; b < t->ne[0] / 64; b++)
-        for (int p = 0; p < 16; p++)
-            for (int n = 0; n < 4; n++)
-                out[64 * b + 4 * p + n] = (int8_t)((in[18 * b + 2 + p] >> 2 * n & 3) - 1);
+        for (int p = 0; p < 16; p++) {
+            const uint32_t x = in[18 * b + 2 + p];
+            memcpy(out + 64 * b + 4 * p, &(uint32_t){trits_of(x | x << 6 | x << 12 | x << 18)}, 4);
+        }
 }
 
 uint64_t tri_q2_0_byte(const struct tri_tensor *t, int64_t row, int64_t i)

@@ -759,8 +759,8 @@ enum tri_status tri_gguf_set_i2s_layout(struct tri_gguf *g, const char *name, st
 {
     const struct tri_i2s_layout *layout = tri_i2s_layout_find(name);
     if (!layout)
-        return tri_fail(e, TRI_USAGE, "option --i2s-layout: expected 128, 64, rows4, sequence or row-tail, found \"%s\"",
-                        name);
+        return tri_fail(e, TRI_USAGE,
+                        "option --i2s-layout: expected 128, 64, rows4, sequence or row-tail, found \"%s\"", name);
     for (size_t i = 0; i < g->tensor_count; i++) {
         struct tri_tensor *t = &g->tensors[i].tensor;
         if (t->encoding->id != layout->encoding.id)

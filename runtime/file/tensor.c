@@ -47,31 +47,31 @@ static uint64_t row4_scale(const struct tri_tensor *t, int64_t row, int64_t bloc
 
 static const struct tri_stray
     code_3 = {TRI_BAD_FILE, "code 3; expected only 0, 1, 2 for -1, 0, +1" DAMAGED},
-    plus_2 = {TRI_UNSUPPORTED, "code 3 for +2: expected only 0, 1, 2 for -1, 0, +1; this model is not ternary: take one "
-                               "that was trained so"},
+    plus_2 = {TRI_UNSUPPORTED, "code 3 for +2: expected only 0, 1, 2 for -1, 0, +1; this model is not ternary: take "
+                               "one that was trained so"},
     no_five = {TRI_BAD_FILE, "no trits; expected (q * 256 + 242) / 243 for a number q of five of them" DAMAGED},
     no_pair = {TRI_BAD_FILE, "no trits; expected two codes from 0 to 8 for a pair, or to 13 for three" DAMAGED};
 
 /* -- the table ----------------------------------------------------------- */
 
-#define FLOATS(ID, NAME, BLOCK, BYTES, FN, KIND)                                                                  \
+#define FLOATS(ID, NAME, BLOCK, BYTES, FN, KIND)                                                                 \
     {.id = ID, .name = NAME, .block = BLOCK, .block_bytes = BYTES, .floats = FN, .rows = KIND}
 /* Floats that may be trits: as they are, and as what they become. */
-#define EXACT(ID, NAME, BYTES, FN, KIND)                                                                          \
+#define EXACT(ID, NAME, BYTES, FN, KIND)                                                                         \
     {.id = ID, .name = NAME, .block = 1, .block_bytes = BYTES, .origin = TRI_TRITS_EXACT, .floats = FN, .rows = KIND}
-#define MASTER(ID, NAME, BYTES, FN)                                                                               \
-    {.id = ID, .name = NAME, .block = 1, .block_bytes = BYTES, .ternary = true, .origin = TRI_TRITS_ABSMEAN,      \
+#define MASTER(ID, NAME, BYTES, FN)                                                                              \
+    {.id = ID, .name = NAME, .block = 1, .block_bytes = BYTES, .ternary = true, .origin = TRI_TRITS_ABSMEAN,     \
      .floats = FN, .why = "master weights, ternary by their absolute mean"}
-#define TRITS(ID, NAME, BLOCK, BYTES, HEAD, FN, BYTE, FITS, STRAY, SCALES, HALF, SCALE, WHY)                      \
-    {.id = ID, .name = NAME, .block = BLOCK, .block_bytes = BYTES, .row_head = HEAD, .ternary = true,             \
-     .origin = TRI_TRITS_STORED, .trits = FN, .byte = BYTE, .fits = FITS, .stray = &STRAY, .scales = SCALES, .half = HALF,         \
-     .scale_byte = SCALE, .why = WHY}
-#define BLOCKS(ID, NAME, BLOCK, BYTES, FN, STRAY, SCALE)                                                                  \
+#define TRITS(ID, NAME, BLOCK, BYTES, HEAD, FN, BYTE, FITS, STRAY, SCALES, HALF, SCALE, WHY)                     \
+    {.id = ID, .name = NAME, .block = BLOCK, .block_bytes = BYTES, .row_head = HEAD, .ternary = true,            \
+     .origin = TRI_TRITS_STORED, .trits = FN, .byte = BYTE, .fits = FITS, .stray = &STRAY, .scales = SCALES,      \
+     .half = HALF, .scale_byte = SCALE, .why = WHY}
+#define BLOCKS(ID, NAME, BLOCK, BYTES, FN, STRAY, SCALE)                                                         \
     TRITS(ID, NAME, BLOCK, BYTES, 0, FN##_trits, FN##_byte, NULL, STRAY, TRI_SCALES_BLOCK, true, SCALE, NULL)
-#define ROWS(ID, NAME, BYTES, HEAD, FN, FITS, STRAY, HALF, SCALE)                                                         \
+#define ROWS(ID, NAME, BYTES, HEAD, FN, FITS, STRAY, HALF, SCALE)                                                \
     TRITS(ID, NAME, 64, BYTES, HEAD, FN##_trits, FN##_byte, FITS, STRAY, TRI_SCALES_ROW, HALF, SCALE, NULL)
 #define TL_WHY "blocked as BitNet's generator does it for this shape: the file does not say"
-#define WHOLE(ID, NAME, FN, BYTE, FITS, STRAY, WHY)                                                                            \
+#define WHOLE(ID, NAME, FN, BYTE, FITS, STRAY, WHY)                                                              \
     TRITS(ID, NAME, 1, 0, 0, FN, BYTE, FITS, STRAY, TRI_SCALES_TENSOR, false, tail_scale, WHY)
 #define I2S(FN, FITS, WHY) WHOLE(I2S_ID, "I2_S", FN, FN##_byte, FITS, code_3, WHY)
 #define NOT_YET(ID, NAME, BLOCK, BYTES) {.id = ID, .name = NAME, .block = BLOCK, .block_bytes = BYTES}
@@ -115,7 +115,8 @@ static const struct tri_encoding encodings[] = {
     NOT_YET(41, "Q1_0", 128, 18),
 };
 
-const struct tri_encoding tri_encoding_tl2 = WHOLE(TL2_ID, "TL2", tri_tl2_trits, tri_tl2_byte, tri_tl2_fits, no_pair, TL_WHY);
+const struct tri_encoding tri_encoding_tl2 =
+    WHOLE(TL2_ID, "TL2", tri_tl2_trits, tri_tl2_byte, tri_tl2_fits, no_pair, TL_WHY);
 
 static const struct tri_i2s_layout i2s_layouts[] = {
     {"128", I2S(tri_i2s_128, NULL, "groups of 128, as asked for")},

@@ -22,7 +22,7 @@ struct tri_ternary {
     const char *why;          /* it was read so: a few words */
     /* for tri_ternary_row */
     bool has_zeros;           /* groups with a scale of 0, whose trits count as 0 */
-    float inverse, threshold; /* of floats: +1 above the threshold after multiplying by the inverse, -1 below minus it */
+    float inverse, threshold; /* of floats: times the inverse, +1 above the threshold, -1 below minus it */
 };
 
 /* Reads and checks every scale once. TRI_UNSUPPORTED if the tensor is not ternary; TRI_BAD_FILE if a scale is no

@@ -70,7 +70,7 @@ enum tri_status tri_tl2_fits(const struct tri_tensor *t, struct tri_error *e)
 static const int8_t pairs[16][2] = {{-1, -1}, {-1, 0}, {-1, 1}, {0, -1}, {0, 0}, {0, 1}, {1, -1}, {1, 0},
                                     {1, 1},   {2, 2},  {2, 2},  {2, 2},  {2, 2}, {2, 2}, {2, 2},  {2, 2}};
 
-static void put_pairs(uint8_t b, int8_t *out)
+static inline void put_pairs(uint8_t b, int8_t *out)
 {
     out[0] = pairs[b >> 4][0];
     out[1] = pairs[b >> 4][1];
@@ -83,7 +83,7 @@ static const int8_t triples[16][3] = {{0, 0, 0},  {0, 0, 1},  {0, 1, -1}, {0, 1,
                                       {1, -1, 0}, {1, -1, 1}, {1, 0, -1}, {1, 0, 0},  {1, 0, 1}, {1, 1, -1},
                                       {1, 1, 0},  {1, 1, 1},  {2, 2, 2},  {2, 2, 2}};
 
-static void put_triple(int magnitude, bool negative, int8_t *out)
+static inline void put_triple(int magnitude, bool negative, int8_t *out)
 {
     const bool flip = negative && magnitude < 14;
     for (int i = 0; i < 3; i++)
@@ -104,10 +104,16 @@ static uint64_t tl1_byte(const struct tri_tl *c, const struct tri_tensor *t, uin
     return at * 16 + row % 16;
 }
 
+/* Within a block of columns, 64 bytes hold what all its rows have of 256 / bm columns. */
 void tri_tl1_row(const struct tri_tl *c, const struct tri_tensor *t, int64_t row, int8_t *out)
 {
-    for (int64_t i = 0; i < t->ne[0]; i += 4)
-        put_pairs(t->data[tl1_byte(c, t, (uint64_t)row, (uint64_t)i)], out + i);
+    const int64_t by = 256 / c->at_once;
+    for (int64_t i = 0; i < t->ne[0]; i += c->columns) {
+        const uint8_t *in = t->data + tl1_byte(c, t, (uint64_t)row, (uint64_t)i);
+        for (int64_t j = 0; j < c->columns; j += by, in += 64)
+            for (int64_t h = 0; h < by; h += 4)
+                put_pairs(in[4 * h], out + i + j + h);
+    }
 }
 
 void tri_tl1_trits(const struct tri_tensor *t, int64_t row, int8_t *restrict out)
@@ -148,12 +154,11 @@ static uint64_t magnitude_byte(const struct tri_tl *c, const struct tri_tensor *
     return (block * (bk / 6) + i % bk / 6) * 32 + swapped(row);
 }
 
-static bool is_negative(const struct tri_tl *c, const struct tri_tensor *t, uint64_t row, uint64_t i)
+/* Of the u16 that holds the signs of 24 columns. */
+static uint64_t signs_byte(const struct tri_tl *c, const struct tri_tensor *t, uint64_t row, uint64_t i)
 {
-    const uint64_t bk = (uint64_t)c->columns, block = block_of(c, row, i, tripled(c, t) / bk, bk);
-    const uint64_t word = (block * (bk / 24) + i % bk / 24) * 16 + row % 16, bit = i % 24 / 3 * 2 + row % 32 / 16;
-    const uint8_t *at = t->data + (uint64_t)tri_tensor_rows(t) * tripled(c, t) / 6 + 2 * word;
-    return (at[0] | at[1] << 8) >> (15 - bit) & 1;
+    const uint64_t bk = (uint64_t)c->columns, before = tripled(c, t), block = block_of(c, row, i, before / bk, bk);
+    return (uint64_t)tri_tensor_rows(t) * before / 6 + 2 * ((block * (bk / 24) + i % bk / 24) * 16 + row % 16);
 }
 
 static uint64_t pairs_byte(const struct tri_tl *c, const struct tri_tensor *t, uint64_t row, uint64_t i)
@@ -163,16 +168,30 @@ static uint64_t pairs_byte(const struct tri_tl *c, const struct tri_tensor *t, u
     return (uint64_t)tri_tensor_rows(t) * before / 24 * 5 + (block * 8 + column % 32 / 4) * 32 + swapped(row);
 }
 
+/* Eight triples: two in each of four bytes that are 32 apart, and their signs from the high bits on, each beside that
+ * of another row. */
+static void put_24(const uint8_t *magnitudes, const uint8_t *signs, uint64_t row, int8_t *out)
+{
+    const int word = (signs[0] | signs[1] << 8) << row % 32 / 16;
+    for (int q = 0; q < 8; q++) {
+        const int b = magnitudes[q / 2 * 32];
+        put_triple(q % 2 ? b & 15 : b >> 4, word >> (15 - 2 * q) & 1, out + 3 * q);
+    }
+}
+
 void tri_tl2_row(const struct tri_tl *c, const struct tri_tensor *t, int64_t row, int8_t *out)
 {
-    const uint64_t r = (uint64_t)row, before = tripled(c, t), k = (uint64_t)t->ne[0];
-    for (uint64_t i = 0; i < before; i += 6) {
-        const uint8_t b = t->data[magnitude_byte(c, t, r, i)];
-        put_triple(b >> 4, is_negative(c, t, r, i), out + i);
-        put_triple(b & 15, is_negative(c, t, r, i + 3), out + i + 3);
+    const uint64_t r = (uint64_t)row, bk = (uint64_t)c->columns, before = tripled(c, t), k = (uint64_t)t->ne[0];
+    for (uint64_t i = 0; i < before; i += bk) {
+        const uint8_t *magnitudes = t->data + magnitude_byte(c, t, r, i), *signs = t->data + signs_byte(c, t, r, i);
+        for (uint64_t j = 0; j < bk; j += 24, magnitudes += 4 * 32, signs += 32)
+            put_24(magnitudes, signs, r, out + i + j);
     }
-    for (uint64_t i = before; i < k; i += 4)
-        put_pairs(t->data[pairs_byte(c, t, r, i)], out + i);
+    for (uint64_t i = before; i < k; i += 32) {
+        const uint8_t *in = t->data + pairs_byte(c, t, r, i);
+        for (uint64_t j = 0; j < 32; j += 4)
+            put_pairs(in[8 * j], out + i + j);
+    }
 }
 
 void tri_tl2_trits(const struct tri_tensor *t, int64_t row, int8_t *restrict out)

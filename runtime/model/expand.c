@@ -47,8 +47,8 @@ static void warn(const struct tri_expansion *x, struct tri_model *m)
 {
     const size_t used = strlen(m->notice);
     snprintf(m->notice + used, sizeof m->notice - used,
-             "%s%s is stored as trits (%s), which no model is trained for: expect poor text; convert the original model "
-             "again", used ? "; " : "", x->to->name, x->from.tensor->encoding->name);
+             "%s%s is stored as trits (%s), which no model is trained for: expect poor text; convert the original "
+             "model again", used ? "; " : "", x->to->name, x->from.tensor->encoding->name);
 }
 
 enum tri_status tri_expand(const struct tri_expansion *x, struct tri_model *m, struct tri_error *e)

@@ -723,7 +723,8 @@ static void layouts_of_i2s_are_set(void **state)
     (void)state;
     struct tri_error e;
     struct tri_gguf *g = tri_gguf_open("tests/model/tiny-tales-i2_s.gguf", &e);
-    const struct tri_tensor *t = tri_gguf_tensor(g, "blk.0.ffn_up.weight"), *norm = tri_gguf_tensor(g, "output_norm.weight");
+    const struct tri_tensor *t = tri_gguf_tensor(g, "blk.0.ffn_up.weight");
+    const struct tri_tensor *norm = tri_gguf_tensor(g, "output_norm.weight");
     assert_int_equal(tri_gguf_set_i2s_layout(g, "rows4", &e), TRI_OK);
     assert_ptr_equal(t->encoding, &tri_i2s_layout_find("rows4")->encoding);
     assert_string_equal(norm->encoding->name, "F32");

@@ -645,14 +645,11 @@ static void scales_are_compared(void **state)
 static void floats_that_are_no_trits_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        float value;
-        enum tri_status status;
-    } others[] = {{0.25f, TRI_UNSUPPORTED}, {-1, TRI_UNSUPPORTED}, {NAN, TRI_UNSUPPORTED}, {0.50000006f, TRI_UNSUPPORTED}};
+    static const float others[] = {0.25f, -1, NAN, 0.50000006f};
     for (int i = 0; i < 4; i++) {
         struct tri_tensor t = make(&(struct stored){F32, NULL, make_f32});
-        memcpy((uint8_t *)(uintptr_t)t.data + 4 * (ALL - 1 - i), &others[i].value, sizeof(float));
-        refused(&t, 0, others[i].status, 4 * (ALL - 1 - i));
+        memcpy((uint8_t *)(uintptr_t)t.data + 4 * (ALL - 1 - i), &others[i], sizeof(float));
+        refused(&t, 0, TRI_UNSUPPORTED, 4 * (ALL - 1 - i));
         release(&t);
     }
     struct tri_tensor t = make(&(struct stored){F32, NULL, make_f32});
@@ -706,6 +703,31 @@ static void known_shapes_of_tl(void **state)
     assert_non_null(strstr(e.text, "6912 x 2560"));
 }
 
+/* Nibbles that stand for no pair and no three, where the last row begins and where it ends. */
+static void strays_of_tl_are_refused(void **state)
+{
+    (void)state;
+    enum { M = 1536, LONG = 4096 };
+    for (int kind = 1; kind <= 2; kind++) {
+        struct tri_tensor t = tensor_of(kind == 1 ? tri_encoding_find(TL1) : &tri_encoding_tl2, LONG, M, NULL);
+        uint8_t *data = calloc(t.bytes, 1);
+        memcpy(data + t.bytes - 32, &(float){1}, sizeof(float));
+        t.data = data;
+        for (int i = 0; i < LONG; i += LONG - 1) {
+            const int byte = (int)t.encoding->byte(&t, M - 1, i);
+            data[byte] = 0xff;
+            refused(&t, M - 1, TRI_BAD_FILE, byte);
+            data[byte] = 0;
+        }
+        const struct tri_ternary w = read(&t);
+        struct tri_error e;
+        int8_t trits[LONG];
+        assert_int_equal(tri_ternary_row(&w, M - 1, trits, &e), TRI_OK);
+        assert_int_equal(trits[LONG - 1], -1);
+        free(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -724,6 +746,7 @@ int main(void)
         cmocka_unit_test(floats_that_are_no_trits_are_refused),
         cmocka_unit_test(masters_of_sixteen_bits),
         cmocka_unit_test(known_shapes_of_tl),
+        cmocka_unit_test(strays_of_tl_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
