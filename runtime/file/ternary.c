@@ -123,7 +123,8 @@ static enum tri_status not_ternary(const struct tri_tensor *t, uint64_t index, f
                                    struct tri_error *e)
 {
     return tri_fail(e, TRI_UNSUPPORTED,
-                    "tensor \"%s\" (%s): expected a ternary type (" TYPES "), or floats that are all 0 or of one magnitude, here %.9g; found %.9g at byte %llu of the file",
+                    "tensor \"%s\" (%s): expected a ternary type (" TYPES "), or floats that are all 0 or of one "
+                    "magnitude, here %.9g; found %.9g at byte %llu of the file",
                     t->name, t->encoding->name, (double)expected, (double)found,
                     (ull)(t->offset + index * (uint64_t)t->encoding->block_bytes));
 }
@@ -269,8 +270,8 @@ static enum tri_status read_any(struct tri_ternary *w, struct tri_error *e)
         break;
     }
     return tri_fail(e, TRI_UNSUPPORTED,
-                    "tensor \"%s\" at byte %llu: expected a ternary type (" TYPES ") or floats that are trits (F32, F16, "
-                    "BF16), found %s",
+                    "tensor \"%s\" at byte %llu: expected a ternary type (" TYPES ") or floats that are trits "
+                    "(F32, F16, BF16), found %s",
                     t->name, (ull)t->offset, t->encoding->name);
 }
 
@@ -279,7 +280,8 @@ enum tri_status tri_ternary_read(struct tri_ternary *w, const struct tri_tensor 
     *w = (struct tri_ternary){.tensor = t, .group = (int)t->ne[0], .groups = 1};
     if (t->ne[0] > INT_MAX)
         return tri_fail(e, TRI_UNSUPPORTED,
-                        "tensor \"%s\" at byte %llu: expected rows of at most %d weights, found %lld", t->name, (ull)t->offset, INT_MAX, (long long)t->ne[0]);
+                        "tensor \"%s\" at byte %llu: expected rows of at most %d weights, found %lld", t->name,
+                        (ull)t->offset, INT_MAX, (long long)t->ne[0]);
     if (read_any(w, e) != TRI_OK || apply_factor(w, e) != TRI_OK)
         return e->status;
     w->why = why(t);
