@@ -513,6 +513,33 @@ static void strays_are_refused_wherever_they_stand(void **state)
     }
 }
 
+/* Whatever the bytes are, a row is trits or it is refused with a reason. */
+static void any_bytes_are_trits_or_refused(void **state)
+{
+    (void)state;
+    uint64_t random = 1;
+    for (int s = 0; s < KINDS; s++)
+        for (int times = 0; times < 20; times++) {
+            struct tri_error e = {0};
+            struct tri_ternary w;
+            struct tri_tensor t = make(&stored[s]);
+            for (uint64_t i = 0; i < t.bytes; i++) {
+                random = random * 6364136223846793005u + 1442695040888963407u;
+                if (random >> 62 == 0 || times > 10)
+                    ((uint8_t *)(uintptr_t)t.data)[i] = (uint8_t)(random >> 40);
+            }
+            const bool good = tri_ternary_read(&w, &t, &e) == TRI_OK;
+            for (int row = 0; good && row < ROWS; row++) {
+                int8_t trits[K];
+                const bool found = tri_ternary_row(&w, row, trits, &e) == TRI_OK;
+                for (int i = 0; found && i < K; i++)
+                    assert_in_range(trits[i] + 1, 0, 2);
+            }
+            assert_true(e.status == TRI_OK || strstr(e.text, t.name));
+            release(&t);
+        }
+}
+
 /* -- I2_S across rows --------------------------------------------------------- */
 
 enum { GROUPS = 10, GROUPED = 128 * GROUPS };
@@ -739,6 +766,7 @@ int main(void)
         cmocka_unit_test(absmean_vectors),
         cmocka_unit_test(the_same_trits_in_every_encoding),
         cmocka_unit_test(strays_are_refused_wherever_they_stand),
+        cmocka_unit_test(any_bytes_are_trits_or_refused),
         cmocka_unit_test(i2s_rows_of_any_length),
         cmocka_unit_test(a_tail_of_each_row),
         cmocka_unit_test(scales_that_are_no_scales_are_refused),
