@@ -258,6 +258,15 @@ static size_t set_byte(const struct seed *s, uint8_t *b, size_t size)
     return size;
 }
 
+/* Of JSON, expressions and templates. */
+static size_t set_sign(const struct seed *s, uint8_t *b, size_t size)
+{
+    static const char signs[] = "[]{}()|*+?\\^$-,:%\"0aps \0\xff";
+    if (size)
+        b[place(s, size)] = (uint8_t)signs[below(sizeof signs - 1)];
+    return size;
+}
+
 static size_t truncate_it(const struct seed *s, uint8_t *b, size_t size)
 {
     (void)b;
@@ -292,6 +301,18 @@ static size_t splice(const struct seed *s, uint8_t *b, size_t size)
         n = other->size - from;
     memcpy(b + to, other->bytes + from, n);
     return size;
+}
+
+/* Bytes of any seed between those here. */
+static size_t insert(const struct seed *s, uint8_t *b, size_t size)
+{
+    const struct seed *other = &seeds[below(seed_count)];
+    const size_t to = place(s, size), from = place(other, other->size), most = other->size - from;
+    size_t n = below(64);
+    n = n < most ? n : most;
+    memmove(b + to + n, b + to, size - to);
+    memcpy(b + to, other->bytes + from, n);
+    return size + n;
 }
 
 static size_t cut_out(const struct seed *s, uint8_t *b, size_t size)
@@ -348,8 +369,8 @@ static size_t replace_word(const struct seed *s, uint8_t *b, size_t size)
 }
 
 typedef size_t mutation(const struct seed *s, uint8_t *b, size_t size);
-static mutation *const mutations[] = {flip_bit, set_byte, set_integer,  set_integer, splice,
-                                      cut_out,  repeat,   replace_word, replace_word, truncate_it};
+static mutation *const mutations[] = {flip_bit, set_byte, set_sign, set_integer,  set_integer,  splice,
+                                      insert,   cut_out,  repeat,   replace_word, replace_word, truncate_it};
 
 /* -- the loop ------------------------------------------------------------ */
 

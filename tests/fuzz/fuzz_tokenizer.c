@@ -1,7 +1,6 @@
 /* Damaged vocabularies, tokenizer.json files, expressions and texts through the tokenizers. Nothing may crash or hang;
- * what is refused must say why, and byte-level tokens must give back the text they were made of.
- *
- * An input is a GGUF file, a tokenizer.json that begins with "{", or an expression with a text behind a zero byte. */
+ * what is refused must say why, and byte-level tokens must give back the text they were made of. An input is a GGUF
+ * file, a tokenizer.json that begins with "{", or an expression with a text behind a zero byte. */
 #include "fuzz.h"
 
 #include "file/gguf_write.h"
@@ -129,30 +128,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* -- good inputs ------------------------------------------------------------ */
+/* -- good inputs ----------------------------------------------------------- */
 
 #define SPECIAL                                                                                                        \
-    "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,\"content\":\"</s>\",\"special\":"    \
+    "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},{\"id\":1,\"content\":\"</s>\",\"special\":" \
     "true},{\"id\":2,\"content\":\"<u>\",\"special\":false}],"
 #define MODEL(members) "\"model\":{\"type\":\"BPE\"," members "}}"
 
 /* One of each kind of vocabulary. */
 static const char *const files[] = {
-    "{" SPECIAL "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\"},{\"type\":"
-    "\"Split\",\"pattern\":{\"Regex\":\"[^\\\\s\\\\p{L}]+|\\\\p{L}+|\\\\s+(?!\\\\S)\"},\"behavior\":\"Isolated\"},{"
-    "\"type\":"
-    "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"post_processor\":{\"type\":"
-    "\"TemplateProcessing\","
-    "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]}," MODEL(
+    "{" SPECIAL "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\"},"
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[^\\\\s\\\\p{L}]+|\\\\p{L}+|\\\\s+(?!\\\\S)\"},"
+    "\"behavior\":\"Isolated\"},"
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},\"post_processor\":{\"type\":"
+    "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}]}," MODEL(
         "\"unk_token\":\"?\",\"ignore_merges\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u0120\":6,\"\u0120ab\":7,"
-        "\"c\":8,"
-        "\"?\":9,\"1\":10,\"11\":11},\"merges\":[\"a b\",[\"\u0120\",\"ab\"],\"1 1\"]"),
+        "\"c\":8,\"?\":9,\"1\":10,\"11\":11},\"merges\":[\"a b\",[\"\u0120\",\"ab\"],\"1 1\"]"),
     "{" SPECIAL "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"},"
     "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\u2581\"}]},\"pre_tokenizer\":null," MODEL(
         "\"unk_token\":\"?\",\"byte_fallback\":true,\"vocab\":{\"a\":3,\"b\":4,\"ab\":5,\"\u2581\":6,\"\u2581ab\":7,"
-        "\"c\":8,"
-        "\"?\":9,\"<0xFF>\":10,\"<0x0A>\":11,\"b\u2581a\":12},\"merges\":[\"a b\",\"\u2581 ab\",\"b \u2581a\"]"),
+        "\"c\":8,\"?\":9,\"<0xFF>\":10,\"<0x0A>\":11,\"b\u2581a\":12},"
+        "\"merges\":[\"a b\",\"\u2581 ab\",\"b \u2581a\"]"),
 };
+
+enum { HEAD = 256 }; /* where counts and expressions stand */
 
 /* A kind of vocabulary as tokenizer.json, and the GGUF file made of it, without which there would be none to damage. */
 static void add_vocabulary(const char *json)
@@ -160,32 +159,29 @@ static void add_vocabulary(const char *json)
     struct tri_error e;
     struct tri_gguf *g = compose(json, strlen(json), &e);
     if (!g)
-        fuzz_die("not a good file to begin with", e.text);
-    fuzz_add(json, strlen(json), 256);
-    fuzz_add(tri_gguf_end(g, NULL) - tri_gguf_bytes(g), (size_t)tri_gguf_bytes(g), 256);
+        fuzz_die(e.text, "not a good file to begin with");
+    fuzz_add(json, strlen(json), strlen(json));
+    fuzz_add(tri_gguf_end(g, NULL) - tri_gguf_bytes(g), (size_t)tri_gguf_bytes(g), HEAD);
     tri_gguf_close(g);
 }
 
-/* Two texts, one behind the other. */
-static void add_pair(const void *first, size_t size, const void *second, size_t more)
+static void add_expression(const char *expression, const char *behind, size_t size)
 {
-    static char bytes[1 << 17];
-    if (size + more > sizeof bytes)
-        fuzz_die("no room for another input", "");
-    memcpy(bytes, first, size);
-    memcpy(bytes + size, second, more);
-    fuzz_add(bytes, size + more, 256);
+    const size_t first = strlen(expression) + 1;
+    char *bytes = malloc(first + size);
+    memcpy(bytes, expression, first);
+    memcpy(bytes + first, behind, size);
+    fuzz_add(bytes, first + size, HEAD);
+    free(bytes);
 }
 
 static void add_expressions(const char *path)
 {
+    json_t *list, *root = fuzz_vectors(path);
     const char *name;
-    json_t *list, *root = fuzz_vectors(path), *expressions = json_object_get(root, "expressions");
-    json_object_foreach(expressions, name, list)
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            const char *expression = json_string_value(json_array_get(list, i));
-            add_pair(expression, strlen(expression) + 1, text, sizeof text);
-        }
+    json_object_foreach(json_object_get(root, "expressions"), name, list)
+        for (size_t i = 0; i < json_array_size(list); i++)
+            add_expression(json_string_value(json_array_get(list, i)), text, sizeof text);
     json_decref(root);
 }
 
@@ -197,7 +193,7 @@ static void add_text(const char *path)
         fuzz_die("cannot be read", path);
     const size_t size = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
-    add_pair("\\s+|a|[0-9]", sizeof "\\s+|a|[0-9]", bytes, size);
+    add_expression("\\s+|a|[0-9]", bytes, size);
 }
 
 void fuzz_seeds(void)
