@@ -1,6 +1,6 @@
 #!/bin/bash
-# A random Llama as a GGUF file, as a folder of Hugging Face with packed weights and with floats, and all three packed
-# for this machine: the same logits and tokens, to the last bit.
+# A random Llama as a GGUF file, as a folder of Hugging Face with packed weights and with floats, and those converted: the
+# same logits and tokens, to the last bit.
 tritune=$1 root=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -25,6 +25,8 @@ for form in packed floats; do
     for path in "$folder" "$folder/model.safetensors"; do
         [ "$(logits "$path")" = "$expected" ] || fail "$form: other logits from $path"
     done
-    "$tritune" convert "$folder" "$folder.gguf" --type tritune >/dev/null || fail "$form: is not converted"
-    [ "$(logits "$folder.gguf")" = "$expected" ] || fail "$form: other logits once it is packed"
+    for type in i2_s tritune; do
+        "$tritune" convert "$folder" "$folder.gguf" --type $type >/dev/null || fail "$form: is not converted to $type"
+        [ "$(logits "$folder.gguf")" = "$expected" ] || fail "$form: other logits as $type"
+    done
 done
