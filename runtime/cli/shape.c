@@ -119,8 +119,8 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 
 bool tri_shape_given(const struct tri_shape *s)
 {
-    return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group || s->zeros >= 0 ||
-           s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head;
+    return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group ||
+           s->zeros >= 0 || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head;
 }
 
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)

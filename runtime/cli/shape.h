@@ -33,8 +33,8 @@ struct tri_shape {
     {"-s", "--seed", TRI_INT, "N", "seed of the random weights (default: 1)", &(s).seed, 0, 0},                 \
     {NULL, "--family", TRI_TEXT, "NAME", "general.architecture: what layers are made of (default: as SIZE has, by " \
      "hand bitnet-b1.58)", &(s).family, 0, 0},                                                                  \
-    {NULL, "--act", TRI_TEXT, "NAME", "a BitNet's activation: silu or relu2 (default: as the family has)", &(s).act, 0, \
-     0},                                                                                                        \
+    {NULL, "--act", TRI_TEXT, "NAME", "a BitNet's activation: silu or relu2 (default: as the family has)", &(s).act,  \
+     0, 0},                                                                                                     \
     {NULL, "--embedding", TRI_TEXT, "TYPE", "of the embedding: f16, q8_0 or q6_k (default: f16)", &(s).embedding, 0, \
      0},                                                                                                        \
     {NULL, "--head-type", TRI_TEXT, "TYPE", "of an output matrix of its own (default: as SIZE has, else none)",  \

@@ -23,7 +23,8 @@ struct options {
 static const struct type {
     const char *name;
     uint32_t id;
-} types[] = {{"i2_s", 36}, {"tq1_0", 34}, {"tq2_0", 35}, {"q2_0", 42}, {"f16", 1}, {"tritune", 36}}; /* packed from I2_S */
+} types[] = {{"i2_s", 36}, {"tq1_0", 34}, {"tq2_0", 35}, {"q2_0", 42}, {"f16", 1},
+             {"tritune", 36}}; /* packed from I2_S */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static const struct tri_encoding *find_type(const char *name, struct tri_error *e)

@@ -67,7 +67,7 @@ static enum tri_status check_rows(const char *name, const struct tri_encoding *r
                     name, rows->name, rows->block, hidden);
 }
 
-/* Groups that kernels have, in rows of whole ones. */
+/* Groups that kernels have, in rows of several whole ones: scales of rows are another matter. */
 static enum tri_status check_group(const struct tri_synth *s, struct tri_error *e)
 {
     struct tri_plan plan;
@@ -77,16 +77,17 @@ static enum tri_status check_group(const struct tri_synth *s, struct tri_error *
         const struct tri_part_shape *shape = &tri_part_shapes[p];
         const int rows = tri_width(&s->config, shape->rows), columns = tri_width(&s->config, shape->columns);
         tri_dispatch_plan(shape->role, rows, columns, s->group, &plan);
-        if (!plan.count || columns % s->group)
-            return tri_fail(e, TRI_USAGE, "a random model: %s: expected a scale for 32, 64, 128 or 256 columns, which "
-                            "divide the %d that there are; found one for %d", shape->name, columns, s->group);
+        if (!plan.count || columns % s->group || columns == s->group)
+            return tri_fail(e, TRI_USAGE, "a random model: %s: expected a scale for 32, 64, 128 or 256 columns, of "
+                            "which the %d there are is a multiple; found one for %d", shape->name, columns, s->group);
     }
     return TRI_OK;
 }
 
 static enum tri_status check(const struct tri_synth *s, struct tri_error *e)
 {
-    if (tri_config_check(&s->config, e) != TRI_OK || check_group(s, e) != TRI_OK || check_share("zeros", s->zeros, e) != TRI_OK ||
+    if (tri_config_check(&s->config, e) != TRI_OK || check_group(s, e) != TRI_OK ||
+        check_share("zeros", s->zeros, e) != TRI_OK ||
         check_share("ffn sparsity", s->ffn_sparsity, e) != TRI_OK)
         return e->status;
     return check_rows("embedding", s->embedding, s->config.hidden, e) == TRI_OK

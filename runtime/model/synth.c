@@ -38,15 +38,37 @@ static enum tri_status make_norms(const struct making *k, struct tri_error *e)
     return make_norm(k, c->layers, 0, &k->m->output_norm, e);
 }
 
-static void make_scales(const struct making *k)
+/* Of a part's rows, where a scale is for some columns. */
+static void fill_scales(const struct making *k, const struct tri_matrix *m, const struct tri_part *part, int layer,
+                        int shape, float *scales)
+{
+    for (int row = 0; row < part->rows; row++)
+        for (int i = 0; i < m->k / m->group; i++)
+            scales[tri_matrix_scale_at(m, part->row + row, i)] =
+                tri_contents_group_scale(k->contents, layer, shape, row, i);
+}
+
+static enum tri_status make_scales(const struct making *k, struct tri_error *e)
 {
     for (int i = 0; i < k->m->config.layers; i++) {
         int parts[TRI_ROLES] = {0};
+        float *scales[TRI_ROLES] = {0};
+        for (int r = 0; r < TRI_ROLES && k->contents->synth->group; r++) {
+            struct tri_matrix *m = &k->m->layer[i].matrix[r];
+            if (!(scales[r] = tri_model_own(k->m, tri_matrix_scales(m), sizeof *scales[r], "scales", e)))
+                return e->status;
+            m->scales = scales[r];
+        }
         for (int p = 0; p < TRI_PARTS; p++) {
             const enum tri_role role = tri_part_shapes[p].role;
-            k->m->layer[i].matrix[role].part[parts[role]++].scale = tri_contents_scale(k->contents, i, p);
+            struct tri_matrix *m = &k->m->layer[i].matrix[role];
+            struct tri_part *part = &m->part[parts[role]++];
+            part->scale = tri_contents_scale(k->contents, i, p);
+            if (scales[role])
+                fill_scales(k, m, part, i, p, scales[role]);
         }
     }
+    return TRI_OK;
 }
 
 struct rows {
@@ -219,7 +241,8 @@ static enum tri_status check_plans(const struct tri_model *m, struct tri_error *
             return tri_fail(e, TRI_USAGE, "plan of %s: expected a kernel for one token in front", tri_role_names[r]);
         for (int i = 0; i < plan->count; i++) {
             const struct tri_kernel *k = plan->kernels[i];
-            if (k->kind != TRI_KIND_matmul || strcmp(k->layout, plan->layout->name) || matrix->kp > k->kmax)
+            if (k->kind != (matrix->group ? TRI_KIND_grouped : TRI_KIND_matmul) || k->group != matrix->group ||
+                strcmp(k->layout, plan->layout->name) || matrix->kp > k->kmax)
                 return tri_fail(e, TRI_USAGE, "plan of %s: %s does not compute products of %d columns in layout %s",
                                 tri_role_names[r], k->name, matrix->kp, plan->layout->name);
         }
@@ -232,6 +255,17 @@ static size_t embedding_bytes(const struct tri_contents *c)
     return tri_contents_embedding(c, false).bytes + (c->synth->head ? tri_contents_embedding(c, true).bytes : 0);
 }
 
+/* What stays beside the packed matrices; padding of scales is some KiB. */
+static size_t rest_bytes(const struct tri_contents *c)
+{
+    const struct tri_config *config = &c->synth->config;
+    size_t scales = 0;
+    for (int p = 0; p < TRI_PARTS && c->synth->group; p++)
+        scales += (size_t)tri_width(config, tri_part_shapes[p].rows) *
+                  (size_t)(tri_width(config, tri_part_shapes[p].columns) / c->synth->group);
+    return embedding_bytes(c) + (size_t)config->layers * scales * sizeof(float);
+}
+
 static bool has_plans(const struct tri_synth *s)
 {
     bool given = false;
@@ -242,8 +276,10 @@ static bool has_plans(const struct tri_synth *s)
 
 static enum tri_status make_plans(struct tri_model *m, const struct tri_contents *c, struct tri_error *e)
 {
+    for (int i = 0; i < m->config.layers * TRI_ROLES; i++)
+        m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].group = c->synth->group;
     if (!has_plans(c->synth))
-        return tri_model_fit(m, &c->synth->budget, embedding_bytes(c), e);
+        return tri_model_fit(m, &c->synth->budget, rest_bytes(c), e);
     tri_model_plan(m, c->synth->plan);
     return check_plans(m, e);
 }
@@ -269,7 +305,7 @@ static size_t whole(const struct making *k)
         const size_t bytes = tiles_bytes(&im) + trits_bytes(&im, tri_pool_threads(k->pool));
         images = bytes > images ? bytes : images;
     }
-    return k->m->packed_bytes + images + embedding_bytes(k->contents);
+    return k->m->packed_bytes + images + rest_bytes(k->contents);
 }
 
 static enum tri_status check_memory(const struct making *k, struct tri_error *e)
@@ -285,9 +321,8 @@ static enum tri_status check_memory(const struct making *k, struct tri_error *e)
 static enum tri_status fill(const struct making *k, struct tri_error *e)
 {
     if (check_memory(k, e) != TRI_OK || tri_model_place(k->m, e) != TRI_OK || make_norms(k, e) != TRI_OK ||
-        make_both_embeddings(k, e) != TRI_OK)
+        make_both_embeddings(k, e) != TRI_OK || make_scales(k, e) != TRI_OK)
         return e->status;
-    make_scales(k);
     for (int r = 0; r < TRI_ROLES; r++)
         if (make_matrices(k, (enum tri_role)r, e) != TRI_OK)
             return e->status;
@@ -298,7 +333,8 @@ struct tri_model *tri_model_synth(const struct tri_synth *s, struct tri_pool *po
 {
     struct tri_contents contents;
     struct making k = {.contents = &contents, .pool = pool};
-    const bool made = tri_contents_open(&contents, s, e) == TRI_OK && (k.m = outline(&contents, e)) && fill(&k, e) == TRI_OK;
+    const bool made =
+        tri_contents_open(&contents, s, e) == TRI_OK && (k.m = outline(&contents, e)) && fill(&k, e) == TRI_OK;
     tri_contents_close(&contents);
     if (made)
         return k.m;

@@ -171,12 +171,11 @@ static void encode(const struct writing *f, const struct item *item, int64_t fro
         c->groups(trits, groups, tri_contents_scale(f->contents, item->layer, item->index), out);
         return;
     }
-    for (int64_t at = from; groups > 0; groups -= scaled / c->group, at += scaled) {
-        const int row = (int)(at / item->row), column = (int)(at % item->row);
-        const float scale = tri_contents_group_scale(f->contents, item->layer, item->index, row, column / scaled);
-        c->groups(trits, scaled / c->group, scale, out);
-        trits += scaled;
-        out += scaled / c->group * c->group_bytes;
+    for (int64_t i = 0; i < groups; i++) {
+        const int64_t at = from + i * scaled;
+        const float scale = tri_contents_group_scale(f->contents, item->layer, item->index, (int)(at / item->row),
+                                                     (int)(at % item->row) / scaled);
+        c->groups(trits + i * scaled, 1, scale, out + i * c->group_bytes);
     }
 }
 
@@ -294,14 +293,14 @@ static enum tri_status allocate(struct writing *f, struct tri_error *e)
 
 /* -- the whole ------------------------------------------------------------- */
 
-/* Scales of columns need an encoding with a scale for as many at most. */
+/* Of just as many columns, as a file of smaller groups is another model: its sums are scaled more often. */
 static enum tri_status check_scales(const struct writing *f, struct tri_error *e)
 {
     const int group = f->contents->synth->group;
-    if (!group || (f->encoder->grouped && group % f->encoder->group == 0))
+    if (!group || (f->encoder->grouped && group == f->encoder->group))
         return TRI_OK;
-    return tri_fail(e, TRI_USAGE, "a random model: expected a type that holds a scale for each %d columns, as Q2_0 does "
-                    "from 64 on, found %s", group, f->type->name);
+    return tri_fail(e, TRI_USAGE, "a random model: expected a type that holds a scale for each %d columns (Q2_0: 64, "
+                    "TQ1_0 and TQ2_0: 256), found %s", group, f->type->name);
 }
 
 /* Where groups lie across rows, a matrix has to be whole groups, and so has each shift of its period; else a row. */

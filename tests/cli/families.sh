@@ -63,7 +63,7 @@ END
 # -- the same weights in each type of file, the same logits
 
 wide=("${small[@]}" --ffn 512)
-for type in i2_s tq1_0 tq2_0 f16; do
+for type in i2_s tq1_0 tq2_0 q2_0 f16; do
     synth $type "${wide[@]}" --type $type
     "$tritune" inspect "$scratch/$type.gguf" | grep -qi "ffn_down.* $type " || fail "$type: inspect"
     found=$(logits $type) || fail "$found"
@@ -72,6 +72,9 @@ done
 "$tritune" synth "${small[@]}" --type tq2_0 --out "$scratch/m.gguf" 2>"$scratch/err"
 [ $? = 2 ] && grep -q 'ffn_down: TQ2_0 stores groups of 256 trits; .* multiples of 256' "$scratch/err" ||
     fail "$(cat "$scratch/err")"
+
+synth grouped --family qwen3 "${small[@]}" --type q2_0 --group 64
+check grouped qwen3
 
 # -- a family decides on the activation, and keeps its name where a file of so many layers would be taken for another
 

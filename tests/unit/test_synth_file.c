@@ -19,7 +19,7 @@
 #include "text/filler.h"
 #include "text/tokenizer.h"
 
-enum { F16 = 1, Q8_0 = 8, Q6_K = 14, I2_S = 36 };
+enum { F16 = 1, Q8_0 = 8, Q6_K = 14, TQ2_0 = 35, I2_S = 36, Q2_0 = 42 };
 
 static char path[] = "/tmp/tritune-synth-XXXXXX";
 
@@ -129,11 +129,11 @@ static uint64_t logits_in_memory(const struct tri_synth *s, int threads)
     return hash;
 }
 
-static uint64_t logits_of_file(const struct tri_synth *s)
+static uint64_t logits_of_file(const struct tri_synth *s, int type)
 {
     struct tri_error e;
     struct tri_pool *pool = pool_of(1);
-    struct tri_gguf *g = written(s, I2_S, 2);
+    struct tri_gguf *g = written(s, type, 2);
     struct tri_model *m = tri_model_load(g, pool, &e);
     if (!m)
         fail_msg("%s", e.text);
@@ -149,7 +149,7 @@ static void expect_same(const struct tri_synth *s)
 {
     const uint64_t expected = logits_in_memory(s, 1);
     assert_true(logits_in_memory(s, 3) == expected);
-    assert_true(logits_of_file(s) == expected);
+    assert_true(logits_of_file(s, s->group == 256 ? TQ2_0 : s->group ? Q2_0 : I2_S) == expected);
 }
 
 static void file_and_memory_are_the_same_model(void **state)
@@ -167,6 +167,19 @@ static void file_and_memory_are_the_same_model(void **state)
         s.embedding = tri_encoding_find((uint32_t)types[i % 3]);
         s.head = i % 3 ? tri_encoding_find((uint32_t)types[2 - i % 3]) : NULL;
         s.ffn_sparsity = 0.8f, s.zeros = 0.3f;
+        expect_same(&s);
+    }
+}
+
+/* In every layer others. */
+static void groups_of_columns_have_scales(void **state)
+{
+    (void)state;
+    struct tri_synth s = wide();
+    s.config.hidden = 512, s.config.head_dim = s.config.rope_dims = 128;
+    const uint64_t one = logits_in_memory(&s, 1);
+    for (s.group = 64; s.group <= 256; s.group *= 4) {
+        assert_true(logits_in_memory(&s, 1) != one);
         expect_same(&s);
     }
 }
@@ -317,6 +330,11 @@ static void what_cannot_be_is_refused(void **state)
     s = narrow();
     s.config.layers = 0;
     expect_refused(&s, never, TRI_USAGE, "layers");
+    s = wide();
+    s.group = 64;
+    expect_refused(&s, never, TRI_USAGE, "expected a type that holds a scale for each 64 columns");
+    s.group = 48;
+    expect_refused(&s, never, TRI_USAGE, "attn_q: expected a scale for 32, 64, 128 or 256 columns");
     s = narrow();
     s.config.hidden = 1 << 18, s.config.ffn = 1 << 18, s.config.layers = 1024; /* 2^46 bytes */
     expect_refused(&s, never, TRI_FAILED, "expected room for");
@@ -326,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_and_memory_are_the_same_model),
+        cmocka_unit_test(groups_of_columns_have_scales),
         cmocka_unit_test(heads_of_any_size_are_written),
         cmocka_unit_test(threads_do_not_matter_and_seeds_do),
         cmocka_unit_test(halves_are_the_trits_times_their_scale),
