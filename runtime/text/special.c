@@ -164,11 +164,31 @@ static enum tri_status add(struct tri_fragments *f, const char *from, const char
     return TRI_OK;
 }
 
+/* Whose bytes count: all (own NULL), or those that are marked. */
+struct marks {
+    const char *text;
+    const unsigned char *own;
+};
+
+static bool marked(const struct marks *m, const char *at, size_t size)
+{
+    return !m->own || !memchr(m->own + (at - m->text), 0, size);
+}
+
+/* The next occurrence all of which is marked, or NULL. */
+static const char *find(const struct marks *m, const char *at, const char *end, struct tri_text token)
+{
+    const char *hit;
+    while ((hit = memmem(at, (size_t)(end - at), token.at, token.size)) && !marked(m, hit, token.size))
+        at = hit + 1;
+    return hit;
+}
+
 static enum tri_status take(struct tri_fragments *f, struct tri_text text, struct tri_text token,
-                            int32_t id, struct tri_error *e)
+                            int32_t id, const struct marks *m, struct tri_error *e)
 {
     const char *at = text.at, *end = text.at + text.size, *hit;
-    while ((hit = memmem(at, (size_t)(end - at), token.at, token.size))) {
+    while ((hit = find(m, at, end, token))) {
         if (add(f, at, hit, -1, e) != TRI_OK || add(f, hit, hit + token.size, id, e) != TRI_OK)
             return e->status;
         at = hit + token.size;
@@ -177,14 +197,14 @@ static enum tri_status take(struct tri_fragments *f, struct tri_text text, struc
 }
 
 static enum tri_status take_everywhere(const struct tri_specials *s, struct tri_fragments *f,
-                                       int32_t id, struct tri_error *e)
+                                       int32_t id, const struct marks *m, struct tri_error *e)
 {
     struct tri_fragments out = {0};
     enum tri_status status = TRI_OK;
     for (size_t i = 0; i < f->count && status == TRI_OK; i++) {
         struct tri_fragment *x = &f->at[i];
         if (x->id < 0)
-            status = take(&out, x->text, s->vocabulary->token[id], id, e);
+            status = take(&out, x->text, s->vocabulary->token[id], id, m, e);
         else
             status = add(&out, x->text.at, x->text.at + x->text.size, x->id, e);
     }
@@ -193,7 +213,16 @@ static enum tri_status take_everywhere(const struct tri_specials *s, struct tri_
     return status;
 }
 
-static enum tri_status partition(const struct tri_specials *s, struct tri_text text, bool control,
+/* What of the marks matters to a token: to one that is ordinary text nothing. */
+static struct marks marks_for(const struct tri_vocabulary *v, int32_t id, struct tri_text text, const unsigned char *own)
+{
+    const struct marks all = {text.at, NULL}, m = {text.at, own};
+    if (!own || tri_token_hidden(v, id))
+        return m;
+    return find(&m, text.at, text.at + text.size, v->token[id]) ? m : all;
+}
+
+static enum tri_status partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
                                  bool *occurs, struct tri_fragments *out, struct tri_error *e)
 {
     if (add(out, text.at, text.at + text.size, -1, e) != TRI_OK)
@@ -204,13 +233,14 @@ static enum tri_status partition(const struct tri_specials *s, struct tri_text t
         int32_t id = s->by_text[s->by_size[i]];
         if (!occurs[s->by_size[i]] || (!control && tri_token_hidden(s->vocabulary, id)))
             continue;
-        if (take_everywhere(s, out, id, e) != TRI_OK)
+        const struct marks m = marks_for(s->vocabulary, id, text, own);
+        if (take_everywhere(s, out, id, &m, e) != TRI_OK)
             return e->status;
     }
     return TRI_OK;
 }
 
-enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control,
+enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
                               struct tri_fragments *out, struct tri_error *e)
 {
     *out = (struct tri_fragments){0};
@@ -218,7 +248,7 @@ enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text
     if (!occurs)
         return tri_fail(e, TRI_NO_MEMORY, "tokens: no memory for marks of %d special tokens",
                         s->count);
-    enum tri_status status = partition(s, text, control, occurs, out, e);
+    enum tri_status status = partition(s, text, control, own, occurs, out, e);
     free(occurs);
     return status;
 }

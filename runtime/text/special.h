@@ -30,8 +30,10 @@ struct tri_fragments {
 
 /* A text as special tokens and what is between them. Each token in turn, the longest first, takes
  * its occurrences from left to right out of what is still text. Without `control` only user-defined
- * tokens take part. To be freed with tri_fragments_free, also after a failure. */
-enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control,
+ * tokens take part. With `own`, marks of text.size bytes, control tokens are found only where all of their
+ * bytes are marked; of a user-defined token with such an occurrence the same holds. To be freed with
+ * tri_fragments_free, also after a failure. */
+enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
                               struct tri_fragments *out, struct tri_error *e);
 void tri_fragments_free(struct tri_fragments *f);
 

@@ -398,7 +398,7 @@ static enum tri_status encode_fragments(struct encoding *x, const struct tri_fra
     return status;
 }
 
-static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text text, int flags,
+static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text text, const unsigned char *own, int flags,
                               struct tri_ids *ids, struct tri_error *e)
 {
     struct tri_fragments fragments;
@@ -406,7 +406,7 @@ static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text tex
     if (frame && tri_adds_bos(t) && tri_ids_add(ids, t->bos, e) != TRI_OK)
         return e->status;
     enum tri_status status =
-        tri_partition(&t->specials, text, flags & TRI_PARSE_SPECIAL, &fragments, e);
+        tri_partition(&t->specials, text, flags & TRI_PARSE_SPECIAL, own, &fragments, e);
     struct encoding x = {t, ids, {0}};
     tri_pieces_begin(&x.pieces, text.size, t->vocabulary.seed);
     if (status == TRI_OK)
@@ -421,8 +421,14 @@ static enum tri_status encode(const struct tri_tokenizer *t, struct tri_text tex
 enum tri_status tri_tokenize(const struct tri_tokenizer *t, const char *text, size_t size,
                              int flags, struct tri_ids *ids, struct tri_error *e)
 {
+    return tri_tokenize_marked(t, text, NULL, size, flags, ids, e);
+}
+
+enum tri_status tri_tokenize_marked(const struct tri_tokenizer *t, const char *text, const unsigned char *own, size_t size,
+                                    int flags, struct tri_ids *ids, struct tri_error *e)
+{
     size_t before = ids->count;
-    enum tri_status status = encode(t, (struct tri_text){size ? text : "", size}, flags, ids, e);
+    enum tri_status status = encode(t, (struct tri_text){size ? text : "", size}, own, flags, ids, e);
     if (status != TRI_OK)
         ids->count = before;
     return status;
@@ -464,6 +470,11 @@ int32_t tri_vocabulary_size(const struct tri_tokenizer *t)
 int32_t tri_bos(const struct tri_tokenizer *t)
 {
     return t->bos;
+}
+
+int32_t tri_eos(const struct tri_tokenizer *t)
+{
+    return t->eos;
 }
 
 bool tri_adds_bos(const struct tri_tokenizer *t)
