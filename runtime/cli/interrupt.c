@@ -18,6 +18,12 @@ void tri_catch_interrupt(void)
     sigaction(SIGINT, &action, NULL);
 }
 
+void tri_release_interrupt(void)
+{
+    signal(SIGINT, SIG_DFL);
+    interrupted = 0;
+}
+
 bool tri_interrupted(void)
 {
     return interrupted;

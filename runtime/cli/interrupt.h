@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 void tri_catch_interrupt(void);
+void tri_release_interrupt(void); /* forgets one that came; from here on the first one ends the program */
 bool tri_interrupted(void);
 
 /* TRI_INTERRUPTED with its sentence. */

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
+#include "cli/sampling.h"
 #include "engine/generation.h"
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 
 struct options {
     struct tri_load load;
-    struct tri_sampling sampling;
-    const char *prompt, *file, *seed;
+    struct tri_sampling_options sampling;
+    const char *prompt, *file;
     const char *cache; /* file of the prompt's keys and values */
     int predict, draft, keep;
     bool no_display, escape, no_escape, cache_all, cache_ro, shift, no_shift;
@@ -286,9 +287,7 @@ static enum tri_status open_generation(struct options *o, struct story *s, const
     if (load_cache(o, ids, e) != TRI_OK)
         return e->status;
     s->cached = tri_session_position(o->load.session);
-    if (o->sampling.repeat_last_n < 0)
-        o->sampling.repeat_last_n = tri_session_context(o->load.session);
-    s->sampler = tri_sampler_new(&o->sampling, o->load.weights->config.vocab, e);
+    s->sampler = tri_sampling_open(&o->sampling, &o->load, e);
     s->generation = s->sampler ? tri_generation_new(o->load.session, s->sampler, &options, e) : NULL;
     return s->generation ? TRI_OK : e->status;
 }
@@ -320,19 +319,6 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
     return status;
 }
 
-static enum tri_status read_seed(struct options *o, struct tri_error *e)
-{
-    char *end = NULL;
-    errno = 0;
-    long long seed = o->seed ? strtoll(o->seed, &end, 10) : -1;
-    if (o->seed && (end == o->seed || *end || errno || seed < -1 || seed > 0xFFFFFFFFll))
-        return tri_fail(e, TRI_USAGE,
-                        "option -s: expected -1 (any) or a number below 2^32, found \"%s\"",
-                        o->seed);
-    o->sampling.seed = (uint32_t)seed;
-    return TRI_OK;
-}
-
 static enum tri_status check_options(const struct options *o, struct tri_error *e)
 {
     const struct {
@@ -357,7 +343,7 @@ static enum tri_status check_options(const struct options *o, struct tri_error *
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.load = {.cache_k = "f16", .cache_v = "f16"},
-                        .sampling = TRI_SAMPLING_DEFAULTS,
+                        .sampling = {.values = TRI_SAMPLING_DEFAULTS},
                         .predict = -1,
                         .draft = DRAFT};
     const struct tri_option options[] = {
@@ -383,20 +369,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          1 << 24},
         {NULL, "--draft,--draft-max", TRI_INT, "N",
          "tokens guessed from the text for a pass at most, 7 or fewer; 0: none (default: 7)", &o.draft, 0, 1 << 24},
-        {"-s", "--seed", TRI_TEXT, "N", "seed of the sampling (default: -1, any)", &o.seed, 0, 0},
-        {NULL, "--temp", TRI_FLOAT, "F", "temperature, 0: greedy (default: 0.8)",
-         &o.sampling.temperature, 0, 0},
-        {NULL, "--top-k", TRI_INT, "N", "keep the N likeliest, 0: all (default: 40)",
-         &o.sampling.top_k, 0, 0},
-        {NULL, "--top-p", TRI_FLOAT, "F", "keep the likeliest of sum F, 1: all (default: 0.95)",
-         &o.sampling.top_p, 0, 1},
-        {NULL, "--min-p", TRI_FLOAT, "F", "keep those of F times the likeliest (default: 0.05)",
-         &o.sampling.min_p, 0, 1},
-        {NULL, "--repeat-penalty", TRI_FLOAT, "F", "penalty of repetition, 1: none (default: 1)",
-         &o.sampling.repeat_penalty, 0.01, 100},
-        {NULL, "--repeat-last-n", TRI_INT, "N",
-         "tokens looked back on for it, -1: the context (default: 64)", &o.sampling.repeat_last_n,
-         -1, 1 << 24},
+        TRI_SAMPLING_OPTIONS(o.sampling),
         {0},
     };
     bool helped = false;
@@ -405,7 +378,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         tri_parse(&tri_command_run, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
-    return check_options(&o, e) == TRI_OK && read_seed(&o, e) == TRI_OK ? run_with(&o, e) : e->status;
+    return check_options(&o, e) == TRI_OK && tri_sampling_read(&o.sampling, e) == TRI_OK ? run_with(&o, e) : e->status;
 }
 
 const struct tri_command tri_command_run = {

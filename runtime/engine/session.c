@@ -181,6 +181,14 @@ static enum tri_status pass(struct tri_session *s, const int32_t *ids, int n, bo
     return check_overflow(s, n, e);
 }
 
+int tri_session_common(const struct tri_session *s, const int32_t *ids, int count)
+{
+    int n = 0;
+    while (n < count - 1 && n < s->position && s->ids[n] == ids[n])
+        n++;
+    return n;
+}
+
 enum tri_status tri_session_feed(struct tri_session *s, const int32_t *ids, int count,
                                  const float **logits, struct tri_error *e)
 {

@@ -90,7 +90,7 @@ fi
 
 # -- the rest
 
-for command in run logits perplexity tokenize kernels selftest inspect bench; do
+for command in run chat logits perplexity tokenize kernels selftest inspect bench; do
     "$tritune" $command --help | grep -q "usage: tritune $command" || fail "$command --help"
 done
 "$tritune" --version | grep -q "^tritune " || fail "--version"
