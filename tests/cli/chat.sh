@@ -87,7 +87,7 @@ says '/reset'
 # -- a terminal: Ctrl-C stops an answer, and the conversation goes on; Ctrl-D leaves
 
 if command -v script >/dev/null; then
-    slow="--chat-template bitnet --isa c --draft 0 -t 1 --temp 2 --top-k 0 --top-p 1 --min-p 0 -c 4096 -s 1"
+    slow="--chat-template bitnet --isa c --draft 0 -t 1 --temp 2 --top-k 0 --top-p 1 --min-p 0 -c 4096 -s 2"
     mkfifo "$scratch/keys"
     timeout 60 script -qec "'$tritune' chat $slow" /dev/null <"$scratch/keys" >"$scratch/err" 2>&1 &
     pid=$!
