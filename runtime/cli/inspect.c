@@ -1,16 +1,19 @@
 /* Owns: `tritune inspect`: finding out what a file holds and what this machine would make of it.
- * Leaves out how it is shown (inspect_text.c, inspect_json.c). */
+ * Leaves out how trits are counted (inspect_count.c), faults found (inspect_check.c) and all shown (inspect_text.c,
+ * inspect_json.c). */
 #include "cli/inspect.h"
 
+#include "base/cores.h"
+#include "base/memory.h"
+#include "cli/interrupt.h"
 #include "cli/load.h"
-#include "file/ternary.h"
 #include "model/build.h"
 #include "model/checkpoint.h"
 #include "model/packed.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *const tri_class_names[TRI_CLASSES] = {"ternary matrices", "embedding and output",
@@ -18,77 +21,41 @@ const char *const tri_class_names[TRI_CLASSES] = {"ternary matrices", "embedding
 
 /* -- tensors ------------------------------------------------------------- */
 
-static enum tri_class class_of(const struct tri_tensor *t)
+int tri_part_of(const struct tri_tensor *t, int *layer)
+{
+    char name[sizeof t->name];
+    for (int p = 0; p < TRI_PARTS; p++) {
+        if (sscanf(t->name, "blk.%d.", layer) != 1)
+            return -1;
+        snprintf(name, sizeof name, "blk.%d.%s.weight", *layer, tri_part_shapes[p].name);
+        if (strcmp(name, t->name) == 0)
+            return p;
+    }
+    return -1;
+}
+
+static enum tri_class class_of(const struct tri_tensor *t, const struct tri_share *share)
 {
     int layer;
     enum tri_role role;
-    if (t->encoding->ternary || tri_packed_name(t->name, &layer, &role))
+    if (strcmp(t->name, "token_embd.weight") == 0 || strcmp(t->name, "output.weight") == 0 ||
+        tri_packed_screen_name(t->name))
+        return TRI_CLASS_EMBEDDING;
+    if (t->encoding->ternary || tri_packed_name(t->name, &layer, &role) ||
+        (share->known && tri_part_of(t, &layer) >= 0))
         return TRI_CLASS_TERNARY;
-    bool ends = strcmp(t->name, "token_embd.weight") == 0 || strcmp(t->name, "output.weight") == 0 ||
-                      tri_packed_screen_name(t->name);
-    return ends ? TRI_CLASS_EMBEDDING : TRI_CLASS_OTHER;
+    return TRI_CLASS_OTHER;
 }
 
 static void add_up(struct tri_inspection *f)
 {
     for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(f->g, i);
-        struct tri_sum *sum = &f->sum[class_of(t)];
+        struct tri_sum *sum = &f->sum[class_of(t, &f->share[i])];
         sum->tensors++;
         sum->elements += (uint64_t)(t->ne[0] * tri_tensor_rows(t));
         sum->bytes += t->bytes;
     }
-}
-
-static void count_trits(const int8_t *trits, int64_t n, struct tri_share *share)
-{
-    int64_t sum = 0, nonzero = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += trits[i];
-        nonzero += trits[i] & 1;
-    }
-    share->plus += (uint64_t)(nonzero + sum) / 2;
-    share->minus += (uint64_t)(nonzero - sum) / 2;
-    share->zero += (uint64_t)(n - nonzero);
-}
-
-static enum tri_status count_tensor(const struct tri_tensor *t, struct tri_share *share,
-                                    struct tri_error *e)
-{
-    int8_t *trits = malloc((size_t)t->ne[0]);
-    if (!trits)
-        return tri_fail(e, TRI_NO_MEMORY, "tensor \"%s\": no memory for a row of %lld trits",
-                        t->name, (long long)t->ne[0]);
-    struct tri_ternary w;
-    enum tri_status status = tri_ternary_read(&w, t, e);
-    share->scale = w.scale;
-    for (int64_t row = 0; row < tri_tensor_rows(t) && status == TRI_OK; row++) {
-        status = tri_ternary_row(&w, row, trits, e);
-        if (status == TRI_OK)
-            count_trits(trits, t->ne[0], share);
-    }
-    free(trits);
-    share->known = status == TRI_OK;
-    return status;
-}
-
-/* Damage is kept for the end, so that all the rest is shown; the first counts. */
-static enum tri_status count_all(struct tri_inspection *f, struct tri_error *e)
-{
-    size_t count = tri_gguf_tensor_count(f->g);
-    if (!(f->share = calloc(count + 1, sizeof *f->share)))
-        return tri_fail(e, TRI_NO_MEMORY, "%s: no memory for %zu tensors", tri_gguf_name(f->g),
-                        count);
-    for (size_t i = 0; i < count; i++) {
-        const struct tri_tensor *t = tri_gguf_tensor_at(f->g, i);
-        if (!t->encoding->trits || count_tensor(t, &f->share[i], e) == TRI_OK)
-            continue;
-        if (f->damage.status == TRI_OK) {
-            tri_fail_in(e, "%s", tri_gguf_name(f->g));
-            f->damage = *e;
-        }
-    }
-    return TRI_OK;
 }
 
 /* -- packed files -------------------------------------------------------- */
@@ -134,106 +101,147 @@ static void check_stacks(struct tri_inspection *f)
 
 /* -- what would be packed ------------------------------------------------ */
 
-static uint64_t tiles(int n, int tile)
+static void plan_job(struct tri_job *job, const struct tri_matrix *stack)
 {
-    return (uint64_t)((n + tile - 1) / tile);
+    *job = (struct tri_job){.k = stack->k, .plan = stack->plan, .bytes = stack->bytes};
+    for (int i = 0; i < stack->parts; i++)
+        job->m += stack->part[i].rows;
 }
 
-/* Each part of a stack begins at a tile of its own, as in the model. */
-static void plan_job(struct tri_inspection *f, enum tri_role role, int k, int parts,
-                     const int *rows)
+/* As a model of this shape has it, without weights. */
+static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
 {
-    struct tri_job *job = &f->job[role];
-    uint64_t row_tiles = 0;
-    job->k = k;
-    for (int i = 0; i < parts; i++)
-        job->m += rows[i];
-    tri_dispatch_plan(role, job->m, k, 0, &job->plan);
-    for (int i = 0; i < parts; i++)
-        row_tiles += tiles(rows[i], job->plan.layout->rows);
-    job->bytes = row_tiles * tiles(k, job->plan.layout->kstep) * (uint64_t)job->plan.layout->bytes;
-}
-
-static void plan_jobs(struct tri_inspection *f)
-{
-    const struct tri_config *c = &f->config;
-    int q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    plan_job(f, TRI_ROLE_QKV, c->hidden, 3, (int[]){q, kv, kv});
-    plan_job(f, TRI_ROLE_O, q, 1, &c->hidden);
-    plan_job(f, TRI_ROLE_GATE_UP, c->hidden, 2, (int[]){c->ffn, c->ffn});
-    plan_job(f, TRI_ROLE_DOWN, c->ffn, 1, &c->hidden);
+    struct tri_model *m = tri_model_new(&f->config, e);
+    if (!m)
+        return e->status;
+    tri_model_plan(m, NULL);
+    for (int r = 0; r < TRI_ROLES; r++)
+        plan_job(&f->job[r], &m->layer[0].matrix[r]);
+    tri_model_free(m);
+    return TRI_OK;
 }
 
 /* -- the command --------------------------------------------------------- */
 
-static enum tri_status gather(struct tri_inspection *f, struct tri_error *e)
+struct options {
+    const char *layout;
+    bool json, hash, strict;
+};
+
+static enum tri_status hash_weights(struct tri_inspection *f, struct tri_pool *pool, struct tri_error *e)
 {
-    add_up(f);
-    if (count_all(f, e))
+    if (f->config_error.status != TRI_OK) {
+        *e = f->config_error;
         return e->status;
-    f->packable = tri_config_read(f->g, &f->config, &f->config_error) == TRI_OK &&
-                  f->sum[TRI_CLASS_TERNARY].tensors;
+    }
+    struct tri_trits *s = tri_trits_open(f->g, &f->config, pool, e);
+    if (!s)
+        return e->status;
+    tri_catch_interrupt();
+    const enum tri_status status = tri_trits_hash(s, pool, tri_interrupted, &f->hash, e);
+    f->hashed = status == TRI_OK;
+    tri_trits_free(s);
+    return status;
+}
+
+static enum tri_status gather(struct tri_inspection *f, struct tri_pool *pool, struct tri_error *e)
+{
+    if (tri_inspection_count(f, pool, e) != TRI_OK)
+        return e->status;
+    add_up(f);
+    f->packable = f->config_error.status == TRI_OK && f->sum[TRI_CLASS_TERNARY].tensors;
     const struct tri_tensor *output = tri_gguf_tensor(f->g, "output.weight");
     const struct tri_tensor *head = output ? output : tri_gguf_tensor(f->g, "token_embd.weight");
     f->head = head ? head->encoding : NULL;
-    if (f->packable)
-        plan_jobs(f);
+    if (f->packable && plan_jobs(f, e) != TRI_OK)
+        return e->status;
     check_stacks(f);
-    return TRI_OK;
+    return tri_inspection_check(f, e);
 }
 
-static enum tri_status show(const struct tri_inspection *f, bool json, struct tri_error *e)
+/* The hash alone needs nothing else to be found out. */
+static enum tri_status find_out(struct tri_inspection *f, const struct options *o, struct tri_error *e)
 {
-    if (json && tri_inspection_json(f, e))
+    struct tri_pool *pool = tri_pool_new(tri_cores(), e);
+    if (!pool)
         return e->status;
-    if (!json)
+    enum tri_status status = o->hash ? hash_weights(f, pool, e) : TRI_OK;
+    if (status == TRI_OK && (!o->hash || o->json || o->strict))
+        status = gather(f, pool, e);
+    tri_pool_free(pool);
+    return status;
+}
+
+static enum tri_status write_out(const struct tri_inspection *f, const struct options *o, struct tri_error *e)
+{
+    if (o->json && tri_inspection_json(f, e))
+        return e->status;
+    if (o->hash && !o->json)
+        printf("trits %016" PRIx64 "\nscales %016" PRIx64 "\n", f->hash.trits, f->hash.scales);
+    if (!o->hash && !o->json)
         tri_inspection_print(f);
     if (ferror(stdout) || fflush(stdout))
         return tri_fail(e, TRI_FAILED, "standard output cannot be written: %s", strerror(errno));
-    if (f->damage.status)
-        *e = f->damage;
-    return f->damage.status;
+    return TRI_OK;
 }
 
-static enum tri_status inspect(const char *path, const char *layout, bool json, struct tri_error *e)
+static enum tri_status judge(const struct tri_inspection *f, const struct options *o, struct tri_error *e)
+{
+    if (f->damage.status != TRI_OK)
+        *e = f->damage;
+    if (f->damage.status != TRI_OK || !o->strict || !f->findings.count)
+        return f->damage.status;
+    for (size_t i = 0; i < f->findings.count && o->hash && !o->json; i++)
+        fprintf(stderr, "%s\n", f->findings.text[i]);
+    return tri_fail(e, TRI_BAD_FILE, "%s: expected nothing to find fault with, found %zu (\"Findings\" above); without "
+                    "--strict they are only told", tri_gguf_name(f->g), f->findings.count);
+}
+
+static enum tri_status inspect(const char *path, const struct options *o, struct tri_error *e)
 {
     struct tri_inspection f = {0};
     struct tri_gguf *g = tri_checkpoint_open(path, e);
     if (!g)
         return e->status;
     f.g = g;
-    enum tri_status status = layout ? tri_gguf_set_i2s_layout(g, layout, e) : TRI_OK;
+    enum tri_status status = o->layout ? tri_gguf_set_i2s_layout(g, o->layout, e) : TRI_OK;
+    tri_config_read(g, &f.config, &f.config_error);
     if (status == TRI_OK)
-        status = gather(&f, e);
+        status = find_out(&f, o, e);
     if (status == TRI_OK)
-        status = show(&f, json, e);
-    free(f.share);
+        status = write_out(&f, o, e);
+    if (status == TRI_OK)
+        status = judge(&f, o, e);
+    tri_findings_free(&f.findings);
+    tri_free(f.share);
     tri_gguf_close(g);
     return status;
 }
 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
-    bool json = false, helped = false;
-    const char *layout = NULL;
+    struct options o = {0};
+    bool helped = false;
     int operands = 1;
     const struct tri_option options[] = {
-        {NULL, "--json", TRI_FLAG, NULL, "write one JSON object instead of tables", &json, 0, 0},
-        TRI_LAYOUT_OPTION(layout),
+        {NULL, "--json", TRI_FLAG, NULL, "write one JSON object instead of tables", &o.json, 0, 0},
+        {NULL, "--hash", TRI_FLAG, NULL, "only hashes of all trits and of all scales, the same in every encoding",
+         &o.hash, 0, 0},
+        {NULL, "--strict", TRI_FLAG, NULL, "exit code 3 if a careful reader finds fault with anything", &o.strict, 0, 0},
+        TRI_LAYOUT_OPTION(o.layout),
         {0},
     };
-    enum tri_status status =
-        tri_parse(&tri_command_inspect, options, argc, argv, &operands, &helped, e);
+    enum tri_status status = tri_parse(&tri_command_inspect, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
     if (operands != 1)
         return tri_fail(e, TRI_USAGE, "expected a model (GGUF, safetensors or a folder with it), found none; see --help");
-    return inspect(argv[1], layout, json, e);
+    return inspect(argv[1], &o, e);
 }
 
 const struct tri_command tri_command_inspect = {
     .name = "inspect",
     .summary = "what a model's files hold, and what this machine would make of it",
-    .usage = "FILE [--json]",
+    .usage = "FILE [--json] [--hash] [--strict]",
     .run = run,
 };

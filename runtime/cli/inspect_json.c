@@ -3,6 +3,7 @@
 #include "cli/inspect.h"
 #include "cli/quote.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,13 +89,25 @@ static json_t *share_of(const struct tri_share *s)
                      "plus", integer(s->plus));
 }
 
+/* "scale" where there is one of all weights; "group", how many columns share one, where there are many of a row. */
+static bool add_share(json_t *o, const struct tri_share *s)
+{
+    static const char *const scaling[] = {
+        [TRI_PER_TENSOR] = "tensor", [TRI_PER_ROW] = "row", [TRI_PER_GROUP] = "group"};
+    return json_object_set_new(o, "trits", share_of(s)) ||
+           json_object_set_new(o, "entropy", real(tri_share_entropy(s))) ||
+           json_object_set_new(o, "scaling", json_string(scaling[s->scaling])) ||
+           (s->scaling == TRI_PER_TENSOR && json_object_set_new(o, "scale", real((double)s->scale))) ||
+           (s->scaling == TRI_PER_GROUP && json_object_set_new(o, "group", json_integer(s->group))) ||
+           json_object_set_new(o, "why", json_string(s->why));
+}
+
 static json_t *tensor_of(const struct tri_tensor *t, const struct tri_share *share)
 {
     json_t *o =
         json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", t->name, "encoding", t->encoding->name,
                   "shape", shape_of(t), "bytes", integer(t->bytes), "offset", integer(t->offset));
-    if (share->known && (json_object_set_new(o, "trits", share_of(share)) ||
-                         json_object_set_new(o, "scale", real((double)share->scale)))) {
+    if (o && share->known && add_share(o, share)) {
         json_decref(o);
         return NULL;
     }
@@ -154,6 +167,19 @@ static json_t *nth_job(const struct tri_inspection *f, size_t i)
                      integer(j->bytes), "kernels", kernels_of(&j->plan), "why", j->plan.why);
 }
 
+static json_t *nth_finding(const struct tri_inspection *f, size_t i)
+{
+    return tri_json_text((struct tri_text){f->findings.text[i], strlen(f->findings.text[i])});
+}
+
+static json_t *hash_of(const struct tri_trits_hash *hash)
+{
+    char trits[17], scales[17];
+    snprintf(trits, sizeof trits, "%016" PRIx64, hash->trits);
+    snprintf(scales, sizeof scales, "%016" PRIx64, hash->scales);
+    return json_pack("{s:s, s:s}", "trits", trits, "scales", scales);
+}
+
 /* -- the whole ----------------------------------------------------------- */
 
 static json_t *config_of(const struct tri_config *c)
@@ -195,7 +221,8 @@ static json_t *whole(const struct tri_inspection *f)
                           list_of(f, tri_gguf_key_count(g), nth_key), "tensors",
                           list_of(f, tri_gguf_tensor_count(g), nth_tensor), "sizes",
                           list_of(f, TRI_CLASSES, nth_size));
-    if (!o || add_model(o, f) ||
+    if (!o || add_model(o, f) || (f->hashed && json_object_set_new(o, "hash", hash_of(&f->hash))) ||
+        json_object_set_new(o, "findings", list_of(f, f->findings.count, nth_finding)) ||
         (f->damage.status &&
          json_object_set_new(o, "damage", tri_json_text(text_of(f->damage.text))))) {
         json_decref(o);

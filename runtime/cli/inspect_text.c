@@ -95,15 +95,47 @@ static void print_shape(const struct tri_tensor *t, int width)
 static void print_share(const struct tri_share *s)
 {
     uint64_t n = s->minus + s->zero + s->plus;
-    printf("  %5.1f %5.1f %5.1f  %.7g", percent(s->minus, n), percent(s->zero, n),
-           percent(s->plus, n), (double)s->scale);
+    printf("  %5.1f %5.1f %5.1f  %6.3f  ", percent(s->minus, n), percent(s->zero, n), percent(s->plus, n),
+           tri_share_entropy(s));
+    if (s->scaling == TRI_PER_GROUP)
+        printf("one per %d", s->group);
+    else if (s->scaling == TRI_PER_ROW)
+        printf("one per row");
+    else
+        printf("%.7g", (double)s->scale);
+}
+
+/* Tensors of an encoding that were taken for it with the same reason. */
+static size_t count_alike(const struct tri_inspection *f, size_t first)
+{
+    size_t alike = 0;
+    for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
+        const bool same = f->share[i].known && strcmp(f->share[i].why, f->share[first].why) == 0 &&
+                          strcmp(tri_gguf_tensor_at(f->g, i)->encoding->name,
+                                 tri_gguf_tensor_at(f->g, first)->encoding->name) == 0;
+        if (same && i < first)
+            return 0;
+        alike += same;
+    }
+    return alike;
+}
+
+static void print_decisions(const struct tri_inspection *f)
+{
+    int printed = 0;
+    for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
+        const size_t alike = f->share[i].known ? count_alike(f, i) : 0;
+        if (alike)
+            printf("%s  %-20s  %5zu tensors, %s\n", printed++ ? "" : "\nRead as ternary\n",
+                   tri_gguf_tensor_at(f->g, i)->encoding->name, alike, f->share[i].why);
+    }
 }
 
 static void print_tensors(const struct tri_inspection *f)
 {
-    printf("\nTensors (shape: columns x rows; shares of -1, 0, +1 in %%)\n"
-           "  %-32s  %-8s  %-15s %12s %12s  %5s %5s %5s  %s\n",
-           "name", "encoding", "shape", "bytes", "at byte", "-1", "0", "+1", "scale");
+    printf("\nTensors (shape: columns x rows; shares of -1, 0, +1 in %%, entropy in bits a weight)\n"
+           "  %-32s  %-8s  %-15s %12s %12s  %5s %5s %5s  %6s  %s\n",
+           "name", "encoding", "shape", "bytes", "at byte", "-1", "0", "+1", "bits", "scale");
     for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(f->g, i);
         printf("  %-32s  %-8s", t->name, t->encoding->name);
@@ -111,7 +143,7 @@ static void print_tensors(const struct tri_inspection *f)
         printf(" %12" PRIu64 " %12" PRIu64, t->bytes, t->offset);
         if (f->share[i].known)
             print_share(&f->share[i]);
-        else if (t->encoding->trits)
+        else if (f->share[i].damaged)
             printf("  damaged");
         putchar('\n');
     }
@@ -201,8 +233,11 @@ void tri_inspection_print(const struct tri_inspection *f)
         print_key(tri_gguf_key_at(g, i));
     if (tri_gguf_tensor_count(g))
         print_tensors(f);
+    print_decisions(f);
     print_sizes(f);
     print_config(f);
     if (f->packable)
         print_jobs(f);
+    for (size_t i = 0; i < f->findings.count; i++)
+        printf("%s  %s\n", i ? "" : "\nFindings\n", f->findings.text[i]);
 }
