@@ -120,7 +120,8 @@ void tri_engine_free(struct tri_engine *engine);
 int tri_engine_context(const struct tri_engine *engine);    /* positions the model was made for */
 int tri_engine_vocabulary(const struct tri_engine *engine); /* logits of a token; ids are below it */
 
-/* What should be told to whoever runs the engine, as that its tuning is of another CPU; NULL: nothing. */
+/* What should be told to whoever runs the engine, as that its tuning is of another CPU, or that a session was made that
+ * is longer than tri_engine_context; NULL: nothing. */
 const char *tri_engine_notice(const struct tri_engine *engine);
 
 /* -- tokenizers: text to ids and back --------------------------------------------------------------------- */

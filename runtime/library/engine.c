@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum { MAX_CONTEXT = 1 << 24 };
@@ -20,7 +21,8 @@ struct tri_engine {
     struct tri_pool *pool;
     struct tri_model *model;
     struct tri_workspace *work;
-    char notice[1024];
+    char notice[1024], longer[1152]; /* the same once a session is longer than the model was made for */
+    atomic_bool is_longer;
 };
 
 /* Instruction set and huge pages are the program's while a model is opened. */
@@ -94,9 +96,13 @@ static enum tri_status open_weights(struct tri_engine *n, const struct tri_engin
 
 static void take_notices(struct tri_engine *n)
 {
-    const char *kernels = tri_dispatch_notice(), *text = tri_tokenizer_notice(n->tokenizer);
-    snprintf(n->notice, sizeof n->notice, "%s%s%s", kernels ? kernels : "", kernels && text ? "; " : "",
-             text ? text : "");
+    const char *const all[] = {tri_dispatch_notice(), tri_tokenizer_notice(n->tokenizer), n->model->notice};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] && *all[i] && used < sizeof n->notice)
+            used += (size_t)snprintf(n->notice + used, sizeof n->notice - used, "%s%s", used ? "; " : "", all[i]);
+    snprintf(n->longer, sizeof n->longer, "%s%sa session's context is more than the %d positions this model was made for",
+             n->notice, used ? "; " : "", n->model->config.context);
 }
 
 static enum tri_status open_all(struct tri_engine *n, const char *path, const struct tri_engine_options *o,
@@ -157,7 +163,8 @@ int tri_engine_vocabulary(const struct tri_engine *n)
 
 const char *tri_engine_notice(const struct tri_engine *n)
 {
-    return *n->notice ? n->notice : NULL;
+    const char *notice = atomic_load(&n->is_longer) ? n->longer : n->notice;
+    return *notice ? notice : NULL;
 }
 
 const struct tri_tokenizer *tri_engine_tokenizer(const struct tri_engine *n)
@@ -174,7 +181,10 @@ struct tri_session *tri_engine_session(struct tri_engine *n, int context, enum t
         check_range("type of keys", (int)keys, TRI_CACHE_Q8_0, e) != TRI_OK ||
         check_range("type of values", (int)values, TRI_CACHE_Q8_0, e) != TRI_OK)
         return NULL;
-    return tri_session_new(n->model, n->pool, &o, e);
+    struct tri_session *s = tri_session_new(n->model, n->pool, &o, e);
+    if (s && context > n->model->config.context)
+        atomic_store(&n->is_longer, true);
+    return s;
 }
 
 struct tri_batch *tri_engine_batch(struct tri_engine *n, struct tri_error *e)

@@ -345,6 +345,25 @@ static void wrong_options_are_refused(void **unused)
     }
 }
 
+static void longer_sessions_are_noticed(void **unused)
+{
+    (void)unused;
+    struct tri_error e;
+    struct tri_engine *engine = open_engine(NULL);
+    const int context = tri_engine_context(engine);
+    struct tri_session *s = tri_engine_session(engine, context, TRI_CACHE_F16, TRI_CACHE_F16, &e);
+    assert_non_null(s);
+    tri_session_free(s);
+    const char *notice = tri_engine_notice(engine);
+    assert_true(!notice || !strstr(notice, "more than"));
+    s = tri_engine_session(engine, context + 1, TRI_CACHE_F16, TRI_CACHE_F16, &e);
+    assert_non_null(s);
+    tri_session_free(s);
+    notice = tri_engine_notice(engine);
+    assert_true(notice && strstr(notice, "more than"));
+    tri_engine_free(engine);
+}
+
 static void wrong_sessions_are_refused(void **unused)
 {
     (void)unused;
@@ -378,6 +397,7 @@ int main(void)
         cmocka_unit_test(generations_draw_what_loops_draw),
         cmocka_unit_test(wanted_logits_are_exact),
         cmocka_unit_test(wrong_options_are_refused),
+        cmocka_unit_test(longer_sessions_are_noticed),
         cmocka_unit_test(wrong_sessions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
