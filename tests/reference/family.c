@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F32 = 0, MOST_TENSORS = 1024, MOST_MEMORY = 4096 };
+enum { F32 = 0, TQ2_0 = 35, I2_S = 36, Q2_0 = 42, IQ2_BN = 135 };
+enum { MOST_TENSORS = 1024, MOST_MEMORY = 4096 };
 
 static void *room(struct made *d, size_t count, size_t size)
 {
@@ -53,7 +54,7 @@ static const float *floats(struct made *d, int layer, const char *name, int colu
     float *values = room(d, (size_t)count, sizeof *values);
     for (int i = 0; i < count; i++)
         values[i] = between(d, from, to);
-    t->columns = columns, t->rows = rows, t->floats = values;
+    t->type = F32, t->columns = columns, t->rows = rows, t->floats = values;
     return values;
 }
 
@@ -68,18 +69,33 @@ static float scale(struct made *d, int columns)
     return (float)(32 + any(d) % 32) / 64 / exp2f(roundf(log2f((float)columns) / 2));
 }
 
-/* A third of the trits is zero. */
-static void matrix(struct made *d, int layer, const char *name, int rows, int columns, struct reference_matrix *w)
+/* How a matrix is scaled, and a type that holds that. */
+struct scaling {
+    uint32_t type;
+    int group;
+    bool one; /* for all */
+};
+
+static struct scaling scaling_of(const struct family *f, int columns, int index)
 {
-    const int group = d->family->group ? d->family->group : columns, groups = rows * (columns / group);
-    struct made_tensor *t = add(d, layer, name);
-    *w = (struct reference_matrix){rows, columns, group, room(d, (size_t)rows, (size_t)columns),
+    const struct scaling all[] = {{I2_S, columns, true}, {IQ2_BN, columns, false}, {Q2_0, 64, false}};
+    if (f->mixed)
+        return all[index % 3];
+    return f->group == 256 ? (struct scaling){TQ2_0, 256, false} : all[f->group ? 2 : f->row_scales];
+}
+
+/* A third of the trits is zero. The index counts the model's matrices. */
+static void matrix(struct made *d, int index, struct made_tensor *t, int rows, int columns, struct reference_matrix *w)
+{
+    const struct scaling s = scaling_of(d->family, columns, index);
+    const int groups = rows * (columns / s.group);
+    *w = (struct reference_matrix){rows, columns, s.group, room(d, (size_t)rows, (size_t)columns),
                                    room(d, (size_t)groups, sizeof(float))};
     for (int i = 0; i < rows * columns; i++)
         w->trits[i] = (int8_t)(any(d) % 3) - 1;
     for (int i = 0; i < groups; i++)
-        w->scales[i] = d->family->group || d->family->row_scales || i == 0 ? scale(d, columns) : w->scales[0];
-    t->columns = columns, t->rows = rows, t->matrix = w;
+        w->scales[i] = s.one && i ? w->scales[0] : scale(d, columns);
+    t->type = s.type, t->columns = columns, t->rows = rows, t->matrix = w;
 }
 
 static void make_matrices(struct made *d, int i, struct reference_layer *l)
@@ -97,7 +113,8 @@ static void make_matrices(struct made *d, int i, struct reference_layer *l)
     for (int p = 0; p < REFERENCE_PROJECTIONS; p++) {
         char name[48];
         snprintf(name, sizeof name, "%s_norm_in", shapes[p].name);
-        matrix(d, i, shapes[p].name, shapes[p].rows, shapes[p].columns, &l->matrix[p]);
+        matrix(d, i * REFERENCE_PROJECTIONS + p, add(d, i, shapes[p].name), shapes[p].rows, shapes[p].columns,
+               &l->matrix[p]);
         l->norm_in[p] = norm(d, i, name, shapes[p].columns, f->norms_in);
     }
 }
@@ -196,13 +213,18 @@ static void add_keys(const struct made *d, struct tri_gguf_writer *w)
     }
 }
 
+static uint32_t type_of(const struct made_tensor *t, uint32_t wanted)
+{
+    return t->matrix && wanted != FAMILY_TYPES ? wanted : t->type;
+}
+
 static enum tri_status put(const struct made_tensor *t, int index, uint32_t type, struct tri_gguf_writer *w,
                            struct tri_error *e)
 {
     const size_t count = (size_t)t->columns * (size_t)(t->rows ? t->rows : 1);
     if (t->floats)
         return tri_gguf_write(w, index, 0, t->floats, count * sizeof(float), e);
-    const struct made_encoding *c = made_encoding_find(type);
+    const struct made_encoding *c = made_encoding_find(type_of(t, type));
     const size_t size = made_bytes(c, t->matrix);
     uint8_t *bytes = calloc(size, 1);
     if (!bytes)
@@ -218,7 +240,7 @@ static enum tri_status write_all(const struct made *d, uint32_t type, struct tri
     add_keys(d, w);
     for (int i = 0; i < d->tensors; i++) {
         const struct made_tensor *from = &d->tensor[i];
-        struct tri_tensor t = {.encoding = tri_encoding_find(from->matrix ? type : F32), .dims = from->rows ? 2 : 1,
+        struct tri_tensor t = {.encoding = tri_encoding_find(type_of(from, type)), .dims = from->rows ? 2 : 1,
                                .ne = {from->columns, from->rows ? from->rows : 1, 1, 1}};
         snprintf(t.name, sizeof t.name, "%s", from->name);
         tri_gguf_add_tensor(w, &t);
