@@ -101,8 +101,9 @@ static void take_notices(struct tri_engine *n)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i] && *all[i] && used < sizeof n->notice)
             used += (size_t)snprintf(n->notice + used, sizeof n->notice - used, "%s%s", used ? "; " : "", all[i]);
-    snprintf(n->longer, sizeof n->longer, "%s%sa session's context is more than the %d positions this model was made for",
-             n->notice, used ? "; " : "", n->model->config.context);
+    snprintf(n->longer, sizeof n->longer,
+             "%s%sa session's context is more than the %d positions this model was made for", n->notice,
+             used ? "; " : "", n->model->config.context);
 }
 
 static enum tri_status open_all(struct tri_engine *n, const char *path, const struct tri_engine_options *o,
