@@ -171,6 +171,7 @@ struct story {
     struct tri_sampler *sampler;
     struct tri_generation *generation;
     struct bytes pending;
+    int32_t last; /* token of the text so far */
     int prompt, cached, decoded; /* tokens */
     bool ended; /* by itself */
     double prompt_seconds, decode_seconds;
@@ -180,6 +181,7 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, s
 {
     double start = tri_now();
     s->prompt = (int)ids->count;
+    s->last = ids->at[ids->count - 1];
     for (int at = s->cached, n; at < s->prompt; at += n) {
         n = s->prompt - at < FEED ? s->prompt - at : FEED;
         if (tri_interrupted())
@@ -193,7 +195,8 @@ static enum tri_status feed_prompt(struct story *s, const struct tri_ids *ids, s
 
 static enum tri_status add_token(struct story *s, int32_t id, struct tri_error *e)
 {
-    struct tri_text t = tri_token_bytes(s->o->load.tokenizer, id, false);
+    struct tri_text t = tri_token_bytes_behind(s->o->load.tokenizer, s->last, id, false);
+    s->last = id;
     s->decoded++;
     if (add(&s->pending, t.at, t.size, e) != TRI_OK)
         return e->status;

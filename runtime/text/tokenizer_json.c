@@ -13,7 +13,7 @@
 
 /* Gemma's, the largest vocabulary that is known, has 262144 tokens and twice as many merges. */
 enum { MOST_TOKENS = 1 << 21 };
-static const struct tri_json_limits limits = {32, 16 << 20}, config_limits = {32, 1 << 20};
+static const struct tri_json_limits limits = {32, 4 << 20}, config_limits = {32, 1 << 20};
 
 enum { ADDED_SCORE = -1000, UNUSED_SCORE = -10000 }; /* as converters write them */
 enum { UNMADE = 1 };                                 /* a score of tokens that no merge made yet */

@@ -1,6 +1,7 @@
 /* Tokenizing with real vocabularies: the embedded model's, and the public ones where they are
  * present. */
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -397,6 +398,50 @@ static void refuses_byte(const struct opened *o, const char *text, size_t size, 
     tri_ids_free(&ids);
 }
 
+/* Token by token, as text is generated: what is printed is whole characters, and all of them in the end. */
+static void stream(const struct opened *o, const char *text, size_t size)
+{
+    struct tri_ids ids = encode(o, text, size, 0);
+    char pending[1024];
+    size_t held = 0, printed = 0;
+    for (size_t i = 0; i < ids.count; i++) {
+        const int32_t before = i ? ids.at[i - 1] : -1;
+        struct tri_text t = tri_token_bytes_behind(o->tokenizer, before, ids.at[i], false);
+        assert_true(held + t.size <= sizeof pending);
+        memcpy(pending + held, t.at, t.size);
+        held += t.size;
+        const size_t whole = tri_utf8_whole(pending, held);
+        assert_int_equal(tri_utf8_valid(pending, whole), whole);
+        assert_true(printed + whole <= size);
+        assert_memory_equal(pending, text + printed, whole);
+        printed += whole;
+        held -= whole;
+        memmove(pending, pending + whole, held);
+    }
+    assert_int_equal(held, 0);
+    assert_int_equal(printed, size);
+    tri_ids_free(&ids);
+}
+
+static void streams_of_whole_characters(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VOCABULARIES; v++) {
+        if (!present(vocabularies[v].file))
+            skip();
+        struct opened o = open_tokenizer(vocabularies[v].file);
+        json_t *root = json_load_file("tests/vectors/tokenizer.json", 0, NULL);
+        json_t *cases = json_object_get(root, "cases"), *c;
+        size_t i;
+        json_array_foreach(cases, i, c) {
+            const json_t *text = json_object_get(c, "text");
+            stream(&o, json_string_value(text), json_string_length(text));
+        }
+        json_decref(root);
+        close_tokenizer(&o);
+    }
+}
+
 /* The texts of ours, too: whatever the vocabulary, nothing is lost. */
 static void public_round_trips(void **state)
 {
@@ -470,6 +515,7 @@ int main(void)
         cmocka_unit_test(held_out_text),       cmocka_unit_test(public_vectors),
         cmocka_unit_test(public_pairs),        cmocka_unit_test(public_round_trips),
         cmocka_unit_test(llama_3_specials),    cmocka_unit_test(sentencepiece_specials),
+        cmocka_unit_test(streams_of_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
