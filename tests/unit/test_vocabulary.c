@@ -527,6 +527,26 @@ static void merges_without_a_space(void **state)
     refused(f, TRI_BAD_FILE, "tokenizer.ggml.merges");
 }
 
+/* Neither UTF-8 nor short: bytes like others. */
+static void strange_texts(void **state)
+{
+    const size_t size = 1 << 20;
+    char *huge = malloc(size + 3);
+    (void)state;
+    assert_non_null(huge);
+    memset(huge, 'a', size);
+    memcpy(huge + size, " b", 3);
+    const struct token more[] = {{"\xff\xc4", 1}, {"\xc4", 1}, {"", 1}, {"\xff\xc4", 3}, {0}};
+    const char *const merges[] = {"\xff \xc4", huge, "\xc3\xbf \xc4", NULL};
+    struct opened o = open_good(small_file(more, merges));
+    EXPECT(o, "\xff\xc4\xff", 0, BYTES, 0xff);
+    EXPECT(o, "\xff\xc4", TRI_PARSE_SPECIAL, BYTES + 3);
+    assert_true(notices(&o, "1 of 3 merges"));
+    assert_int_equal(tri_token_bytes(o.tokenizer, BYTES + 2, true).size, 0);
+    close_file(&o);
+    free(huge);
+}
+
 static void strange_token_types(void **state)
 {
     static const struct token more[] = {{"ab", 0}, {"cd", -1}, {"ef", 7}, {"gh", 2147483647},
@@ -566,6 +586,7 @@ int main(void)
         cmocka_unit_test(keys_of_the_wrong_type),
         cmocka_unit_test(no_tokens),
         cmocka_unit_test(merges_without_a_space),
+        cmocka_unit_test(strange_texts),
         cmocka_unit_test(strange_token_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
