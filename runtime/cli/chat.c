@@ -58,11 +58,14 @@ static enum tri_status fit(struct talk *t, struct tri_ids *ids, struct tri_error
         fprintf(stderr, "tritune: the context of %d tokens is full: the oldest %zu messages are forgotten (-c makes it "
                 "greater)\n", context, forgotten);
     if (ids->count == 0)
-        return tri_fail(e, TRI_USAGE, "the template makes nothing of this conversation; name another one (--chat-template)");
+        return tri_fail(e, TRI_USAGE,
+                        "the template makes nothing of this conversation; name another one (--chat-template)");
     if (ids->count <= (size_t)context)
         return TRI_OK;
-    return tri_fail(e, TRI_FAILED, "the message takes %zu tokens, more than the context of %d; use a greater one (-c) or less "
-                    "text", ids->count, context);
+    return tri_fail(e, TRI_FAILED,
+                    "the message takes %zu tokens, more than the context of %d; use a greater one (-c) or less "
+                    "text",
+                    ids->count, context);
 }
 
 /* Of the tokens that the session has already, none is computed again. */
@@ -208,7 +211,8 @@ static enum tri_status help(struct talk *t, const char *argument, struct tri_err
     (void)argument;
     (void)e;
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(stderr, "  %-7s %-5s %s\n", commands[i].name, commands[i].argument ? commands[i].argument : "", commands[i].help);
+        fprintf(stderr, "  %-7s %-5s %s\n", commands[i].name, commands[i].argument ? commands[i].argument : "",
+                commands[i].help);
     fputs("  A backslash at the end of a line goes on with the message on the next. Ctrl-C stops an answer;\n"
           "  at the prompt it leaves, as Ctrl-D does.\n", stderr);
     return TRI_OK;
@@ -226,7 +230,8 @@ static enum tri_status run_command(struct talk *t, const char *line, struct tri_
         return tri_fail(e, TRI_USAGE, "%s: expected %s behind it, found \"%.80s\"", commands[i].name,
                         commands[i].argument ? commands[i].argument : "nothing", argument);
     }
-    return tri_fail(e, TRI_USAGE, "unknown command %.*s; /help lists those there are", (int)(size < 40 ? size : 40), line);
+    return tri_fail(e, TRI_USAGE, "unknown command %.*s; /help lists those there are", (int)(size < 40 ? size : 40),
+                    line);
 }
 
 static void obey(struct talk *t, const char *line)

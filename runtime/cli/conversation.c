@@ -1,4 +1,5 @@
-/* Owns: messages, their file, and answers as they are printed. Leaves out how messages become a prompt (text/chat.h). */
+/* Owns: messages, their file, and answers as they are printed. Leaves out how messages become a prompt (text/chat.h).
+ */
 #include "cli/conversation.h"
 #include "base/memory.h"
 #include "base/output.h"
@@ -157,8 +158,10 @@ static enum tri_status check(const json_t *messages, const char *path, struct tr
         for (size_t r = 0; role && r < sizeof roles / sizeof *roles; r++)
             known |= strcmp(role, roles[r]) == 0;
         if (!known || !json_is_string(json_object_get(m, "content")))
-            return tri_fail(e, TRI_BAD_FILE, "%s: message %zu: expected a role (system, user or assistant) and a text as "
-                            "content, found something else", path, i);
+            return tri_fail(e, TRI_BAD_FILE,
+                            "%s: message %zu: expected a role (system, user or assistant) and a text as "
+                            "content, found something else",
+                            path, i);
     }
     return TRI_OK;
 }

@@ -144,7 +144,8 @@ struct tri_lines *tri_lines_open(const char *name, struct tri_error *e)
 #else
     (void)name;
     if (l->typed)
-        fprintf(stderr, "tritune: built without libedit (libedit-dev): lines cannot be edited, and there is no history\n");
+        fprintf(stderr,
+                "tritune: built without libedit (libedit-dev): lines cannot be edited, and there is no history\n");
 #endif
     return l;
 }

@@ -15,7 +15,8 @@ enum tri_status tri_sampling_read(struct tri_sampling_options *o, struct tri_err
     return TRI_OK;
 }
 
-struct tri_sampler *tri_sampling_open(const struct tri_sampling_options *o, const struct tri_load *l, struct tri_error *e)
+struct tri_sampler *tri_sampling_open(const struct tri_sampling_options *o, const struct tri_load *l,
+                                      struct tri_error *e)
 {
     struct tri_sampling values = o->values;
     if (values.repeat_last_n < 0)

@@ -27,6 +27,7 @@ struct tri_sampling_options {
 enum tri_status tri_sampling_read(struct tri_sampling_options *o, struct tri_error *e);
 
 /* For an open model with a session. NULL with an error. */
-struct tri_sampler *tri_sampling_open(const struct tri_sampling_options *o, const struct tri_load *l, struct tri_error *e);
+struct tri_sampler *tri_sampling_open(const struct tri_sampling_options *o, const struct tri_load *l,
+                                      struct tri_error *e);
 
 #endif

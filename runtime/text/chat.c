@@ -25,16 +25,16 @@ static const struct {
     {"bitnet",
      "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] | trim + '<|eot_id|>' }}"
      "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"},
-    {"llama3",
-     "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + "
-     "message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
-     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"},
-    {"falcon3",
-     "{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + message['content'] + '\\n' }}"
-     "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + '\\n' }}"
-     "{% elif message['role'] == 'assistant' %}{{ '<|assistant|>\\n' + message['content'] + eos_token }}"
-     "{% if not loop.last %}{{ '\\n' }}{% endif %}{% endif %}"
-     "{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}{% endfor %}"},
+    {"llama3", "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + "
+               "'<|end_header_id|>\\n\\n' + "
+               "message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+               "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"},
+    {"falcon3", "{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + "
+                "message['content'] + '\\n' }}"
+                "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + '\\n' }}"
+                "{% elif message['role'] == 'assistant' %}{{ '<|assistant|>\\n' + message['content'] + eos_token }}"
+                "{% if not loop.last %}{{ '\\n' }}{% endif %}{% endif %}"
+                "{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}{% endfor %}"},
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, BITNET = 0 };
 
@@ -68,11 +68,12 @@ static enum tri_status choose_given(const char *template, const char *name, stru
             *s = (struct source){text_of(builtin[i].text), builtin[i].name, NULL};
     if (holds(s->text, "{{") || holds(s->text, "{%"))
         return TRI_OK;
-    return tri_fail(e, TRI_USAGE, "chat template: expected %s or a text in Jinja, found \"%.40s\"", tri_chat_names(), template);
+    return tri_fail(e, TRI_USAGE, "chat template: expected %s or a text in Jinja, found \"%.40s\"", tri_chat_names(),
+                    template);
 }
 
-/* One that Microsoft's converter puts into every file of the architecture drops the system's messages and ends the prompt
- * before the answer. */
+/* One that Microsoft's converter puts into every file of the architecture drops the system's messages and ends the
+ * prompt before the answer. */
 static enum tri_status choose_file_s(const struct tri_gguf *g, struct source *s, struct tri_error *e)
 {
     *s = (struct source){.name = "tokenizer.chat_template"};
@@ -105,7 +106,8 @@ static enum tri_status fill(struct tri_chat *c, const struct source *s, struct t
     if (!c->template)
         return e->status;
     c->own = json_object();
-    if (!c->own || !set_token(c, "bos_token", tri_bos(c->tokenizer)) || !set_token(c, "eos_token", tri_eos(c->tokenizer)))
+    if (!c->own || !set_token(c, "bos_token", tri_bos(c->tokenizer)) ||
+        !set_token(c, "eos_token", tri_eos(c->tokenizer)))
         return tri_fail(e, TRI_NO_MEMORY, "chat template: no memory");
     return TRI_OK;
 }
@@ -152,8 +154,8 @@ static enum tri_status check(const json_t *messages, struct tri_error *e)
         return tri_fail(e, TRI_USAGE, "messages: expected an array, found something else");
     json_array_foreach((json_t *)messages, i, m)
         if (!json_is_string(json_object_get(m, "role")) || !json_is_string(json_object_get(m, "content")))
-            return tri_fail(e, TRI_USAGE, "message %zu: expected an object with strings \"role\" and \"content\", found none",
-                            i);
+            return tri_fail(e, TRI_USAGE,
+                            "message %zu: expected an object with strings \"role\" and \"content\", found none", i);
     return TRI_OK;
 }
 

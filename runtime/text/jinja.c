@@ -54,8 +54,8 @@ bool tri_jrun_fail(struct tri_jrun *r, const char *format, ...)
 bool tri_jrun_refuse(struct tri_jrun *r, struct tri_jtext words)
 {
     char text[512];
-    snprintf(text, sizeof text, "the template refuses the conversation: %.*s", (int)(words.size < 400 ? words.size : 400),
-             words.at);
+    snprintf(text, sizeof text, "the template refuses the conversation: %.*s",
+             (int)(words.size < 400 ? words.size : 400), words.at);
     fail_at(r->template, r->offset, TRI_UNSUPPORTED, text, r->e);
     return false;
 }
@@ -128,7 +128,8 @@ static bool define(struct tri_jrun *r, const json_t *variables, bool own)
     json_t *value;
     json_object_foreach((json_t *)variables, key, value) {
         struct tri_jvalue v;
-        if (!tri_jfrom_json(r, value, own, 0, &v) || !tri_jinja_define(r, (struct tri_jtext){.at = key, .size = strlen(key)}, v))
+        if (!tri_jfrom_json(r, value, own, 0, &v) ||
+            !tri_jinja_define(r, (struct tri_jtext){.at = key, .size = strlen(key)}, v))
             return false;
     }
     return true;

@@ -29,9 +29,10 @@ struct tri_marked {
     size_t size;
 };
 
-/* Variables are the members of two objects: strings of `own` count as the template's, those of `data` as foreign, through
- * whatever the template does to them, but for members "role" that are system, user, assistant or tool. `out` is to be freed after success. TRI_BAD_FILE with line and column, TRI_NO_MEMORY;
- * TRI_UNSUPPORTED with the words of raise_exception. Thread-safe. */
+/* Variables are the members of two objects: strings of `own` count as the template's, those of `data` as foreign,
+ * through whatever the template does to them, but for members "role" that are system, user, assistant or tool. `out` is
+ * to be freed after success. TRI_BAD_FILE with line and column, TRI_NO_MEMORY; TRI_UNSUPPORTED with the words of
+ * raise_exception. Thread-safe. */
 enum tri_status tri_jinja_render(const struct tri_jinja *t, const json_t *own, const json_t *data,
                                  struct tri_marked *out, struct tri_error *e);
 void tri_marked_free(struct tri_marked *m);

@@ -359,7 +359,8 @@ static bool format_now(struct tri_jcall *c, struct tri_jvalue *out)
     const time_t now = time(NULL);
     struct tm parts;
     if (f.size >= sizeof format)
-        return tri_jrun_fail(c->run, "expected a format of time of at most %zu bytes, found %zu", sizeof format - 1, f.size);
+        return tri_jrun_fail(c->run, "expected a format of time of at most %zu bytes, found %zu", sizeof format - 1,
+                             f.size);
     memcpy(format, f.at, f.size);
     format[f.size] = '\0';
     const size_t size = localtime_r(&now, &parts) ? strftime(text, sizeof text, format, &parts) : 0;
@@ -431,7 +432,8 @@ static const struct named functions[] = {
     {NULL, 0, 0, 0, {0}, NULL},
 };
 
-static bool run(struct tri_jcall *c, const struct named *of, const char *what, struct tri_jtext name, struct tri_jvalue *out)
+static bool run(struct tri_jcall *c, const struct named *of, const char *what, struct tri_jtext name,
+                struct tri_jvalue *out)
 {
     while (of->name && !tri_jtext_is(name, of->name))
         of++;
@@ -442,7 +444,8 @@ static bool run(struct tri_jcall *c, const struct named *of, const char *what, s
         return tri_jrun_fail(c->run, "%s: expected something it can be applied to, found %s", of->name,
                              tri_jkind_name(&c->self));
     if (c->count < of->least || c->count > of->most)
-        return tri_jrun_fail(c->run, "%s: expected %d to %d arguments, found %d", of->name, of->least, of->most, c->count);
+        return tri_jrun_fail(c->run, "%s: expected %d to %d arguments, found %d", of->name, of->least, of->most,
+                             c->count);
     for (int i = 0; i < c->count; i++)
         if (!(of->argument[i] >> c->argument[i].kind & 1))
             return tri_jrun_fail(c->run, "%s: expected another kind of value as argument %d, found %s", of->name, i + 1,
@@ -488,6 +491,6 @@ bool tri_jtest(struct tri_jcall *c, struct tri_jtext name, bool *truth)
     }
     if (c->count == 1 && (tri_jtext_is(name, "equalto") || tri_jtext_is(name, "eq")))
         return tri_jequal(c->run, &c->self, &c->argument[0], 0, truth);
-    return tri_jrun_fail(c->run, "expected a test that is known, found \"%.*s\"", (int)(name.size < 40 ? name.size : 40),
-                         name.at);
+    return tri_jrun_fail(c->run, "expected a test that is known, found \"%.*s\"",
+                         (int)(name.size < 40 ? name.size : 40), name.at);
 }

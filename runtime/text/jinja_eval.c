@@ -75,7 +75,8 @@ static bool attribute(struct tri_jrun *r, const struct tri_jvalue *of, struct tr
 {
     const struct tri_jvalue *found = NULL;
     if (of->kind == TRI_J_UNDEFINED || of->kind == TRI_J_NONE)
-        return tri_jrun_fail(r, "expected a value that has \"%.*s\", found %s", shown(name), name.at, tri_jkind_name(of));
+        return tri_jrun_fail(r, "expected a value that has \"%.*s\", found %s", shown(name), name.at,
+                             tri_jkind_name(of));
     if (of->kind == TRI_J_DICT || of->kind == TRI_J_NAMESPACE) {
         if (!tri_jrun_spend(r, of->dict->count / 16))
             return false;
@@ -125,12 +126,14 @@ static bool element(struct tri_jrun *r, const struct tri_jvalue *of, int64_t i, 
     return true;
 }
 
-static bool index_of(struct tri_jrun *r, const struct tri_jvalue *of, const struct tri_jvalue *i, struct tri_jvalue *out)
+static bool index_of(struct tri_jrun *r, const struct tri_jvalue *of, const struct tri_jvalue *i,
+                     struct tri_jvalue *out)
 {
     if (i->kind == TRI_J_TEXT)
         return attribute(r, of, i->text, out);
-    return i->kind == TRI_J_INT ? element(r, of, i->integer, out)
-                                : tri_jrun_fail(r, "expected an integer or a string as index, found %s", tri_jkind_name(i));
+    return i->kind == TRI_J_INT
+               ? element(r, of, i->integer, out)
+               : tri_jrun_fail(r, "expected an integer or a string as index, found %s", tri_jkind_name(i));
 }
 
 /* One bound of a slice, `absent` where there is none. */
@@ -245,8 +248,8 @@ static bool calculate(struct tri_jrun *r, enum tri_joperator operator, int64_t a
     return !over || tri_jrun_fail(r, "expected an integer of 64 bits as result, found a greater one");
 }
 
-static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue *a, const struct tri_jvalue *b,
-                       struct tri_jvalue *out)
+static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue * a,
+                       const struct tri_jvalue *b, struct tri_jvalue *out)
 {
     const bool same = a->kind == b->kind;
     if (operator == TRI_J_ADD && same && a->kind == TRI_J_TEXT)
@@ -260,8 +263,8 @@ static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const st
     return mismatch(r, operator == TRI_J_ADD ? "two integers, strings or lists to add" : "two integers", a, b);
 }
 
-static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue *a, const struct tri_jvalue *b,
-                  struct tri_jvalue *out)
+static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue * a,
+                  const struct tri_jvalue *b, struct tri_jvalue *out)
 {
     int c;
     if (a->kind == TRI_J_INT && b->kind == TRI_J_INT) {
@@ -273,7 +276,11 @@ static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct 
     } else {
         return mismatch(r, "two integers or two strings to compare", a, b);
     }
-    *out = tri_jbool(operator == TRI_J_LESS ? c < 0 : operator == TRI_J_LESS_EQUAL ? c <= 0 : operator == TRI_J_GREATER ? c > 0 : c >= 0);
+    *out = tri_jbool(operator== TRI_J_LESS       ? c < 0 :
+                     operator== TRI_J_LESS_EQUAL ? c <= 0
+                     :
+                     operator== TRI_J_GREATER ? c > 0
+                                              : c >= 0);
     return true;
 }
 
@@ -359,7 +366,8 @@ static bool read_arguments(struct tri_jrun *r, const struct tri_jnode *n, struct
     for (const struct tri_jnode *x = n->arguments; x; x = x->next) {
         r->offset = x->offset;
         if (x->name.size)
-            return tri_jrun_fail(r, "expected arguments without names, found one named \"%.*s\"", shown(x->name), x->name.at);
+            return tri_jrun_fail(r, "expected arguments without names, found one named \"%.*s\"", shown(x->name),
+                                 x->name.at);
         if (c->count == TRI_J_ARGUMENTS)
             return tri_jrun_fail(r, "expected at most %d arguments, found more", TRI_J_ARGUMENTS);
         if (!eval(r, x->a, &c->argument[c->count++]))
@@ -476,7 +484,8 @@ static bool set(struct tri_jbuilder *out, const struct tri_jnode *n)
     if (!look_up(r, n->name, &of))
         return false;
     if (of.kind != TRI_J_NAMESPACE)
-        return tri_jrun_fail(r, "expected a namespace as \"%.*s\", found %s", shown(n->name), n->name.at, tri_jkind_name(&of));
+        return tri_jrun_fail(r, "expected a namespace as \"%.*s\", found %s", shown(n->name), n->name.at,
+                             tri_jkind_name(&of));
     return tri_jdict_set(r, of.dict, n->second, value);
 }
 

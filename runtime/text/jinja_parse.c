@@ -1,5 +1,5 @@
-/* Owns: templates to trees: texts between tags and what is trimmed of them, tags, expressions. Leaves out what they mean
- * (jinja_eval.c). */
+/* Owns: templates to trees: texts between tags and what is trimmed of them, tags, expressions. Leaves out what they
+ * mean (jinja_eval.c). */
 #define _GNU_SOURCE
 #include "text/jinja_tree.h"
 
@@ -73,7 +73,8 @@ static struct tri_jnode *measured(struct parser *p, struct tri_jnode *n)
             n->depth = x->depth + 1;
     if (n->depth <= TRI_J_DEPTH)
         return n;
-    tri_jinja_fail(p->t, n->offset, p->e, "expected an expression nested at most %d deep, found a deeper one", TRI_J_DEPTH);
+    tri_jinja_fail(p->t, n->offset, p->e, "expected an expression nested at most %d deep, found a deeper one",
+                   TRI_J_DEPTH);
     return NULL;
 }
 
@@ -158,8 +159,8 @@ static bool read_sign(struct parser *p)
     size_t size = 1;
     p->token = SIGN;
     if (!c || !strchr("+-*/%~<>=!()[]{},:.|", c))
-        return fail(p, p->at, "an expression or the end of the tag", p->at < p->t->size ? p->t->text + p->at : "the end",
-                    p->at < p->t->size ? 1 : 7);
+        return fail(p, p->at, "an expression or the end of the tag",
+                    p->at < p->t->size ? p->t->text + p->at : "the end", p->at < p->t->size ? 1 : 7);
     for (size_t i = 0; i < sizeof twos / sizeof *twos; i++)
         if (c == twos[i][0] && peek(p, 1) == twos[i][1])
             size = 2;
@@ -612,7 +613,8 @@ static size_t trimmed_from(const struct parser *p)
     return at;
 }
 
-/* Of [from, to) before a tag: blanks are dropped where its sign says so, or it stands on its line behind nothing else. */
+/* Of [from, to) before a tag: blanks are dropped where its sign says so, or it stands on its line behind nothing else.
+ */
 static size_t trimmed_to(const struct parser *p, size_t from, size_t to)
 {
     const char *s = p->t->text, kind = s[to + 1], sign = to + 2 < p->t->size ? s[to + 2] : '\0';

@@ -13,7 +13,16 @@ struct tri_jtext {
     size_t size;
 };
 
-enum tri_jkind { TRI_J_UNDEFINED, TRI_J_NONE, TRI_J_BOOL, TRI_J_INT, TRI_J_TEXT, TRI_J_LIST, TRI_J_DICT, TRI_J_NAMESPACE };
+enum tri_jkind {
+    TRI_J_UNDEFINED,
+    TRI_J_NONE,
+    TRI_J_BOOL,
+    TRI_J_INT,
+    TRI_J_TEXT,
+    TRI_J_LIST,
+    TRI_J_DICT,
+    TRI_J_NAMESPACE
+};
 
 struct tri_jvalue {
     enum tri_jkind kind;

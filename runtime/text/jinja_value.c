@@ -154,10 +154,12 @@ const struct tri_jvalue *tri_jdict_get(const struct tri_jdict *d, struct tri_jte
 
 static bool too_deep(struct tri_jrun *r, int depth)
 {
-    return depth > TRI_J_DEPTH && !tri_jrun_fail(r, "expected values nested at most %d deep, found deeper ones", TRI_J_DEPTH);
+    return depth > TRI_J_DEPTH &&
+           !tri_jrun_fail(r, "expected values nested at most %d deep, found deeper ones", TRI_J_DEPTH);
 }
 
-static bool equal_lists(struct tri_jrun *r, const struct tri_jlist *a, const struct tri_jlist *b, int depth, bool *equal)
+static bool equal_lists(struct tri_jrun *r, const struct tri_jlist *a, const struct tri_jlist *b, int depth,
+                        bool *equal)
 {
     *equal = a->count == b->count;
     for (size_t i = 0; i < a->count && *equal; i++)
@@ -166,7 +168,8 @@ static bool equal_lists(struct tri_jrun *r, const struct tri_jlist *a, const str
     return true;
 }
 
-static bool equal_dicts(struct tri_jrun *r, const struct tri_jdict *a, const struct tri_jdict *b, int depth, bool *equal)
+static bool equal_dicts(struct tri_jrun *r, const struct tri_jdict *a, const struct tri_jdict *b, int depth,
+                        bool *equal)
 {
     *equal = a->count == b->count;
     for (const struct tri_jentry *x = a->first; x && *equal; x = x->next) {

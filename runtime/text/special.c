@@ -214,7 +214,8 @@ static enum tri_status take_everywhere(const struct tri_specials *s, struct tri_
 }
 
 /* What of the marks matters to a token: to one that is ordinary text nothing. */
-static struct marks marks_for(const struct tri_vocabulary *v, int32_t id, struct tri_text text, const unsigned char *own)
+static struct marks marks_for(const struct tri_vocabulary *v, int32_t id, struct tri_text text,
+                              const unsigned char *own)
 {
     const struct marks all = {text.at, NULL}, m = {text.at, own};
     if (!own || tri_token_hidden(v, id))
@@ -222,8 +223,8 @@ static struct marks marks_for(const struct tri_vocabulary *v, int32_t id, struct
     return find(&m, text.at, text.at + text.size, v->token[id]) ? m : all;
 }
 
-static enum tri_status partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
-                                 bool *occurs, struct tri_fragments *out, struct tri_error *e)
+static enum tri_status partition(const struct tri_specials *s, struct tri_text text, bool control,
+                                 const unsigned char *own, bool *occurs, struct tri_fragments *out, struct tri_error *e)
 {
     if (add(out, text.at, text.at + text.size, -1, e) != TRI_OK)
         return e->status;
@@ -240,8 +241,8 @@ static enum tri_status partition(const struct tri_specials *s, struct tri_text t
     return TRI_OK;
 }
 
-enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
-                              struct tri_fragments *out, struct tri_error *e)
+enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control,
+                              const unsigned char *own, struct tri_fragments *out, struct tri_error *e)
 {
     *out = (struct tri_fragments){0};
     bool *occurs = calloc((size_t)s->count + 1, sizeof *occurs);

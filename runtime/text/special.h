@@ -33,8 +33,8 @@ struct tri_fragments {
  * tokens take part. With `own`, marks of text.size bytes, control tokens are found only where all of their
  * bytes are marked; of a user-defined token with such an occurrence the same holds. To be freed with
  * tri_fragments_free, also after a failure. */
-enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control, const unsigned char *own,
-                              struct tri_fragments *out, struct tri_error *e);
+enum tri_status tri_partition(const struct tri_specials *s, struct tri_text text, bool control,
+                              const unsigned char *own, struct tri_fragments *out, struct tri_error *e);
 void tri_fragments_free(struct tri_fragments *f);
 
 #endif

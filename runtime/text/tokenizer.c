@@ -424,8 +424,8 @@ enum tri_status tri_tokenize(const struct tri_tokenizer *t, const char *text, si
     return tri_tokenize_marked(t, text, NULL, size, flags, ids, e);
 }
 
-enum tri_status tri_tokenize_marked(const struct tri_tokenizer *t, const char *text, const unsigned char *own, size_t size,
-                                    int flags, struct tri_ids *ids, struct tri_error *e)
+enum tri_status tri_tokenize_marked(const struct tri_tokenizer *t, const char *text, const unsigned char *own,
+                                    size_t size, int flags, struct tri_ids *ids, struct tri_error *e)
 {
     size_t before = ids->count;
     enum tri_status status = encode(t, (struct tri_text){size ? text : "", size}, own, flags, ids, e);

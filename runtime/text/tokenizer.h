@@ -31,8 +31,8 @@ int32_t tri_eos(const struct tri_tokenizer *t); /* ends a text; -1: none */
  * bytes are marked: what others wrote cannot be one, nor a part of one. It is tokenized with what is around it, so that
  * words do not fall apart where the marks change. User-defined tokens are found everywhere, but those of which one is
  * marked only there. */
-enum tri_status tri_tokenize_marked(const struct tri_tokenizer *t, const char *text, const unsigned char *own, size_t size,
-                                    int flags, struct tri_ids *ids, struct tri_error *e);
+enum tri_status tri_tokenize_marked(const struct tri_tokenizer *t, const char *text, const unsigned char *own,
+                                    size_t size, int flags, struct tri_ids *ids, struct tri_error *e);
 
 /* All else is of the public interface: include/tritune.h. */
 

@@ -89,10 +89,15 @@ static void expressions(void **state)
         {"{{ 1 == 1 and not 2 < 1 or false }}", "True"},
         {"{{ 'a' if n > 6 else 'b' }}{{ 'c' if n > 7 }}", "a"},
         {"{{ messages[1]['role'] }}{{ messages[-1].role }}{{ messages[0].nothing }}", "userodd"},
-        {"{{ messages[1:] | length }}{{ messages[:-1] | length }}{{ messages[::-1][0].role }}{{ messages[5:] | length }}", "22odd0"},
-        {"{{ 'abc'[1:] }}{{ messages[1].content[1] }}{{ 'abc'[-1] }}", "bc\xC3\xA9" "c"},
+        {"{{ messages[1:] | length }}{{ messages[:-1] | length }}{{ messages[::-1][0].role }}{{ messages[5:] | length "
+         "}}",
+         "22odd0"},
+        {"{{ 'abc'[1:] }}{{ messages[1].content[1] }}{{ 'abc'[-1] }}", "bc\xC3\xA9"
+                                                                       "c"},
         {"{{ 'b' in word }}{{ 'user' not in ['user'] }}{{ 'k' in tools }}", "TrueFalseTrue"},
-        {"{{ x is defined }}{{ x is not defined }}{{ n is number }}{{ messages[2].none is none }}{{ tools is mapping }}", "FalseTrueTrueTrueTrue"},
+        {"{{ x is defined }}{{ x is not defined }}{{ n is number }}{{ messages[2].none is none }}{{ tools is mapping "
+         "}}",
+         "FalseTrueTrueTrueTrue"},
         {"{{ messages is sequence }}{{ word is string }}{{ yes is true }}{{ n is eq(7) }}", "TrueTrueTrueTrue"},
         {"{{ {'a': {'b': 3}}.a.b }}{{ (1, 2)[1] }}{{ (5) }}", "325"},
         {"{{ not yes }}{{ not not yes }}{{ 0 or 'x' }}{{ '' and 1 }}", "FalseTruex"},
@@ -105,17 +110,25 @@ static void expressions(void **state)
 static void named_things(void **state)
 {
     static const struct pair pairs[] = {
-        {"{{ 'hELLO wORLD' | capitalize }} {{ 'hELLO wORLD' | title }} {{ 'a' | upper }}{{ 'B' | lower }}", "Hello world Hello World Ab"},
-        {"{{ tools | tojson }}{{ 'a\"\\n' | tojson }}{{ [true, none, 1] | tojson }}", "{\"k\": [1, \"two\"]}\"a\\\"\\n\"[true, null, 1]"},
-        {"{{ ['a', 1] | join('-') }}{{ 'aXbX' | replace('X', 'yy') }}{{ x | default('d') }}{{ '' | default('e', true) }}", "a-1ayybyyde"},
+        {"{{ 'hELLO wORLD' | capitalize }} {{ 'hELLO wORLD' | title }} {{ 'a' | upper }}{{ 'B' | lower }}",
+         "Hello world Hello World Ab"},
+        {"{{ tools | tojson }}{{ 'a\"\\n' | tojson }}{{ [true, none, 1] | tojson }}",
+         "{\"k\": [1, \"two\"]}\"a\\\"\\n\"[true, null, 1]"},
+        {"{{ ['a', 1] | join('-') }}{{ 'aXbX' | replace('X', 'yy') }}{{ x | default('d') }}{{ '' | default('e', true) "
+         "}}",
+         "a-1ayybyyde"},
         {"{{ [1, 2] | first }}{{ [1, 2] | last }}{{ 'abc' | list | length }}{{ empty | first }}", "123"},
         {"{{ (messages | selectattr('role', 'equalto', 'user') | list)[0].content }}", "u\xC3\xA9"},
-        {"{{ messages | selectattr('none', 'defined') | list | length }}{{ messages | selectattr('role') | list | length }}", "13"},
+        {"{{ messages | selectattr('none', 'defined') | list | length }}{{ messages | selectattr('role') | list | "
+         "length }}",
+         "13"},
         {"[{{ ' a '.strip() }}{{ ' a '.lstrip() }}{{ ' a '.rstrip() }}{{ 'xax'.strip('x') }}]", "[aa  aa]"},
         {"{{ '\xC2\xA0\xE3\x80\x80z\xE2\x80\x83' | trim }}", "z"},
         {"{{ word.split(',') | length }}{{ ' a  b '.split() | join('+') }}{{ word.split(',')[-1] }}", "4a+bc"},
-        {"{{ word.startswith('a') }}{{ word.endswith('a') }}{{ 'ab'.upper() }}{{ word.replace(',', '') }}", "TrueFalseABabc"},
-        {"{% for k, v in tools.items() %}{{ k }}={{ v[0] }}{% endfor %}{{ tools.get('x', 'y') }}{{ tools.get('x') }}", "k=1yNone"},
+        {"{{ word.startswith('a') }}{{ word.endswith('a') }}{{ 'ab'.upper() }}{{ word.replace(',', '') }}",
+         "TrueFalseABabc"},
+        {"{% for k, v in tools.items() %}{{ k }}={{ v[0] }}{% endfor %}{{ tools.get('x', 'y') }}{{ tools.get('x') }}",
+         "k=1yNone"},
         {"{{ range(3) | join }}{{ range(1, 4) | join }}{{ range(5, 0, -2) | join }}", "012123531"},
         {"{{ strftime_now('%%') }}{{ messages[1].content | length }}", "%2"},
         {NULL, NULL},
@@ -127,13 +140,17 @@ static void named_things(void **state)
 static void statements(void **state)
 {
     static const struct pair pairs[] = {
-        {"{% for m in messages %}{{ loop.index0 }}{{ loop.index }}{% if loop.first %}F{% endif %}{% if loop.last %}L{% endif %}{% endfor %}", "01F1223L"},
+        {"{% for m in messages %}{{ loop.index0 }}{{ loop.index }}{% if loop.first %}F{% endif %}{% if loop.last %}L{% "
+         "endif %}{% endfor %}",
+         "01F1223L"},
         {"{% if n == 1 %}a{% elif n == 7 %}b{% else %}c{% endif %}", "b"},
         {"{% if n == 1 %}a{% elif n == 2 %}b{% elif n == 3 %}x{% else %}c{% endif %}", "c"},
         {"{% if n == 1 %}a{% else %}{% if n == 7 %}s{% endif %}t{% endif %}", "st"},
         {"{% set a = 1 %}{% for x in [1, 2] %}{% set a = a + x %}{{ a }}{% endfor %}{{ a }}", "231"},
         {"{% set ns = namespace(a=1) %}{% for x in [1, 2] %}{% set ns.a = ns.a + x %}{% endfor %}{{ ns.a }}", "4"},
-        {"{% for x in empty %}a{% else %}none{% endfor %}{% for x in [1, 2, 3] if x != 2 %}{{ x }}{{ loop.last }}{% endfor %}", "none1False3True"},
+        {"{% for x in empty %}a{% else %}none{% endfor %}{% for x in [1, 2, 3] if x != 2 %}{{ x }}{{ loop.last }}{% "
+         "endfor %}",
+         "none1False3True"},
         {"{% for x in [1, 2] %}{{ loop.previtem is defined }}{{ loop.nextitem }}{% endfor %}", "False2True"},
         {"a{# {% {{ #}b", "ab"},
         {NULL, NULL},
@@ -237,17 +254,22 @@ static void hostile(void **state)
     refuses_many("", "{% if yes %}", 50000, "", "nest");
     refuses_many("", "{% for x in [1] %}", 50000, "", "nest");
     refuses_many("", "x", 2 << 20, "", "at most 1048576 bytes");
-    refuses("{% for a in range(1000000) %}{% for b in range(1000000) %}{% endfor %}{% endfor %}", TRI_BAD_FILE, "takes more");
+    refuses("{% for a in range(1000000) %}{% for b in range(1000000) %}{% endfor %}{% endfor %}", TRI_BAD_FILE,
+            "takes more");
     refuses("{{ range(100000000000) | length }}", TRI_BAD_FILE, "range of at most");
     refuses("{{ range(-9223372036854775807, 9223372036854775807, 9) }}", TRI_BAD_FILE, "range of at most");
-    refuses("{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", TRI_BAD_FILE, "MiB");
+    refuses("{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+            TRI_BAD_FILE, "MiB");
     refuses("{{ 'xxxxxxxxxxxxxxxx' * 9000000000000000000 }}", TRI_BAD_FILE, "found one that takes more");
     refuses("{{ 'x' | replace('x', 'y' * 20000000) }}", TRI_BAD_FILE, "more");
-    refuses("{% set ns = namespace(s=[]) %}{% for i in range(1000) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s | tojson }}",
+    refuses("{% set ns = namespace(s=[]) %}{% for i in range(1000) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s | "
+            "tojson }}",
             TRI_BAD_FILE, "nested at most");
-    refuses("{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s == ns.s }}",
+    refuses("{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s "
+            "== ns.s }}",
             TRI_BAD_FILE, "steps");
-    refuses("{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s | tojson }}",
+    refuses("{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s | "
+            "tojson }}",
             TRI_BAD_FILE, "more");
     refuses("{% set n = namespace() %}{% set n.n = n %}{{ n | tojson }}", TRI_BAD_FILE, "a namespace");
 }
