@@ -330,7 +330,7 @@ static void embed(const struct pass *p, const struct tri_run *run)
         float *x = row(p->w->x, t, (size_t)p->c->hidden);
         e->encoding->floats(e, p->u->ids[t], x);
         if (p->c->family->scaled)
-            p->v->scale(sqrtf((float)p->c->hidden), x, p->c->hidden);
+            p->v->scale(tri_bf16_to_f32(tri_f32_to_bf16(sqrtf((float)p->c->hidden))), x, p->c->hidden);
         tri_rope_angles(p->c, p->w->frequency, run->position + t - run->first, row(p->w->cosine, t, dims),
                         row(p->w->sine, t, dims));
     }

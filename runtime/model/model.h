@@ -24,7 +24,7 @@ struct tri_family {
     bool head_norms;  /* attn_q_norm and attn_k_norm of each head before it turns */
     bool post_norms;  /* post_attention_norm and post_ffw_norm of what is added to the residual stream */
     bool norms_in;    /* may have a norm of its own on the input of every projection (struct tri_config) */
-    bool scaled;      /* the embedding, by sqrt(hidden) */
+    bool scaled;      /* the embedding, by sqrt(hidden) as bf16, as it was trained (formats.md 4.6) */
     bool neox;        /* rotary pairs (i, i + d/2), else (2i, 2i + 1) */
     enum tri_activation activation;
 };

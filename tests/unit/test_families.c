@@ -60,7 +60,7 @@ static const struct family families[] = {
     {.name = "qwen 3 that embeds", .norms_in = true, QWEN, .eps = 1e-6, WIDE_HEADS},
     {.name = "gemma 3", GEMMA, .eps = 1e-6, .embedding_scale = 16, .hidden = 256, .ffn = 192, .heads = 4, .kv_heads = 1,
      .head_dim = 32},
-    {.name = "gemma 3 that embeds", .norms_in = true, GEMMA, .eps = 1e-3, .embedding_scale = 25.298221281347036,
+    {.name = "gemma 3 that embeds", .norms_in = true, GEMMA, .eps = 1e-3, .embedding_scale = 25.25,
      .hidden = 640, .ffn = 192, .heads = 4, .kv_heads = 1, .head_dim = 256},
     {.name = "bitnet, scales of rows", .arch = "bitnet", .activation = REFERENCE_SILU, .theta = 10000,
      .row_scales = true, BITNET, SMALL},
