@@ -222,24 +222,70 @@ static enum tri_status read_factor(struct loader *l, int layer, const char *part
     return TRI_OK;
 }
 
-/* Part `part` of its matrix. */
-static enum tri_status find_part(struct loader *l, int layer, const struct tri_part_shape *p, int part,
-                                 struct tri_error *e)
+/* The part of its role's stack that shape `p` is. */
+static int part_of(int p)
 {
-    struct tri_ternary *w = &l->source[layer].part[p->role][part];
+    int part = 0;
+    for (int i = 0; i < p; i++)
+        part += tri_part_shapes[i].role == tri_part_shapes[p].role;
+    return part;
+}
+
+static enum tri_status find_part(struct loader *l, int layer, int index, struct tri_error *e)
+{
+    const struct tri_part_shape *p = &tri_part_shapes[index];
+    struct tri_tensor *own = &l->source[layer].tensor[p->role][part_of(index)];
     char name[64];
     snprintf(name, sizeof name, "blk.%d.%s.weight", layer, p->name);
     const struct tri_tensor *t = find(l, name, width(l, p->columns), width(l, p->rows), e);
     if (!t)
         return e->status;
-    struct tri_tensor *own = &l->source[layer].tensor[p->role][part];
     *own = *t;
-    if (read_factor(l, layer, p->name, &own->factor, e) != TRI_OK)
-        return e->status;
-    if (tri_ternary_read(w, own, e) != TRI_OK)
+    return read_factor(l, layer, p->name, &own->factor, e);
+}
+
+static enum tri_status read_part(struct loader *l, int layer, int index, struct tri_error *e)
+{
+    const enum tri_role role = tri_part_shapes[index].role;
+    const int part = part_of(index);
+    struct tri_ternary *w = &l->source[layer].part[role][part];
+    if (tri_ternary_read(w, &l->source[layer].tensor[role][part], e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
-    l->model->layer[layer].matrix[p->role].part[part].scale = w->scale;
+    l->model->layer[layer].matrix[role].part[part].scale = w->scale;
     return TRI_OK;
+}
+
+struct reading {
+    struct loader *l;
+    atomic_int next;
+    atomic_flag reported; /* the first error counts */
+    struct tri_error error;
+};
+
+/* Scales of floats take a look at every weight: all threads, whoever is free. */
+static void read_share(void *arg, int thread, int threads)
+{
+    struct reading *r = arg;
+    const int count = r->l->model->config.layers * TRI_PARTS;
+    struct tri_error e;
+    (void)thread;
+    (void)threads;
+    for (int i; (i = atomic_fetch_add(&r->next, 1)) < count;) {
+        if (read_part(r->l, i / TRI_PARTS, i % TRI_PARTS, &e) == TRI_OK)
+            continue;
+        atomic_store(&r->next, count);
+        if (!atomic_flag_test_and_set(&r->reported))
+            r->error = e;
+    }
+}
+
+static enum tri_status read_parts(struct loader *l, struct tri_pool *pool, struct tri_error *e)
+{
+    struct reading r = {.l = l, .reported = ATOMIC_FLAG_INIT};
+    tri_pool_run(pool, read_share, &r);
+    if (r.error.status != TRI_OK)
+        *e = r.error;
+    return r.error.status;
 }
 
 /* The stack as it lies in the file. */
@@ -263,7 +309,6 @@ static enum tri_status find_stacks(struct loader *l, int layer, struct tri_error
 
 static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
 {
-    int parts[TRI_ROLES] = {0};
     char name[64];
     for (int n = 0; n < TRI_NORMS; n++) {
         const struct tri_norm_shape *norm = &tri_norm_shapes[n];
@@ -276,7 +321,7 @@ static enum tri_status find_layer(struct loader *l, int i, struct tri_error *e)
     if (l->is_packed)
         return find_stacks(l, i, e);
     for (int p = 0; p < TRI_PARTS; p++)
-        if (find_part(l, i, &tri_part_shapes[p], parts[tri_part_shapes[p].role]++, e) != TRI_OK)
+        if (find_part(l, i, p, e) != TRI_OK)
             return e->status;
     return TRI_OK;
 }
@@ -390,7 +435,7 @@ static enum tri_status find_screen(struct loader *l, struct tri_error *e)
     return TRI_OK;
 }
 
-static enum tri_status find_all(struct loader *l, struct tri_error *e)
+static enum tri_status find_all(struct loader *l, struct tri_pool *pool, struct tri_error *e)
 {
     struct tri_model *m = l->model;
     if (read_embedding(l, "token_embd.weight", &m->embedding, e) != TRI_OK)
@@ -407,6 +452,8 @@ static enum tri_status find_all(struct loader *l, struct tri_error *e)
     for (int i = 0; i < m->config.layers; i++)
         if (find_layer(l, i, e) != TRI_OK)
             return e->status;
+    if (!l->is_packed && read_parts(l, pool, e) != TRI_OK)
+        return e->status;
     return choose_groups(l, e) == TRI_OK ? check_all_known(l, e) : e->status;
 }
 
@@ -641,7 +688,7 @@ static enum tri_status load(struct loader *l, const struct tri_budget *budget, s
                             struct tri_error *e)
 {
     const struct tri_model *m = l->model;
-    if (find_all(l, e) != TRI_OK)
+    if (find_all(l, pool, e) != TRI_OK)
         return e->status;
     const size_t head = m->head == m->embedding ? 0 : m->head->bytes;
     const size_t rest = m->embedding->bytes + head + scales_bytes(l);
