@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { LANES = 64, TURNS = 127 };
+
 struct counting {
     struct tri_inspection *f;
     atomic_size_t next;
@@ -21,13 +23,31 @@ static bool may_be_ternary(const struct tri_tensor *t)
     return t->encoding->origin != TRI_NO_TRITS && (t->encoding->ternary || t->dims > 1);
 }
 
+/* In sums of a byte, which vectors hold: LANES * TURNS weights at most. */
+static void add_up(const int8_t *trits, int n, int *sum, int *nonzero)
+{
+    int8_t sums[LANES] = {0}, nonzeros[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            sums[lane] = (int8_t)(sums[lane] + trits[i + lane]);
+            nonzeros[lane] = (int8_t)(nonzeros[lane] + (trits[i + lane] & 1));
+        }
+    for (int lane = 0; lane < LANES; lane++) {
+        *sum += sums[lane];
+        *nonzero += nonzeros[lane];
+    }
+    for (; i < n; i++) {
+        *sum += trits[i];
+        *nonzero += trits[i] & 1;
+    }
+}
+
 static void count_group(const int8_t *trits, int n, struct tri_share *share)
 {
     int sum = 0, nonzero = 0;
-    for (int i = 0; i < n; i++) {
-        sum += trits[i];
-        nonzero += trits[i] & 1;
-    }
+    for (int64_t from = 0; from < n; from += LANES * TURNS)
+        add_up(trits + from, n - from < LANES * TURNS ? (int)(n - from) : LANES * TURNS, &sum, &nonzero);
     share->plus += (uint64_t)(nonzero + sum) / 2;
     share->minus += (uint64_t)(nonzero - sum) / 2;
     share->zero += (uint64_t)(n - nonzero);

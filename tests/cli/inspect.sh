@@ -55,10 +55,15 @@ luajit -e '
             check("trits of " .. t.name, t.trits.minus + t.trits.zero + t.trits.plus,
                   t.shape[1] * t.shape[2])
             check("a scale of " .. t.name, t.scale > 0, true)
+            check("kind of scale of " .. t.name, t.scaling, "tensor")
+            check("entropy of " .. t.name, t.entropy > 1.5 and t.entropy <= 1.5849626, true)
+            check("reason for " .. t.name, #t.why > 0, true)
             trits = trits + 1
         end
     end
     check("ternary tensors", trits, 42)
+    check("findings", #d.findings, 0)
+    check("no hash unless asked for", d.hash, nil)
 ' <"$scratch/json" || exit 1
 
 # a vocabulary alone, with a name that would clear the screen and is no UTF-8
@@ -81,4 +86,41 @@ expect 3 'no such file' env LC_ALL=C bash -c '"$0" inspect "$1" 2>&1 | tr N n; e
 expect 3 'found a folder without these' "$tritune" inspect "$scratch"
 expect 2 'expected a model' "$tritune" inspect
 expect 2 '--jsno' "$tritune" inspect --jsno "$model"
+
+# the weights are the same in every encoding, the scales where they are stored as they were
+hash_of() { "$tritune" inspect --hash "$1" 2>"$scratch/err" || fail "--hash $1: $(cat "$scratch/err")"; }
+hash_of "$model" >"$scratch/hash"
+grep -qxE 'trits [0-9a-f]{16}' <(head -n 1 "$scratch/hash") || fail "--hash: $(cat "$scratch/hash")"
+grep -qxE 'scales [0-9a-f]{16}' <(tail -n 1 "$scratch/hash") || fail "--hash: $(cat "$scratch/hash")"
+[ "$(wc -l <"$scratch/hash")" = 2 ] || fail "--hash: expected two lines: $(cat "$scratch/hash")"
+for type in i2_s tq1_0 tq2_0 tritune; do
+    "$tritune" convert "$model" "$scratch/$type.gguf" --type $type >"$scratch/out" 2>"$scratch/err" || fail "convert: $(cat "$scratch/err")"
+    hash_of "$scratch/$type.gguf" >"$scratch/other"
+    cmp -s <(head -n 1 "$scratch/hash") <(head -n 1 "$scratch/other") || fail "$type: other trits"
+    case $type in i2_s | tritune) cmp -s "$scratch/hash" "$scratch/other" || fail "$type: other scales" ;; esac
+    expect 0 Keys "$tritune" inspect --strict "$scratch/$type.gguf"
+done
+"$tritune" inspect --hash --json "$model" | grep -qF "\"trits\": \"$(sed -n 's/trits //p' "$scratch/hash")\"" ||
+    fail "--hash --json without the hash"
+"$tritune" inspect --hash "$scratch/damaged.gguf" >"$scratch/out" 2>&1
+[ $? = 3 ] && grep -q 2232160 "$scratch/out" || fail "--hash of damage: $(cat "$scratch/out")"
+printf '\x16' | dd of="$scratch/damaged.gguf" bs=1 seek=2232160 conv=notrunc status=none
+[ "$(hash_of "$scratch/damaged.gguf" | head -n 1)" != "$(head -n 1 "$scratch/hash")" ] || fail "another trit, the same hash"
+expect 3 'block_count' "$tritune" inspect --hash "$scratch/names.gguf"
+
+# floats that are trits
+"$tritune" synth --family llama --hidden 256 --layers 2 --heads 4 --ffn 512 --vocab 512 --type f16 \
+    --out "$scratch/f16.gguf" 2>"$scratch/err" || fail "synth: $(cat "$scratch/err")"
+expect 0 'floats that are all 0 or of one magnitude' "$tritune" inspect "$scratch/f16.gguf"
+expect 0 '14 tensors, floats' "$tritune" inspect "$scratch/f16.gguf"
+
+# what a careful reader finds: told in any case, refused by --strict
+cp "$model" "$scratch/odd.gguf" && chmod u+w "$scratch/odd.gguf"
+printf rest >>"$scratch/odd.gguf"
+sed -i 's/tokenizer\.ggml\.pre/tokenizer.ggml.per/' "$scratch/odd.gguf"
+expect 0 'tokenizer.ggml.pre is missing' "$tritune" inspect "$scratch/odd.gguf"
+expect 3 '4 bytes behind the last tensor' "$tritune" inspect --strict "$scratch/odd.gguf"
+expect 3 'found 2 ("Findings" above)' "$tritune" inspect --strict "$scratch/odd.gguf"
+expect 3 '"findings": [' "$tritune" inspect --strict --json "$scratch/odd.gguf"
+expect 3 'tokenizer.ggml.pre is missing' "$tritune" inspect --strict --hash "$scratch/odd.gguf"
 exit 0
