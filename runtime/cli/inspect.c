@@ -227,7 +227,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {NULL, "--json", TRI_FLAG, NULL, "write one JSON object instead of tables", &o.json, 0, 0},
         {NULL, "--hash", TRI_FLAG, NULL, "only hashes of all trits and of all scales, the same in every encoding",
          &o.hash, 0, 0},
-        {NULL, "--strict", TRI_FLAG, NULL, "exit code 3 if a careful reader finds fault with anything", &o.strict, 0, 0},
+        {NULL, "--strict", TRI_FLAG, NULL, "exit code 3 if there are findings", &o.strict, 0, 0},
         TRI_LAYOUT_OPTION(o.layout),
         {0},
     };
@@ -235,7 +235,8 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (status != TRI_OK || helped)
         return status;
     if (operands != 1)
-        return tri_fail(e, TRI_USAGE, "expected a model (GGUF, safetensors or a folder with it), found none; see --help");
+        return tri_fail(e, TRI_USAGE,
+                        "expected a model (GGUF, safetensors or a folder with it), found none; see --help");
     return inspect(argv[1], &o, e);
 }
 

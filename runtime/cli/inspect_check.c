@@ -193,7 +193,8 @@ static bool is_norm(const struct tri_inspection *f, const char *name)
 /* What models of the family have; "blk.0.attn_q.scale" was taken when the file was read. */
 static bool is_known(const struct tri_inspection *f, const struct tri_tensor *t)
 {
-    static const char *const others[] = {"token_embd.weight", "output_norm.weight", "output.weight", "rope_freqs.weight"};
+    static const char *const others[] = {"token_embd.weight", "output_norm.weight", "output.weight",
+                                         "rope_freqs.weight"};
     char name[sizeof t->name];
     int layer, end = 0;
     enum tri_role role;
@@ -248,8 +249,8 @@ static void check_layouts(struct tri_inspection *f)
     for (size_t i = 0; (t = next_part(f, &i, &part)); i++)
         if (t->encoding == tri_encoding_find(t->encoding->id) && strcmp(t->encoding->name, "I2_S") == 0 &&
             t->ne[0] % I2S_GROUP)
-            find(f, "tensor %s (I2_S) has rows of %" PRId64 " weights, no multiple of %d: files differ in how they lie; "
-                 "--i2s-layout says it", t->name, t->ne[0], I2S_GROUP);
+            find(f, "tensor %s (I2_S) has rows of %" PRId64 " weights, no multiple of %d: files differ in how they "
+                 "lie; --i2s-layout says it", t->name, t->ne[0], I2S_GROUP);
 }
 
 static int compare_floats(const void *a, const void *b)
@@ -283,8 +284,8 @@ static void check_scales(struct tri_inspection *f)
         const struct tri_share *s = &f->share[i];
         if (s->known && s->scaling == TRI_PER_TENSOR &&
             (s->scale > SCALES_APART * usual[part] || s->scale * SCALES_APART < usual[part]))
-            find(f, "tensor %s has the scale %.7g, more than %d times away from %.7g as in other layers", t->name,
-                 (double)s->scale, SCALES_APART, (double)usual[part]);
+            find(f, "tensor %s has the scale %.7g, more than %d times away from %.7g as in other layers",
+                 t->name, (double)s->scale, SCALES_APART, (double)usual[part]);
     }
     free(scales);
 }
@@ -342,8 +343,8 @@ static void check_place(struct tri_inspection *f, const struct tri_tensor *t, co
     if (next && next->offset < t->offset)
         find(f, "tensor %s lies before %s, which the list has before it", next->name, t->name);
     else if (next && next->offset != wanted)
-        find(f, "tensor %s begins at byte %" PRIu64 "; expected %" PRIu64 ", behind %s", next->name, next->offset, wanted,
-             t->name);
+        find(f, "tensor %s begins at byte %" PRIu64 "; expected %" PRIu64 ", behind %s", next->name, next->offset,
+             wanted, t->name);
     else if (!next && left > padding)
         find(f, "%" PRIu64 " bytes behind the last tensor belong to nothing", left - padding);
 }

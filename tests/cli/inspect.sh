@@ -94,7 +94,8 @@ grep -qxE 'trits [0-9a-f]{16}' <(head -n 1 "$scratch/hash") || fail "--hash: $(c
 grep -qxE 'scales [0-9a-f]{16}' <(tail -n 1 "$scratch/hash") || fail "--hash: $(cat "$scratch/hash")"
 [ "$(wc -l <"$scratch/hash")" = 2 ] || fail "--hash: expected two lines: $(cat "$scratch/hash")"
 for type in i2_s tq1_0 tq2_0 tritune; do
-    "$tritune" convert "$model" "$scratch/$type.gguf" --type $type >"$scratch/out" 2>"$scratch/err" || fail "convert: $(cat "$scratch/err")"
+    "$tritune" convert "$model" "$scratch/$type.gguf" --type $type >"$scratch/out" 2>"$scratch/err" ||
+        fail "convert: $(cat "$scratch/err")"
     hash_of "$scratch/$type.gguf" >"$scratch/other"
     cmp -s <(head -n 1 "$scratch/hash") <(head -n 1 "$scratch/other") || fail "$type: other trits"
     case $type in i2_s | tritune) cmp -s "$scratch/hash" "$scratch/other" || fail "$type: other scales" ;; esac
@@ -105,7 +106,8 @@ done
 "$tritune" inspect --hash "$scratch/damaged.gguf" >"$scratch/out" 2>&1
 [ $? = 3 ] && grep -q 2232160 "$scratch/out" || fail "--hash of damage: $(cat "$scratch/out")"
 printf '\x16' | dd of="$scratch/damaged.gguf" bs=1 seek=2232160 conv=notrunc status=none
-[ "$(hash_of "$scratch/damaged.gguf" | head -n 1)" != "$(head -n 1 "$scratch/hash")" ] || fail "another trit, the same hash"
+[ "$(hash_of "$scratch/damaged.gguf" | head -n 1)" != "$(head -n 1 "$scratch/hash")" ] ||
+    fail "another trit, the same hash"
 expect 3 'block_count' "$tritune" inspect --hash "$scratch/names.gguf"
 
 # floats that are trits
