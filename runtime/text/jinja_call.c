@@ -50,12 +50,14 @@ static bool strip(struct tri_jcall *c, int sides, struct tri_jvalue *out)
 {
     const struct tri_jtext *set = c->count ? &c->argument[0].text : NULL;
     struct tri_jtext t = c->self.text;
+    if (!tri_jrun_spend(c->run, t.size / 16 * (1 + (set ? set->size / 64 : 0))))
+        return false;
     for (size_t n; sides & LEFT && (n = stripped(t, set, false));)
         t = tri_jtext_part(t, n, t.size);
     for (size_t n; sides & RIGHT && (n = stripped(t, set, true));)
         t = tri_jtext_part(t, 0, t.size - n);
     *out = tri_jstring(t);
-    return tri_jrun_spend(c->run, (c->self.text.size - t.size) / 16);
+    return true;
 }
 
 static bool strip_both(struct tri_jcall *c, struct tri_jvalue *out) { return strip(c, LEFT | RIGHT, out); }
@@ -135,7 +137,7 @@ static bool affix(struct tri_jcall *c, bool at_end, struct tri_jvalue *out)
     const struct tri_jtext t = c->self.text, x = c->argument[0].text;
     const size_t from = at_end ? t.size - x.size : 0;
     *out = tri_jbool(x.size <= t.size && tri_jtext_equal(tri_jtext_part(t, from, from + x.size), x));
-    return true;
+    return tri_jrun_spend(c->run, x.size / 64);
 }
 
 static bool starts_with(struct tri_jcall *c, struct tri_jvalue *out) { return affix(c, false, out); }
@@ -194,26 +196,10 @@ static bool to_json(struct tri_jcall *c, struct tri_jvalue *out)
 
 /* -- lists and dictionaries -------------------------------------------- */
 
-static size_t bytes_of_character(struct tri_jtext t)
-{
-    size_t n = 1;
-    while (n < t.size && ((unsigned char)t.at[n] & 0xC0) == 0x80)
-        n++;
-    return n;
-}
-
-static size_t characters(struct tri_jtext t)
-{
-    size_t count = 0;
-    for (; t.size; count++)
-        t = tri_jtext_part(t, bytes_of_character(t), t.size);
-    return count;
-}
-
 static bool length(struct tri_jcall *c, struct tri_jvalue *out)
 {
     const struct tri_jvalue *v = &c->self;
-    *out = tri_jint((int64_t)(v->kind == TRI_J_TEXT   ? characters(v->text)
+    *out = tri_jint((int64_t)(v->kind == TRI_J_TEXT   ? tri_jcharacters(v->text)
                               : v->kind == TRI_J_LIST ? v->list->count
                                                       : v->dict->count));
     return v->kind != TRI_J_TEXT || tri_jrun_spend(c->run, v->text.size / 16);
@@ -227,15 +213,15 @@ static bool list(struct tri_jcall *c, struct tri_jvalue *out)
         *out = *v;
         return true;
     }
-    if (!tri_jlist_new(c->run, v->kind == TRI_J_TEXT ? characters(v->text) : v->dict->count, out))
+    if (!tri_jlist_new(c->run, v->kind == TRI_J_TEXT ? tri_jcharacters(v->text) : v->dict->count, out))
         return false;
     struct tri_jvalue *at = out->list->at;
     if (v->kind == TRI_J_DICT)
         for (const struct tri_jentry *x = v->dict->first; x; x = x->next)
             *at++ = tri_jstring(x->key);
     else
-        for (struct tri_jtext t = v->text; t.size; t = tri_jtext_part(t, bytes_of_character(t), t.size))
-            *at++ = tri_jstring(tri_jtext_part(t, 0, bytes_of_character(t)));
+        for (struct tri_jtext t = v->text; t.size; t = tri_jtext_part(t, tri_jcharacter(t, 1), t.size))
+            *at++ = tri_jstring(tri_jtext_part(t, 0, tri_jcharacter(t, 1)));
     return true;
 }
 
@@ -287,7 +273,7 @@ static bool get(struct tri_jcall *c, struct tri_jvalue *out)
 {
     const struct tri_jvalue *found = tri_jdict_get(c->self.dict, c->argument[0].text);
     *out = found ? *found : c->count > 1 ? c->argument[1] : (struct tri_jvalue){.kind = TRI_J_NONE};
-    return tri_jrun_spend(c->run, c->self.dict->count / 16);
+    return tri_jrun_spend(c->run, c->self.dict->count / 16 + c->argument[0].text.size / 64);
 }
 
 /* selectattr(name), (name, test), (name, test, value): dictionaries of which a member passes. */

@@ -78,7 +78,7 @@ static bool attribute(struct tri_jrun *r, const struct tri_jvalue *of, struct tr
         return tri_jrun_fail(r, "expected a value that has \"%.*s\", found %s", shown(name), name.at,
                              tri_jkind_name(of));
     if (of->kind == TRI_J_DICT || of->kind == TRI_J_NAMESPACE) {
-        if (!tri_jrun_spend(r, of->dict->count / 16))
+        if (!tri_jrun_spend(r, of->dict->count / 16 + name.size / 64))
             return false;
         found = tri_jdict_get(of->dict, name);
     }
@@ -86,29 +86,10 @@ static bool attribute(struct tri_jrun *r, const struct tri_jvalue *of, struct tr
     return true;
 }
 
-/* Where character i of a text begins; its size if there are no more than i. */
-static size_t character(struct tri_jtext text, size_t i)
-{
-    size_t at = 0;
-    for (; at < text.size && i; i--)
-        do
-            at++;
-        while (at < text.size && ((unsigned char)text.at[at] & 0xC0) == 0x80);
-    return at;
-}
-
-static size_t characters(struct tri_jtext text)
-{
-    size_t n = 0;
-    for (size_t at = 0; at < text.size; n++)
-        at += character(tri_jtext_part(text, at, text.size), 1);
-    return n;
-}
-
 static struct tri_jtext characters_at(struct tri_jtext text, size_t i, size_t count)
 {
-    const size_t from = character(text, i);
-    return tri_jtext_part(text, from, from + character(tri_jtext_part(text, from, text.size), count));
+    const size_t from = tri_jcharacter(text, i);
+    return tri_jtext_part(text, from, from + tri_jcharacter(tri_jtext_part(text, from, text.size), count));
 }
 
 static bool element(struct tri_jrun *r, const struct tri_jvalue *of, int64_t i, struct tri_jvalue *out)
@@ -118,7 +99,7 @@ static bool element(struct tri_jrun *r, const struct tri_jvalue *of, int64_t i, 
         return tri_jrun_fail(r, "expected a list or a string before an index, found %s", tri_jkind_name(of));
     if (text && !tri_jrun_spend(r, of->text.size / 16))
         return false;
-    const int64_t count = (int64_t)(text ? characters(of->text) : of->list->count);
+    const int64_t count = (int64_t)(text ? tri_jcharacters(of->text) : of->list->count);
     i += i < 0 ? count : 0;
     *out = (struct tri_jvalue){.kind = TRI_J_UNDEFINED};
     if (i >= 0 && i < count)
@@ -163,7 +144,7 @@ static bool slice(struct tri_jrun *r, const struct tri_jnode *n, const struct tr
     const bool text = of->kind == TRI_J_TEXT;
     if (!text && of->kind != TRI_J_LIST)
         return tri_jrun_fail(r, "expected a list or a string before a slice, found %s", tri_jkind_name(of));
-    const int64_t count = (int64_t)(text ? characters(of->text) : of->list->count);
+    const int64_t count = (int64_t)(text ? tri_jcharacters(of->text) : of->list->count);
     int64_t step, from, to;
     if (!bound(r, n->d, 1, &step) || !bound(r, n->b, step > 0 ? 0 : INT64_MAX, &from) ||
         !bound(r, n->c, step > 0 ? INT64_MAX : -1 - count, &to) || !tri_jrun_spend(r, (size_t)count / 16))
@@ -248,7 +229,7 @@ static bool calculate(struct tri_jrun *r, enum tri_joperator operator, int64_t a
     return !over || tri_jrun_fail(r, "expected an integer of 64 bits as result, found a greater one");
 }
 
-static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue * a,
+static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue *a,
                        const struct tri_jvalue *b, struct tri_jvalue *out)
 {
     const bool same = a->kind == b->kind;
@@ -263,7 +244,7 @@ static bool arithmetic(struct tri_jrun *r, enum tri_joperator operator, const st
     return mismatch(r, operator == TRI_J_ADD ? "two integers, strings or lists to add" : "two integers", a, b);
 }
 
-static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue * a,
+static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct tri_jvalue *a,
                   const struct tri_jvalue *b, struct tri_jvalue *out)
 {
     int c;
@@ -271,17 +252,19 @@ static bool order(struct tri_jrun *r, enum tri_joperator operator, const struct 
         c = (a->integer > b->integer) - (a->integer < b->integer);
     } else if (a->kind == TRI_J_TEXT && b->kind == TRI_J_TEXT) {
         const size_t x = a->text.size, y = b->text.size, least = x < y ? x : y;
+        if (!tri_jrun_spend(r, least / 64))
+            return false;
         c = least ? memcmp(a->text.at, b->text.at, least) : 0;
         c = c ? c : (x > y) - (x < y);
     } else {
         return mismatch(r, "two integers or two strings to compare", a, b);
     }
-    *out = tri_jbool(operator== TRI_J_LESS       ? c < 0 :
-                     operator== TRI_J_LESS_EQUAL ? c <= 0
-                     :
-                     operator== TRI_J_GREATER ? c > 0
-                                              : c >= 0);
-    return true;
+    switch (operator) {
+    case TRI_J_LESS: *out = tri_jbool(c < 0); return true;
+    case TRI_J_LESS_EQUAL: *out = tri_jbool(c <= 0); return true;
+    case TRI_J_GREATER: *out = tri_jbool(c > 0); return true;
+    default: *out = tri_jbool(c >= 0); return true;
+    }
 }
 
 static bool binary(struct tri_jrun *r, const struct tri_jnode *n, struct tri_jvalue *out)

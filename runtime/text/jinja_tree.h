@@ -139,6 +139,8 @@ struct tri_jtext tri_jword(const char *word, size_t size);
 bool tri_jtext_is(struct tri_jtext text, const char *word);
 bool tri_jtext_equal(struct tri_jtext a, struct tri_jtext b);
 struct tri_jtext tri_jtext_part(struct tri_jtext text, size_t from, size_t to);
+size_t tri_jcharacter(struct tri_jtext text, size_t i); /* where character i begins; the size if there are no more */
+size_t tri_jcharacters(struct tri_jtext text);
 
 const char *tri_jkind_name(const struct tri_jvalue *v); /* "a list" */
 bool tri_jtrue(const struct tri_jvalue *v);

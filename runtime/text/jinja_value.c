@@ -30,6 +30,24 @@ struct tri_jtext tri_jtext_part(struct tri_jtext text, size_t from, size_t to)
     return (struct tri_jtext){text.at + from, text.own + from, to - from};
 }
 
+size_t tri_jcharacter(struct tri_jtext text, size_t i)
+{
+    size_t at = 0;
+    for (; at < text.size && i; i--)
+        do
+            at++;
+        while (at < text.size && ((unsigned char)text.at[at] & 0xC0) == 0x80);
+    return at;
+}
+
+size_t tri_jcharacters(struct tri_jtext text)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < text.size; n++)
+        at += tri_jcharacter(tri_jtext_part(text, at, text.size), 1);
+    return n;
+}
+
 static bool grow(struct tri_jbuilder *b, size_t size)
 {
     const size_t room = 2 * (b->size + size) + 32;
@@ -131,7 +149,7 @@ static struct tri_jentry *find(const struct tri_jdict *d, struct tri_jtext key)
 bool tri_jdict_set(struct tri_jrun *r, struct tri_jdict *d, struct tri_jtext key, struct tri_jvalue value)
 {
     struct tri_jentry *x = find(d, key);
-    if (!tri_jrun_spend(r, 1 + d->count / 16))
+    if (!tri_jrun_spend(r, 1 + d->count / 16 + key.size / 64))
         return false;
     if (!x) {
         if (!(x = tri_jrun_take(r, sizeof *x)))
@@ -208,7 +226,7 @@ bool tri_jcontains(struct tri_jrun *r, const struct tri_jvalue *in, const struct
     }
     if (in->kind == TRI_J_DICT && what->kind == TRI_J_TEXT) {
         *found = tri_jdict_get(in->dict, what->text);
-        return tri_jrun_spend(r, in->dict->count / 16);
+        return tri_jrun_spend(r, in->dict->count / 16 + what->text.size / 64);
     }
     if (in->kind != TRI_J_LIST)
         return tri_jrun_fail(r, "expected a list, a string or a dictionary that %s may be in, found %s",

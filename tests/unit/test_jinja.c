@@ -272,6 +272,10 @@ static void hostile(void **state)
             "tojson }}",
             TRI_BAD_FILE, "more");
     refuses("{% set n = namespace() %}{% set n.n = n %}{{ n | tojson }}", TRI_BAD_FILE, "a namespace");
+    refuses("{% set a = 'x' * 4000000 %}{% for i in range(1000000) %}{% if a.startswith(a) and a <= a %}{% endif %}"
+            "{% endfor %}",
+            TRI_BAD_FILE, "steps");
+    refuses("{% set a = 'x' * 4000000 %}{{ a.strip('y' * 4000000 + 'x') }}", TRI_BAD_FILE, "steps");
 }
 
 int main(void)
