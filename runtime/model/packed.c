@@ -314,14 +314,16 @@ static enum tri_status add_keys(const struct writing *x, struct tri_error *e)
     return TRI_OK;
 }
 
-/* A matrix of a layer, whose trits are in a stack. */
+/* A matrix of a layer, whose trits are in a stack, or its .scale tensor, which the stack's scale has in it. */
 static bool is_stacked(const char *name)
 {
-    char rest[sizeof((struct tri_tensor *)0)->name], *end = NULL;
-    const bool of_layer = strncmp(name, "blk.", 4) == 0 && strtol(name + 4, &end, 10) >= 0;
+    char *end = NULL;
+    const bool of_layer = strncmp(name, "blk.", 4) == 0 && strtol(name + 4, &end, 10) >= 0 && *end == '.';
     for (int p = 0; of_layer && p < TRI_PARTS; p++) {
-        snprintf(rest, sizeof rest, ".%s.weight", tri_part_shapes[p].name);
-        if (strcmp(end, rest) == 0)
+        const size_t size = strlen(tri_part_shapes[p].name);
+        const char *rest = end + 1 + size;
+        if (strncmp(end + 1, tri_part_shapes[p].name, size) == 0 &&
+            (strcmp(rest, ".weight") == 0 || strcmp(rest, ".scale") == 0))
             return true;
     }
     return false;

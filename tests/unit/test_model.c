@@ -1,5 +1,6 @@
 /* Loading: what a configuration says, what is refused and how, and that packing loses no trit. */
 #include "model/model.h"
+#include "model/packed.h"
 #include "file/ternary.h"
 #include "engine/session.h"
 #include "synthetic.h"
@@ -7,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -271,6 +273,36 @@ static float scale_of_last_down(const char *tensor)
     return scale;
 }
 
+static bool never(void)
+{
+    return false;
+}
+
+/* The packed form has the product: a factor that stood in it, too, would be applied twice on the way to GGUF. */
+static void packed_scales_have_their_factor(void **unused)
+{
+    (void)unused;
+    struct tri_error e = {0};
+    struct synthetic m = SYNTHETIC;
+    char path[80];
+    snprintf(path, sizeof path, "/tmp/tritune-model.%d.gguf", (int)getpid());
+    m.scale = "blk.1.ffn_down.scale";
+    struct opened o = open_file(&m, 1);
+    struct tri_model *model = tri_model_load(o.g, o.pool, &e);
+    assert_int_equal(tri_packed_write(model, o.g, path, o.pool, never, &e), TRI_OK);
+    struct tri_gguf *packed = tri_gguf_open(path, &e);
+    unlink(path);
+    struct tri_model *again = tri_model_load(packed, o.pool, &e);
+    assert_non_null(tri_gguf_tensor(o.g, m.scale));
+    assert_null(tri_gguf_tensor(packed, m.scale));
+    assert_true(again->layer[1].matrix[TRI_ROLE_DOWN].part[0].scale ==
+                model->layer[1].matrix[TRI_ROLE_DOWN].part[0].scale);
+    tri_model_free(again);
+    tri_gguf_close(packed);
+    tri_model_free(model);
+    close_file(&o);
+}
+
 static void scale_tensors_are_factors(void **unused)
 {
     (void)unused;
@@ -435,6 +467,7 @@ int main(void)
         cmocka_unit_test(optional_keys_are_read),
         cmocka_unit_test(a_window_bounds_the_context),
         cmocka_unit_test(scale_tensors_are_factors),
+        cmocka_unit_test(packed_scales_have_their_factor),
         cmocka_unit_test(an_activation_can_be_put_right),
         cmocka_unit_test(bad_tensors_are_refused),
         cmocka_unit_test(bad_codes_are_refused),
