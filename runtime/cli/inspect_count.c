@@ -2,17 +2,15 @@
 #include "cli/inspect.h"
 
 #include "base/memory.h"
-#include "base/threads.h"
+#include "base/queue.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { LANES = 64, TURNS = 127 };
 
 struct counting {
     struct tri_inspection *f;
-    atomic_size_t next;
     int8_t *rows; /* [threads][widest] */
     size_t widest;
 };
@@ -86,19 +84,17 @@ static enum tri_status count_tensor(const struct tri_tensor *t, int8_t *trits, s
     return TRI_OK;
 }
 
-static void count_some(void *arg, int thread, int threads)
+/* An error stays with its tensor: that of the first in the file is told, whoever was there when. */
+static enum tri_status count_one(void *arg, int64_t i, int thread, struct tri_error *e)
 {
-    struct counting *c = arg;
-    const struct tri_gguf *g = c->f->g;
-    (void)threads;
-    for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < tri_gguf_tensor_count(g);) {
-        struct tri_error e = {0};
-        if (may_be_ternary(tri_gguf_tensor_at(g, i)))
-            count_tensor(tri_gguf_tensor_at(g, i), c->rows + (size_t)thread * c->widest, &c->f->share[i], &e);
-    }
+    const struct counting *c = arg;
+    const struct tri_tensor *t = tri_gguf_tensor_at(c->f->g, (size_t)i);
+    if (may_be_ternary(t))
+        count_tensor(t, c->rows + (size_t)thread * c->widest, &c->f->share[i], e);
+    return TRI_OK;
 }
 
-/* Of the first tensor that is damaged, whoever met it when: its error is found once more. */
+/* The error of the first tensor that is damaged is found once more. */
 static void name_damage(struct counting *c)
 {
     struct tri_inspection *f = c->f;
@@ -122,10 +118,11 @@ enum tri_status tri_inspection_count(struct tri_inspection *f, struct tri_pool *
     c.rows = f->share ? tri_alloc((size_t)tri_pool_threads(pool), c.widest, "rows of trits", e) : NULL;
     if (!c.rows)
         return e->status;
-    tri_pool_run(pool, count_some, &c);
+    const struct tri_queue q = {.count = (int64_t)count, .step = count_one, .arg = &c, .what = "counting"};
+    const enum tri_status status = tri_queue_run(&q, pool, e);
     name_damage(&c);
     tri_free(c.rows);
-    return TRI_OK;
+    return status;
 }
 
 double tri_share_entropy(const struct tri_share *s)

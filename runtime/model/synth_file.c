@@ -1,14 +1,13 @@
 /* Owns: random models as files: their keys, their tensors, and the writing of these piece by piece, so that memory
  * holds a period of each matrix and nothing else. Leaves out the tokenizer. */
 #include "base/memory.h"
+#include "base/queue.h"
 #include "file/encode.h"
 #include "file/gguf_write.h"
 #include "model/contents.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { F32 = 0, POOLING_LAST = 3, PIECE = 1 << 22 /* values that are written in one go, about */ };
 
@@ -34,9 +33,6 @@ struct writing {
     int items;
     int8_t *period[TRI_PARTS]; /* [TRI_PERIOD][columns] */
     uint8_t *buffer;           /* [threads][BUFFER] */
-    atomic_llong next;         /* piece to be written */
-    atomic_flag reported;      /* the first error counts */
-    struct tri_error error;
 };
 
 /* Halves of a piece, or one row, and a tail. */
@@ -232,33 +228,13 @@ static struct piece piece_at(const struct writing *f, int64_t index)
     return p;
 }
 
-static enum tri_status write_piece(struct writing *f, int64_t index, uint8_t *buffer, struct tri_error *e)
+static enum tri_status write_piece(void *arg, int64_t index, int thread, struct tri_error *e)
 {
+    const struct writing *f = arg;
+    uint8_t *buffer = f->buffer + (size_t)thread * BUFFER;
     struct piece p = piece_at(f, index);
-    if (f->stop())
-        return tri_fail(e, TRI_INTERRUPTED, "interrupted");
     make_piece(f, &p, buffer);
     return tri_gguf_write(f->w, p.item->tensor, p.offset, buffer, p.bytes, e);
-}
-
-static void write_pieces(void *arg, int thread, int threads)
-{
-    struct writing *f = arg;
-    const int64_t pieces = f->item[f->items].first;
-    const bool shows = thread == 0 && isatty(STDERR_FILENO);
-    struct tri_error e;
-    (void)threads;
-    for (int64_t i; (i = atomic_fetch_add(&f->next, 1)) < pieces;) {
-        if (shows)
-            fprintf(stderr, "\rwriting, %d %%", (int)(100 * i / pieces));
-        if (write_piece(f, i, f->buffer + (size_t)thread * BUFFER, &e) == TRI_OK)
-            continue;
-        atomic_store(&f->next, pieces);
-        if (!atomic_flag_test_and_set(&f->reported))
-            f->error = e;
-    }
-    if (shows)
-        fprintf(stderr, "\r\033[K");
 }
 
 /* -- periods --------------------------------------------------------------- */
@@ -330,10 +306,9 @@ static enum tri_status write_all(struct writing *f, struct tri_error *e)
     if (tri_gguf_begin(f->w, e) != TRI_OK)
         return e->status;
     tri_pool_run(f->pool, make_periods, f);
-    tri_pool_run(f->pool, write_pieces, f);
-    if (f->error.status != TRI_OK)
-        *e = f->error;
-    return f->error.status;
+    const struct tri_queue q = {.count = f->item[f->items].first, .step = write_piece, .arg = f, .what = "writing",
+                                .stop = f->stop};
+    return tri_queue_run(&q, f->pool, e);
 }
 
 enum tri_status tri_synth_write(const struct tri_synth *s, const struct tri_encoding *type, struct tri_gguf_writer *w,
@@ -341,7 +316,7 @@ enum tri_status tri_synth_write(const struct tri_synth *s, const struct tri_enco
 {
     struct tri_contents contents;
     struct writing f = {.contents = &contents, .type = type, .encoder = tri_encoder_find(type), .w = w, .pool = pool,
-                        .stop = stop, .reported = ATOMIC_FLAG_INIT};
+                        .stop = stop};
     if (!f.encoder)
         return tri_fail(e, TRI_UNSUPPORTED, "a random model: matrices: expected a type that is written, found %s",
                         type->name);

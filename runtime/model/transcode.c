@@ -2,14 +2,13 @@
 #include "model/transcode.h"
 
 #include "base/memory.h"
+#include "base/queue.h"
 #include "file/encode.h"
 #include "file/gguf_write.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { F32 = 0, ROWS = TRI_TRITS_CHUNK, COPY = 1 << 22 /* bytes in one go */ };
 
@@ -32,14 +31,10 @@ struct writing {
     struct tri_gguf_writer *w;
     struct item *item; /* [items], and one behind them that begins where they end */
     int items;
-    bool (*stop)(void);
     uint64_t *chunks; /* hashes of trits, [pieces of matrices] */
     int64_t first_chunk;
     uint8_t *buffer; /* [threads] of what a thread has at hand */
     size_t hand, decoded, encoded, scales;
-    atomic_llong next;
-    atomic_flag reported; /* the first error counts */
-    struct tri_error error;
 };
 
 /* -- what goes where -------------------------------------------------------- */
@@ -80,7 +75,7 @@ static enum tri_status add_floats(struct writing *f, const struct tri_tensor *t,
     if (item.kind == FLOATS && !t->encoding->floats)
         return tri_fail(e, TRI_UNSUPPORTED, "%s: tensor %s: expected floats to write as %s, found %s",
                         tri_gguf_name(f->g), t->name, item.to.encoding->name, t->encoding->name);
-    if (item.kind == COPIED && t->encoding->id >= 0x10000)
+    if (item.kind == COPIED && t->encoding->id >= TRI_OUTSIDE_GGUF)
         return tri_fail(e, TRI_UNSUPPORTED, "%s: tensor %s: expected a tensor that GGUF files can hold, found %s",
                         tri_gguf_name(f->g), t->name, t->encoding->name);
     return add_item(f, item, e);
@@ -333,44 +328,23 @@ static enum tri_status write_copy(struct writing *f, const struct item *item, in
     return tri_gguf_write(f->w, (int)(item - f->item), from, item->from->data + from, left < COPY ? left : COPY, e);
 }
 
-static enum tri_status write_piece(struct writing *f, int64_t i, struct hand *h, struct tri_error *e)
+static enum tri_status write_piece(void *arg, int64_t i, int thread, struct tri_error *e)
 {
+    struct writing *f = arg;
     const struct item *item = f->item;
+    struct hand h = hand_of(f, thread);
     while (item[1].first <= i)
         item++;
     const int64_t piece = i - item->first;
-    if (f->stop())
-        return tri_fail(e, TRI_INTERRUPTED, "interrupted; nothing was written");
     switch (item->kind) {
     case COPIED:
         return write_copy(f, item, piece, e);
     case FLOATS:
-        return write_floats(f, item, piece, h, e);
+        return write_floats(f, item, piece, &h, e);
     case TRITS:
         break;
     }
-    return write_trits(f, item, piece, h, e);
-}
-
-static void write_pieces(void *arg, int thread, int threads)
-{
-    struct writing *f = arg;
-    const int64_t pieces = f->item[f->items].first;
-    const bool shows = thread == 0 && isatty(STDERR_FILENO);
-    struct hand h = hand_of(f, thread);
-    struct tri_error e;
-    (void)threads;
-    for (int64_t i; (i = atomic_fetch_add(&f->next, 1)) < pieces;) {
-        if (shows)
-            fprintf(stderr, "\rwriting, %d %%", (int)(100 * i / pieces));
-        if (write_piece(f, i, &h, &e) == TRI_OK)
-            continue;
-        atomic_store(&f->next, pieces);
-        if (!atomic_flag_test_and_set(&f->reported))
-            f->error = e;
-    }
-    if (shows)
-        fprintf(stderr, "\r\033[K");
+    return write_trits(f, item, piece, &h, e);
 }
 
 /* -- the file --------------------------------------------------------------------- */
@@ -387,8 +361,10 @@ static bool stale(const struct tri_gguf_key *key)
 }
 
 static enum tri_status write_all(struct writing *f, const char *path, struct tri_pool *pool,
-                                 struct tri_transcoded *done, struct tri_error *e)
+                                 bool (*stop)(void), struct tri_transcoded *done, struct tri_error *e)
 {
+    const struct tri_queue q = {.count = f->item[f->items].first, .step = write_piece, .arg = f, .what = "writing",
+                                .stop = stop};
     f->chunks = tri_alloc((size_t)(f->item[f->items].first - f->first_chunk) + 1, sizeof *f->chunks, "hashes", e);
     f->buffer = f->chunks ? tri_alloc((size_t)tri_pool_threads(pool), hand_bytes(f), "writing", e) : NULL;
     if (!f->buffer || !(f->w = tri_gguf_create(path, TRI_GGUF_ALIGNMENT, e)))
@@ -400,13 +376,8 @@ static enum tri_status write_all(struct writing *f, const char *path, struct tri
     tri_gguf_add_uint(f->w, "general.file_type", f->encoder->file_type);
     for (int i = 0; i < f->items; i++)
         tri_gguf_add_tensor(f->w, &f->item[i].to);
-    if (tri_gguf_begin(f->w, e) != TRI_OK)
+    if (tri_gguf_begin(f->w, e) != TRI_OK || tri_queue_run(&q, pool, e) != TRI_OK)
         return e->status;
-    tri_pool_run(pool, write_pieces, f);
-    if (f->error.status != TRI_OK) {
-        *e = f->error;
-        return e->status;
-    }
     if (tri_trits_combine(f->trits, f->chunks, &done->hash, e) != TRI_OK)
         return e->status;
     return tri_gguf_commit(f->w, e);
@@ -426,8 +397,7 @@ enum tri_status tri_transcode(const struct tri_transcode *how, const struct tri_
                               struct tri_pool *pool, bool (*stop)(void), struct tri_transcoded *done,
                               struct tri_error *e)
 {
-    struct writing f = {.how = how, .g = g, .encoder = tri_encoder_find(how->matrices), .stop = stop,
-                        .reported = ATOMIC_FLAG_INIT};
+    struct writing f = {.how = how, .g = g, .encoder = tri_encoder_find(how->matrices)};
     struct tri_config c;
     *done = (struct tri_transcoded){0};
     if (tri_config_read(g, &c, e) != TRI_OK || !(f.trits = tri_trits_open(g, &c, pool, e)))
@@ -439,7 +409,7 @@ enum tri_status tri_transcode(const struct tri_transcode *how, const struct tri_
         status = compare_scales(&f, done, e);
     }
     if (status == TRI_OK && !how->dry)
-        status = write_all(&f, path, pool, done, e);
+        status = write_all(&f, path, pool, stop, done, e);
     tri_gguf_discard(f.w);
     tri_free(f.buffer);
     tri_free(f.chunks);

@@ -4,13 +4,12 @@
 
 #include "base/checksum.h"
 #include "base/memory.h"
+#include "base/queue.h"
 #include "model/build.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* -- finding --------------------------------------------------------------- */
 
@@ -61,76 +60,29 @@ static enum tri_status find_all(struct tri_trits *s, const struct tri_config *c,
     return status;
 }
 
-/* -- work for all threads: matrices or chunks, whoever is free ------------------ */
-
-struct work {
-    const struct tri_trits *s;
-    enum tri_status (*step)(struct work *w, int64_t i, int thread, struct tri_error *e);
-    bool (*stop)(void); /* NULL: never */
-    const char *what;
-    int64_t count;
-    atomic_llong next;
-    atomic_flag reported; /* the first error counts */
-    struct tri_error error;
-    int8_t *hand, *rows; /* of each thread */
-    size_t hand_bytes, rows_bytes;
-    uint64_t *chunks;
-};
-
-static void work_on(void *arg, int thread, int threads)
-{
-    struct work *w = arg;
-    const bool shows = thread == 0 && w->what && isatty(STDERR_FILENO);
-    struct tri_error e;
-    (void)threads;
-    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) {
-        if (shows)
-            fprintf(stderr, "\r%s, %d %%", w->what, (int)(100 * i / w->count));
-        const enum tri_status status =
-            w->stop && w->stop() ? tri_fail(&e, TRI_INTERRUPTED, "interrupted") : w->step(w, i, thread, &e);
-        if (status == TRI_OK)
-            continue;
-        atomic_store(&w->next, w->count);
-        if (!atomic_flag_test_and_set(&w->reported))
-            w->error = e;
-    }
-    if (shows)
-        fprintf(stderr, "\r\033[K");
-}
-
-static enum tri_status work_off(struct work *w, struct tri_pool *pool, struct tri_error *e)
-{
-    atomic_flag_clear(&w->reported);
-    w->error.status = TRI_OK;
-    tri_pool_run(pool, work_on, w);
-    if (w->error.status != TRI_OK)
-        *e = w->error;
-    return w->error.status;
-}
-
 /* -- opening ----------------------------------------------------------------- */
 
-static enum tri_status read_one(struct work *w, int64_t i, int thread, struct tri_error *e)
+static enum tri_status read_one(void *arg, int64_t i, int thread, struct tri_error *e)
 {
-    struct tri_trits_matrix *m = &w->s->matrix[i];
+    const struct tri_trits *s = arg;
+    struct tri_trits_matrix *m = &s->matrix[i];
     (void)thread;
     if (!m->tensor || tri_ternary_read(&m->stored, m->tensor, e) == TRI_OK)
         return TRI_OK;
-    return tri_fail_in(e, "%s", tri_gguf_name(w->s->g));
+    return tri_fail_in(e, "%s", tri_gguf_name(s->g));
 }
 
 struct tri_trits *tri_trits_open(const struct tri_gguf *g, const struct tri_config *c, struct tri_pool *pool,
                                  struct tri_error *e)
 {
     struct tri_trits *s = tri_alloc(1, sizeof *s, "matrices", e);
-    struct work w = {.s = s, .step = read_one};
     if (!s)
         return NULL;
     s->g = g;
     s->matrix = tri_alloc((size_t)c->layers * TRI_PARTS, sizeof *s->matrix, "matrices", e);
     if (s->matrix && find_all(s, c, e) == TRI_OK) {
-        w.count = s->count;
-        if (work_off(&w, pool, e) == TRI_OK)
+        const struct tri_queue q = {.count = s->count, .step = read_one, .arg = s};
+        if (tri_queue_run(&q, pool, e) == TRI_OK)
             return s;
     }
     tri_trits_free(s);
@@ -309,37 +261,46 @@ static const struct tri_trits_matrix *matrix_of(const struct tri_trits *s, int64
     return m;
 }
 
-static enum tri_status hash_chunk(struct work *w, int64_t i, int thread, struct tri_error *e)
+struct hashing {
+    const struct tri_trits *s;
+    int8_t *hand, *rows; /* of each thread */
+    size_t hand_bytes, rows_bytes;
+    uint64_t *chunks;
+};
+
+static enum tri_status hash_chunk(void *arg, int64_t i, int thread, struct tri_error *e)
 {
+    const struct hashing *h = arg;
     int64_t in = i;
-    const struct tri_trits_matrix *m = matrix_of(w->s, &in);
+    const struct tri_trits_matrix *m = matrix_of(h->s, &in);
     const int64_t from = in * TRI_TRITS_CHUNK, left = m->rows - from;
     const int rows = left < TRI_TRITS_CHUNK ? (int)left : TRI_TRITS_CHUNK;
-    int8_t *out = w->rows + (size_t)thread * w->rows_bytes;
-    if (tri_trits_rows(w->s, m, from, rows, w->hand + (size_t)thread * w->hand_bytes, out, e) != TRI_OK)
+    int8_t *out = h->rows + (size_t)thread * h->rows_bytes;
+    if (tri_trits_rows(h->s, m, from, rows, h->hand + (size_t)thread * h->hand_bytes, out, e) != TRI_OK)
         return e->status;
-    w->chunks[i] = tri_trits_chunk_hash(out, rows, m->columns);
+    h->chunks[i] = tri_trits_chunk_hash(out, rows, m->columns);
     return TRI_OK;
 }
 
 enum tri_status tri_trits_hash(const struct tri_trits *s, struct tri_pool *pool, bool (*stop)(void),
                                struct tri_trits_hash *hash, struct tri_error *e)
 {
-    struct work w = {.s = s, .step = hash_chunk, .stop = stop, .what = "hashing", .hand_bytes = tri_trits_hand(s)};
+    struct hashing h = {.s = s, .hand_bytes = tri_trits_hand(s)};
+    struct tri_queue q = {.step = hash_chunk, .arg = &h, .what = "hashing", .stop = stop};
     const size_t threads = (size_t)tri_pool_threads(pool);
     for (int i = 0; i < s->count; i++) {
         const size_t bytes = TRI_TRITS_CHUNK * (size_t)s->matrix[i].columns;
-        w.rows_bytes = bytes > w.rows_bytes ? bytes : w.rows_bytes;
-        w.count += tri_trits_chunks(&s->matrix[i]);
+        h.rows_bytes = bytes > h.rows_bytes ? bytes : h.rows_bytes;
+        q.count += tri_trits_chunks(&s->matrix[i]);
     }
-    w.hand = tri_alloc(threads, w.hand_bytes + 1, "rows", e);
-    w.rows = w.hand ? tri_alloc(threads, w.rows_bytes, "rows", e) : NULL;
-    w.chunks = w.rows ? tri_alloc((size_t)w.count, sizeof *w.chunks, "hashes", e) : NULL;
-    enum tri_status status = w.chunks ? work_off(&w, pool, e) : e->status;
+    h.hand = tri_alloc(threads, h.hand_bytes + 1, "rows", e);
+    h.rows = h.hand ? tri_alloc(threads, h.rows_bytes, "rows", e) : NULL;
+    h.chunks = h.rows ? tri_alloc((size_t)q.count, sizeof *h.chunks, "hashes", e) : NULL;
+    enum tri_status status = h.chunks ? tri_queue_run(&q, pool, e) : e->status;
     if (status == TRI_OK)
-        status = tri_trits_combine(s, w.chunks, hash, e);
-    tri_free(w.hand);
-    tri_free(w.rows);
-    tri_free(w.chunks);
+        status = tri_trits_combine(s, h.chunks, hash, e);
+    tri_free(h.hand);
+    tri_free(h.rows);
+    tri_free(h.chunks);
     return status;
 }
