@@ -120,13 +120,6 @@ static enum tri_status add_matrix(struct writing *f, const struct tri_trits_matr
     return check_matrix(f, m, e) == TRI_OK ? add_item(f, item, e) : e->status;
 }
 
-/* Factors beside matrices are part of the scales in a packed file, though their tensors came along. */
-static bool counted(const struct writing *f, const struct tri_tensor *t)
-{
-    const size_t n = strlen(t->name), tail = strlen(".scale");
-    return tri_packed_is(f->g) && n > tail && strcmp(t->name + n - tail, ".scale") == 0;
-}
-
 static enum tri_status plan(struct writing *f, struct tri_error *e)
 {
     const size_t count = tri_gguf_tensor_count(f->g);
@@ -134,7 +127,7 @@ static enum tri_status plan(struct writing *f, struct tri_error *e)
         return e->status;
     for (size_t i = 0; i < count; i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(f->g, i);
-        if (!tri_trits_own(f->trits, t) && !counted(f, t) && add_floats(f, t, e) != TRI_OK)
+        if (!tri_trits_own(f->trits, t) && add_floats(f, t, e) != TRI_OK)
             return e->status;
     }
     f->first_chunk = f->item[f->items].first;

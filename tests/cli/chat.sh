@@ -86,7 +86,7 @@ says '/reset'
 
 # -- a terminal: Ctrl-C stops an answer, and the conversation goes on; Ctrl-D leaves
 
-if command -v script >/dev/null; then
+if script -qec true /dev/null >"$scratch/err" 2>&1; then
     slow="--chat-template bitnet --isa c --draft 0 -t 1 --temp 2 --top-k 0 --top-p 1 --min-p 0 -c 4096 -s 2"
     mkfifo "$scratch/keys"
     timeout 60 script -qec "'$tritune' chat $slow" /dev/null <"$scratch/keys" >"$scratch/err" 2>&1 &
@@ -107,6 +107,6 @@ if command -v script >/dev/null; then
     wait $pid || fail "Ctrl-D: status $?"
     exec 3>&-
 else
-    echo "without script(1) nothing is tested at a terminal"
+    echo "no terminal to test at: $(tail -n 1 "$scratch/err")"
 fi
 exit $failed
