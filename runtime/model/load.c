@@ -1,6 +1,7 @@
 /* Owns: finding a model's tensors, checking them against the configuration, and packing the ternary
  * ones for the kernels that will run them. Leaves out how files encode trits (file/tensor.h). */
 #include "base/memory.h"
+#include "base/queue.h"
 #include "file/ternary.h"
 #include "kernels/product.h"
 #include "model/build.h"
@@ -244,48 +245,24 @@ static enum tri_status find_part(struct loader *l, int layer, int index, struct 
     return read_factor(l, layer, p->name, &own->factor, e);
 }
 
-static enum tri_status read_part(struct loader *l, int layer, int index, struct tri_error *e)
+/* Scales of floats take a look at every weight: on all threads. */
+static enum tri_status read_part(void *arg, int64_t i, int thread, struct tri_error *e)
 {
+    const struct loader *l = arg;
+    const int layer = (int)(i / TRI_PARTS), index = (int)(i % TRI_PARTS), part = part_of(index);
     const enum tri_role role = tri_part_shapes[index].role;
-    const int part = part_of(index);
     struct tri_ternary *w = &l->source[layer].part[role][part];
+    (void)thread;
     if (tri_ternary_read(w, &l->source[layer].tensor[role][part], e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
     l->model->layer[layer].matrix[role].part[part].scale = w->scale;
     return TRI_OK;
 }
 
-struct reading {
-    struct loader *l;
-    atomic_int next;
-    atomic_flag reported; /* the first error counts */
-    struct tri_error error;
-};
-
-/* Scales of floats take a look at every weight: all threads, whoever is free. */
-static void read_share(void *arg, int thread, int threads)
-{
-    struct reading *r = arg;
-    const int count = r->l->model->config.layers * TRI_PARTS;
-    struct tri_error e;
-    (void)thread;
-    (void)threads;
-    for (int i; (i = atomic_fetch_add(&r->next, 1)) < count;) {
-        if (read_part(r->l, i / TRI_PARTS, i % TRI_PARTS, &e) == TRI_OK)
-            continue;
-        atomic_store(&r->next, count);
-        if (!atomic_flag_test_and_set(&r->reported))
-            r->error = e;
-    }
-}
-
 static enum tri_status read_parts(struct loader *l, struct tri_pool *pool, struct tri_error *e)
 {
-    struct reading r = {.l = l, .reported = ATOMIC_FLAG_INIT};
-    tri_pool_run(pool, read_share, &r);
-    if (r.error.status != TRI_OK)
-        *e = r.error;
-    return r.error.status;
+    const struct tri_queue q = {.count = (int64_t)l->model->config.layers * TRI_PARTS, .step = read_part, .arg = l};
+    return tri_queue_run(&q, pool, e);
 }
 
 /* The stack as it lies in the file. */
