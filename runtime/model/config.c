@@ -24,7 +24,6 @@ const char *const tri_activation_names[TRI_ACTIVATIONS] = {"relu2", "silu", "gel
 enum {
     MAX_LAYERS = 1024,
     MAX_HEADS = 1024,
-    MAX_HEAD_DIM = 1024,
     MAX_WIDTH = 1 << 18,
     MAX_VOCAB = 1 << 24,
     MAX_CONTEXT = 1 << 24,
@@ -286,17 +285,17 @@ static enum tri_status read_heads(struct reader *r, struct tri_config *c, struct
             e, TRI_BAD_FILE,
             "%s: expected %s.embedding_length to be a multiple of the %d heads, found %d",
             tri_gguf_name(r->g), r->arch, c->heads, c->hidden);
-    if (read_int_or(r, "attention.key_length", MAX_HEAD_DIM, c->hidden / c->heads, &c->head_dim,
+    if (read_int_or(r, "attention.key_length", TRI_MAX_HEAD_DIM, c->hidden / c->heads, &c->head_dim,
                     e) != TRI_OK ||
-        read_int_or(r, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) !=
+        read_int_or(r, "attention.value_length", TRI_MAX_HEAD_DIM, c->head_dim, &value_dim, e) !=
             TRI_OK)
         return e->status;
     if (value_dim != c->head_dim)
         return refuse(r, "attention.value_length", "the same as key_length", "another length", e);
-    if (c->head_dim > MAX_HEAD_DIM)
+    if (c->head_dim > TRI_MAX_HEAD_DIM)
         return tri_fail(e, TRI_BAD_FILE, "%s: expected heads of at most %d values, found %d",
-                        tri_gguf_name(r->g), MAX_HEAD_DIM, c->head_dim);
-    if (read_int_or(r, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dims, e) !=
+                        tri_gguf_name(r->g), TRI_MAX_HEAD_DIM, c->head_dim);
+    if (read_int_or(r, "rope.dimension_count", TRI_MAX_HEAD_DIM, c->head_dim, &c->rope_dims, e) !=
         TRI_OK)
         return e->status;
     return check_heads(r, c, e);
@@ -359,18 +358,20 @@ enum tri_status tri_config_check(const struct tri_config *c, struct tri_error *e
         const char *name;
         int value, most;
     } sizes[] = {
-        {"layers", c->layers, MAX_LAYERS},   {"hidden", c->hidden, MAX_WIDTH},       {"ffn", c->ffn, MAX_WIDTH},
-        {"heads", c->heads, MAX_HEADS},      {"kv_heads", c->kv_heads, c->heads},    {"vocab", c->vocab, MAX_VOCAB},
-        {"context", c->context, MAX_CONTEXT}, {"head_dim", c->head_dim, MAX_HEAD_DIM}, {"rope_dims", c->rope_dims, c->head_dim},
+        {"layers", c->layers, MAX_LAYERS},           {"hidden", c->hidden, MAX_WIDTH},
+        {"ffn", c->ffn, MAX_WIDTH},                  {"heads", c->heads, MAX_HEADS},
+        {"kv_heads", c->kv_heads, c->heads},         {"vocab", c->vocab, MAX_VOCAB},
+        {"context", c->context, MAX_CONTEXT},        {"head_dim", c->head_dim, TRI_MAX_HEAD_DIM},
+        {"rope_dims", c->rope_dims, c->head_dim},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
-            return tri_fail(e, TRI_USAGE, "a model's shape: %s: expected 1 to %d, found %d", sizes[i].name, sizes[i].most,
-                            sizes[i].value);
+            return tri_fail(e, TRI_USAGE, "a model's shape: %s: expected 1 to %d, found %d", sizes[i].name,
+                            sizes[i].most, sizes[i].value);
     if (!c->family || c->heads % c->kv_heads || c->rope_dims % 2 || c->heads * c->head_dim > MAX_WIDTH)
         return tri_fail(e, TRI_USAGE,
-                        "a model's shape: expected a known family, heads a multiple of kv_heads, %d values of all heads "
-                        "at most, and an even rope_dims; found %d heads, %d kv_heads of %d values, rope_dims %d",
+                        "a model's shape: expected a known family, heads a multiple of kv_heads, %d values of all "
+                        "heads at most, and an even rope_dims; found %d heads, %d kv_heads of %d values, rope_dims %d",
                         MAX_WIDTH, c->heads, c->kv_heads, c->head_dim, c->rope_dims);
     return TRI_OK;
 }

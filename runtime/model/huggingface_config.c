@@ -182,7 +182,12 @@ static enum tri_status read_heads(struct tri_hf_config *c, struct tri_error *e)
     if (!member(c->root, "head_dim") && hidden % c->heads)
         return refuse(c, "hidden_size", "a multiple of num_attention_heads, or a head_dim",
                       member(c->root, "hidden_size"), e);
-    return read_uint_or(c, "head_dim", hidden / c->heads, &c->head_dim, e);
+    if (read_uint_or(c, "head_dim", hidden / c->heads, &c->head_dim, e) != TRI_OK)
+        return e->status;
+    if (c->head_dim > TRI_MAX_HEAD_DIM)
+        return tri_fail(e, TRI_UNSUPPORTED, "%s/config.json: expected heads of at most %d (head_dim, or hidden_size / "
+                        "num_attention_heads), found %u", c->folder, TRI_MAX_HEAD_DIM, c->head_dim);
+    return TRI_OK;
 }
 
 /* Attention is scaled by the root of the head's size, and nothing is capped. */

@@ -40,6 +40,7 @@ struct tri_config {
     bool norms_in;     /* embedding models: q, k, v and gate, up each have an input of their own */
 };
 
+enum { TRI_MAX_HEAD_DIM = 1024 }; /* far above every known model; what is computed for each is bounded by it */
 enum { TRI_MAX_PARTS = 3, TRI_PARTS = 7 /* of a layer, in the order of build.h's table */ };
 
 struct tri_part {

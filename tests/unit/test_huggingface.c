@@ -434,6 +434,9 @@ static void refused_by_name(void **state)
         {BITNET(",\"rope_parameters\":{\"rope_type\":\"longrope\"}"), "rope_type of default, linear, yarn or llama3"},
         {BITNET(",\"rope_theta\":-1"), "\"rope_theta\": expected a number above 0, found -1"},
         {BITNET(",\"head_dim\":64.0"), "\"head_dim\": expected a whole number"},
+        {BITNET(",\"head_dim\":2147483647,\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":8,"
+                "\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":8192}"),
+         "expected heads of at most 1024"},
         {LLAMA(",\"hidden_activation\":\"relu2\""), "\"hidden_activation\": expected silu"},
         {"[]", "/some/where/tales/config.json"},
         {LLAMA(QUANTIZED("")), "expected a tensor lm_head.weight"},
