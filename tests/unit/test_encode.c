@@ -1,6 +1,7 @@
 /* Encoders against the vectors made with the reference library, bit for bit, and against the decoders. */
 #include "file/encode.h"
 #include "file/ternary.h"
+#include "vectors.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -13,20 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static json_t *load(const char *path)
-{
-    json_error_t problem;
-    json_t *root = json_load_file(path, 0, &problem);
-    if (!root)
-        fail_msg("%s: %s", path, problem.text);
-    return root;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
 
 static void assert_hex(const char *hex, const uint8_t *bytes, const char *what)
 {

@@ -11,21 +11,9 @@
 #include <jansson.h>
 
 #include "file/safetensors.h"
+#include "vectors.h"
 
 /* -- one file ------------------------------------------------------------ */
-
-/* In a block of exactly its size, so that a sanitizer sees any read past the end. */
-static uint8_t *from_hex(const char *hex, size_t *size)
-{
-    *size = strlen(hex) / 2;
-    uint8_t *bytes = malloc(*size + !*size);
-    for (size_t i = 0; i < *size; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        bytes[i] = (uint8_t)byte;
-    }
-    return bytes;
-}
 
 static void every_vector(void **state)
 {
@@ -37,7 +25,7 @@ static void every_vector(void **state)
     json_array_foreach(json_object_get(root, "cases"), i, c) {
         struct tri_error e = {0};
         const bool good = json_is_true(json_object_get(c, "ok"));
-        uint8_t *bytes = from_hex(json_string_value(json_object_get(c, "hex")), &size);
+        uint8_t *bytes = from_hex(json_string_value(json_object_get(c, "hex")), 0, &size);
         struct tri_safetensors *s = tri_safetensors_read(bytes, size, "vector", &e);
         if (good != (s != NULL) || (!s && (e.status != TRI_BAD_FILE || strncmp(e.text, "vector: ", 8) != 0)))
             fail_msg("%s: %s", json_string_value(json_object_get(c, "name")), s ? "was read" : e.text);

@@ -1,6 +1,7 @@
 /* Encodings: sizes, rows of floats against the vectors, 16-bit floats, what is refused. */
 #include "base/error.h"
 #include "file/tensor.h"
+#include "vectors.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -14,36 +15,9 @@
 
 #include <cmocka.h>
 
-static json_t *load(const char *path)
-{
-    json_error_t problem;
-    json_t *root = json_load_file(path, 0, &problem);
-    if (!root)
-        fail_msg("%s: %s", path, problem.text);
-    return root;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static uint32_t hex_word(const json_t *object, const char *key)
 {
     return (uint32_t)strtoul(text_of(object, key), NULL, 16);
-}
-
-/* To be freed; exactly as long as the text, so that ASan sees a read past the end. */
-static uint8_t *from_hex(const char *hex, size_t *size)
-{
-    *size = strlen(hex) / 2;
-    uint8_t *bytes = malloc(*size + !*size);
-    for (size_t i = 0; i < *size; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        bytes[i] = (uint8_t)byte;
-    }
-    return bytes;
 }
 
 static float float_of(uint32_t bits)
@@ -165,7 +139,7 @@ static void float_rows(void **state)
 static void check_values(const json_t *want, uint32_t id, const char *hex)
 {
     size_t size;
-    uint8_t *data = from_hex(hex, &size);
+    uint8_t *data = from_hex(hex, 0, &size);
     const int k = (int)json_array_size(want);
     const struct tri_tensor t = tensor_of(id, k / 2, 2, data);
     float *found = malloc((size_t)k * sizeof *found);
@@ -189,7 +163,7 @@ static void blocks_match_the_vectors(void **state)
         check_values(json_object_get(c, "dequant"), id, text_of(c, "bytes_hex"));
         size_t size;
         float found[256];
-        uint8_t *data = from_hex(text_of(c, "random_block_hex"), &size);
+        uint8_t *data = from_hex(text_of(c, "random_block_hex"), 0, &size);
         const struct tri_tensor t = tensor_of(id, (int64_t)json_array_size(one), 1, data);
         t.encoding->floats(&t, 0, found);
         for (int k = 0; k < t.ne[0]; k++)

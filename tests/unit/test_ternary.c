@@ -4,6 +4,7 @@
 #include "file/gguf.h"
 #include "file/ternary.h"
 #include "file/tl.h"
+#include "vectors.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -20,36 +21,9 @@
 enum { F32 = 0, F16 = 1, BF16 = 30, TQ1_0 = 34, TQ2_0 = 35, I2_S = 36, TL1 = 38, Q2_0 = 42, IQ1_BN = 134, IQ2_BN = 135,
        IQ2_BN_R4 = 335, OFFSET = 1000 };
 
-static json_t *load(const char *path)
-{
-    json_error_t problem;
-    json_t *root = json_load_file(path, 0, &problem);
-    if (!root)
-        fail_msg("%s: %s", path, problem.text);
-    return root;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static int64_t number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
-}
-
-/* To be freed; `more` bytes longer than the text, no further, so that ASan sees a read past the end. */
-static uint8_t *from_hex(const char *hex, size_t more, size_t *size)
-{
-    *size = strlen(hex) / 2;
-    uint8_t *bytes = calloc(*size + more, 1);
-    for (size_t i = 0; i < *size; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        bytes[i] = (uint8_t)byte;
-    }
-    return bytes;
 }
 
 static struct tri_tensor tensor_of(const struct tri_encoding *encoding, int64_t k, int64_t rows, const uint8_t *data)

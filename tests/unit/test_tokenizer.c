@@ -2,6 +2,7 @@
  * present. */
 #include "text/tokenizer.h"
 #include "text/utf8.h"
+#include "vectors.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -81,22 +82,6 @@ static size_t round_trip(const struct opened *o, const char *text, size_t size, 
     size_t count = ids.count;
     tri_ids_free(&ids);
     return count;
-}
-
-static char *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
-    fseek(f, 0, SEEK_END);
-    *size = (size_t)ftell(f);
-    rewind(f);
-    char *text = malloc(*size + 1);
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, *size, f), *size);
-    fclose(f);
-    text[*size] = 0;
-    return text;
 }
 
 static void expect_ids(const struct opened *o, const char *text, size_t size, int flags,

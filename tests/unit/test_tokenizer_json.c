@@ -4,6 +4,7 @@
 
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
+#include "vectors.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -457,22 +458,6 @@ static void broken_json(void **state)
 }
 
 /* -- a real one ---------------------------------------------------------------------- */
-
-static char *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
-    fseek(f, 0, SEEK_END);
-    *size = (size_t)ftell(f);
-    rewind(f);
-    char *text = malloc(*size + 1);
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, *size, f), *size);
-    fclose(f);
-    text[*size] = 0;
-    return text;
-}
 
 static void the_same_as_from_gguf(void **state)
 {
