@@ -101,7 +101,7 @@ static enum tri_status find_embedding(const char *name, const struct tri_encodin
 static enum tri_status open_source(struct options *o, struct tri_error *e)
 {
     struct tri_load *l = &o->load;
-    const int threads = l->threads[TRI_DECODE] ? l->threads[TRI_DECODE] : tri_dispatch_setting().team[TRI_PROMPT].threads;
+    const int asked = l->threads[TRI_DECODE], threads = asked ? asked : tri_dispatch_setting().team[TRI_PROMPT].threads;
     l->gguf = tri_checkpoint_open(l->model, e);
     if (!l->gguf || (l->i2s_layout && tri_gguf_set_i2s_layout(l->gguf, l->i2s_layout, e) != TRI_OK))
         return e->status;

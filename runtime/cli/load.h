@@ -1,5 +1,5 @@
-/* What commands that run a model share: the options -m, -hf, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk, -ctv,
- * --ffn, --head, --memory, --bits, --activation, and opening it all. */
+/* What commands that run a model share: the options -m, -hf, --i2s-layout, -t, -tb, placement, -c, -ub, --isa, -ctk,
+ * -ctv, --ffn, --head, --memory, --bits, --activation, and opening it all. */
 #ifndef TRI_LOAD_H
 #define TRI_LOAD_H
 
@@ -38,10 +38,12 @@ struct tri_load {
     TRI_RUN_OPTIONS(l)
 
 #define TRI_MODEL_OPTION(l)                                                                                  \
-    {"-m", "--model", TRI_TEXT, "FILE", "model: GGUF, safetensors, or a folder (default: the embedded one)", &(l).model, 0, 0}, \
+    {"-m", "--model", TRI_TEXT, "FILE", "model: GGUF, safetensors, or a folder (default: the embedded one)",  \
+     &(l).model, 0, 0},                                                                                        \
     {"-hf", "--hf-repo", TRI_TEXT, "REPO", "the same from a hub, as of `tritune pull`: OWNER/REPO[:FILE]",      \
      &(l).hub, 0, 0},                                                                                          \
-    {NULL, "--offline", TRI_FLAG, NULL, "download nothing: what is in the cache, or an error", &(l).offline, 0, 0},      \
+    {NULL, "--offline", TRI_FLAG, NULL, "download nothing: what is in the cache, or an error", &(l).offline,  \
+     0, 0},                                                                                                    \
     TRI_LAYOUT_OPTION((l).i2s_layout)
 
 #define TRI_LAYOUT_OPTION(layout)                                                                            \
@@ -55,8 +57,8 @@ struct tri_load {
 #define TRI_MEMORY_OPTIONS(l)                                                                                 \
     {NULL, "--memory", TRI_TEXT, "SIZE", "memory for all, in MiB or with K, M, G or T (default: what is available)", \
      &(l).memory, 0, 0},                                                                                       \
-    {NULL, "--bits", TRI_TEXT, "TYPE", "bits a packed weight takes: 2, 1.6, or auto, as tuned and fits (default: auto)", \
-     &(l).bits, 0, 0}
+    {NULL, "--bits", TRI_TEXT, "TYPE",                                                                        \
+     "bits a packed weight takes: 2, 1.6, or auto, as tuned and fits (default: auto)", &(l).bits, 0, 0}
 
 /* What stays where threads and context are the command's own business. */
 #define TRI_RUN_OPTIONS(l)                                                                                   \
@@ -85,7 +87,8 @@ struct tri_load {
     {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
      &(l).head, 0, 0}
 
-/* The model file only (-m, or -hf, which is downloaded if need be; else embedded), and its tokenizer; prints the tokenizer's notice on stderr. */
+/* The model file only (-m, or -hf, which is downloaded if need be; else embedded), and its tokenizer; prints the
+ * tokenizer's notice on stderr. */
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
 /* Everything: text (a shape has none), kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights,
  * session. */

@@ -31,9 +31,9 @@ uint8_t *tri_cache_head(const struct tri_cache *c, int layer, int head);
 void tri_cache_put(const struct tri_cache *c, const struct tri_vec *v, int layer, int position, int head,
                    const float *x, int n);
 
-/* Frequencies theta^(-2i / rope_dims), divided by the configuration's factor and by divisors[rope_dims / 2], which may be
- * NULL; then what tri_rope multiplies at a position, [rope_dims] each: cosines and
- * sines of its angles, as the family pairs values; and the first rope_dims values of a head, rotated. */
+/* Frequencies theta^(-2i / rope_dims), divided by the configuration's factor and by divisors[rope_dims / 2], which may
+ * be NULL; then what tri_rope multiplies at a position, [rope_dims] each: cosines and sines of its angles, as the family
+ * pairs values; and the first rope_dims values of a head, rotated. */
 void tri_rope_frequencies(const struct tri_config *c, const float *divisors, double *frequency);
 void tri_rope_angles(const struct tri_config *c, const double *frequency, int position, float *cosine, float *sine);
 void tri_rope(const struct tri_vec *v, const struct tri_config *c, const float *cosine, const float *sine, float *x);

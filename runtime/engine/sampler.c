@@ -125,7 +125,8 @@ static int gather(struct tri_sampler *s, const float *logits)
     mark(s, true);
     for (int i = 0; i < s->vocab; i++)
         if (logits[i] != -INFINITY)
-            s->candidate[n++] = (struct candidate){.logit = s->penalised[i] ? penalise(s, logits[i]) : logits[i], .id = i};
+            s->candidate[n++] =
+                (struct candidate){.logit = s->penalised[i] ? penalise(s, logits[i]) : logits[i], .id = i};
     mark(s, false);
     if (n == 0)
         s->candidate[n++] = (struct candidate){.id = 0};

@@ -92,7 +92,8 @@ static enum tri_status read_place(struct reader *r, const json_t *offsets, struc
     if (end - begin != bytes)
         return tri_fail(r->e, TRI_BAD_FILE,
                         "%s: tensor \"%.*s\" (%s) has %llu bytes of data, but its shape takes %llu; the file is "
-                        "damaged: fetch it again", r->name, SHOWN, t->name, t->dtype->name, (ull)(end - begin), (ull)bytes);
+                        "damaged: fetch it again", r->name, SHOWN, t->name, t->dtype->name, (ull)(end - begin),
+                        (ull)bytes);
     t->data = r->buffer + begin;
     t->offset = r->start + begin;
     t->bytes = bytes;
@@ -333,7 +334,8 @@ static enum tri_status check_name(const char *index, const char *tensor, const c
     if (file && *file && !strpbrk(file, "/\\") && !strstr(file, ".."))
         return TRI_OK;
     return tri_fail(e, TRI_BAD_FILE, "%s: tensor \"%.*s\" in \"weight_map\": expected the name of a file beside the "
-                    "index, without separators and \"..\", found \"%.*s\"", index, SHOWN, tensor, SHOWN, file ? file : "");
+                    "index, without separators and \"..\", found \"%.*s\"", index, SHOWN, tensor, SHOWN,
+                    file ? file : "");
 }
 
 static char *beside(const char *path, const char *name)

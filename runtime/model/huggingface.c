@@ -175,8 +175,8 @@ static enum tri_status no_weights(const char *folder, struct tri_error *e)
         if (is_file(folder, pickles[i]))
             return tri_fail(e, TRI_UNSUPPORTED,
                             "%s/%s: a PyTorch pickle, which is a program rather than data; take a revision of the "
-                            "model that has model.safetensors, or save it as such (from_pretrained(DIR).save_pretrained(OUT) "
-                            "of Hugging Face's library)", folder, pickles[i]);
+                            "model that has model.safetensors, or save it as such (from_pretrained(DIR)."
+                            "save_pretrained(OUT) of Hugging Face's library)", folder, pickles[i]);
     return tri_fail(e, TRI_BAD_FILE, "%s: expected a GGUF file, or a folder with config.json and model.safetensors or "
                     "model.safetensors.index.json, found a folder without these; name the file in it that is the model",
                     folder);

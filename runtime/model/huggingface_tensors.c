@@ -289,8 +289,8 @@ static enum tri_status unknown(const struct mapping *m, const struct tri_safeten
 {
     if (ends(t->name, ".rms_norm.weight"))
         return refuse(m, t, TRI_UNSUPPORTED, "no norm before a projection (use_rms_norm), which nobody computes here");
-    return refuse(m, t, TRI_UNSUPPORTED, "only tensors of a model of its class in config.json; running without this one "
-                  "would give wrong results");
+    return refuse(m, t, TRI_UNSUPPORTED, "only tensors of a model of its class in config.json; running without this "
+                  "one would give wrong results");
 }
 
 /* Float projections are master weights where the class or the configuration says so, and where each has its norm:
@@ -322,8 +322,8 @@ static enum tri_status take_all(const struct mapping *m, struct tri_hf_tensor *t
     }
     if (head)
         return TRI_OK;
-    return tri_fail(m->e, TRI_BAD_FILE, "%s: expected a tensor lm_head.weight, since tie_word_embeddings in config.json "
-                    "is not true, found none", m->c->folder);
+    return tri_fail(m->e, TRI_BAD_FILE, "%s: expected a tensor lm_head.weight, since tie_word_embeddings in "
+                    "config.json is not true, found none", m->c->folder);
 }
 
 enum tri_status tri_hf_tensors(const struct tri_hf_config *c, const struct tri_safetensors *s,

@@ -53,9 +53,9 @@ enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const s
 enum tri_status tri_packed_verify_screen(const struct tri_packed *p, const struct tri_screen *s,
                                          const struct tri_config *c, struct tri_error *e);
 
-/* Writes a model as a packed file: its matrices, and its screen if it has one, as they are, all else from `g`, which it was loaded from. Percent on
- * stderr if it is a terminal. TRI_INTERRUPTED once stop() is true; TRI_UNSUPPORTED
- * where a matrix has more than one scale for each part. The file appears whole or not at all. */
+/* Writes a model as a packed file: its matrices, and its screen if it has one, as they are, all else from `g`, which
+ * it was loaded from. Percent on stderr if it is a terminal. TRI_INTERRUPTED once stop() is true; TRI_UNSUPPORTED where
+ * a matrix has more than one scale for each part. The file appears whole or not at all. */
 enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
                                  struct tri_pool *pool, bool (*stop)(void), struct tri_error *e);
 
