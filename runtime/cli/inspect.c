@@ -103,17 +103,33 @@ static void check_stacks(struct tri_inspection *f)
 
 static void plan_job(struct tri_job *job, const struct tri_matrix *stack)
 {
-    *job = (struct tri_job){.k = stack->k, .plan = stack->plan, .bytes = stack->bytes};
+    *job = (struct tri_job){.k = stack->k, .group = stack->group, .plan = stack->plan, .bytes = stack->bytes};
     for (int i = 0; i < stack->parts; i++)
         job->m += stack->part[i].rows;
 }
 
-/* As a model of this shape has it, without weights. */
+/* Columns that share a scale in the matrices of a role: the smallest group of any; 0: none has groups. */
+static int group_of(const struct tri_inspection *f, enum tri_role role)
+{
+    int least = 0, layer;
+    for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
+        const struct tri_share *s = &f->share[i];
+        const int part = s->known && s->scaling == TRI_PER_GROUP ? tri_part_of(tri_gguf_tensor_at(f->g, i), &layer) : -1;
+        if (part >= 0 && tri_part_shapes[part].role == role && (!least || s->group < least))
+            least = s->group;
+    }
+    return least;
+}
+
+/* As a model of this shape and of scales like these has it, without weights. */
 static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
 {
     struct tri_model *m = tri_model_new(&f->config, e);
     if (!m)
         return e->status;
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        for (int i = 0, group = group_of(f, r); i < m->config.layers; i++)
+            m->layer[i].matrix[r].group = group;
     tri_model_plan(m, NULL);
     for (int r = 0; r < TRI_ROLES; r++)
         plan_job(&f->job[r], &m->layer[0].matrix[r]);

@@ -27,7 +27,7 @@ struct tri_sum {
 
 /* What one layer's matrices of a role would be packed to on this machine. */
 struct tri_job {
-    int m, k;
+    int m, k, group; /* columns that share a scale; 0: whole rows do */
     struct tri_plan plan;
     uint64_t bytes;
 };

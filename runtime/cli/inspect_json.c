@@ -162,9 +162,9 @@ static json_t *kernels_of(const struct tri_plan *plan)
 static json_t *nth_job(const struct tri_inspection *f, size_t i)
 {
     const struct tri_job *j = &f->job[i];
-    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:s}", "role", tri_role_names[i], "m", j->m,
-                     "k", j->k, "layout", j->plan.layout->name, "bytes_per_layer",
-                     integer(j->bytes), "kernels", kernels_of(&j->plan), "why", j->plan.why);
+    return json_pack("{s:s, s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "role", tri_role_names[i], "m", j->m, "k", j->k,
+                     "group", j->group, "layout", j->plan.layout->name, "bytes_per_layer", integer(j->bytes), "kernels",
+                     kernels_of(&j->plan), "why", j->plan.why);
 }
 
 static json_t *nth_finding(const struct tri_inspection *f, size_t i)

@@ -197,9 +197,11 @@ static void print_job(const struct tri_inspection *f, enum tri_role role)
 {
     const struct tri_job *j = &f->job[role];
     double bits = 8.0 * (double)j->bytes / ((double)j->m * j->k);
-    printf("  %-8s %6d x %-6d  %-12s %9s  %.3f bits a weight  (%s)\n", tri_role_names[role], j->k,
-           j->m, j->plan.layout->name, bytes_of(j->bytes * (uint64_t)f->config.layers).text, bits,
-           j->plan.why);
+    char group[40] = "";
+    if (j->group)
+        snprintf(group, sizeof group, ", scales of %d columns", j->group);
+    printf("  %-8s %6d x %-6d  %-12s %9s  %.3f bits a weight%s  (%s)\n", tri_role_names[role], j->k, j->m,
+           j->plan.layout->name, bytes_of(j->bytes * (uint64_t)f->config.layers).text, bits, group, j->plan.why);
     if (f->in_file[role])
         printf("  %8s in the file %s: %s\n", "", f->in_file[role],
                strcmp(f->in_file[role], j->plan.layout->name) ? "packed anew at every start" : "mapped as it is");

@@ -66,6 +66,15 @@ luajit -e '
     check("no hash unless asked for", d.hash, nil)
 ' <"$scratch/json" || exit 1
 
+# scales of groups: the kernels that run are those of groups, in both forms
+"$tritune" synth --family qwen3 --hidden 256 --layers 1 --heads 4 --ffn 512 --vocab 512 --type q2_0 --group 64 \
+    --out "$scratch/groups.gguf" 2>"$scratch/out" || fail "synth: $(cat "$scratch/out")"
+expect 0 'scales of 64 columns' "$tritune" inspect "$scratch/groups.gguf"
+expect 0 '"group": 64' "$tritune" inspect --json "$scratch/groups.gguf"
+"$tritune" inspect "$scratch/groups.gguf" | grep -E '^ +[0-9]+ tokens? ' >"$scratch/out"
+grep -vE 'g64(_|$)' "$scratch/out" && fail "kernels of whole rows for groups of 64"
+[ -s "$scratch/out" ] || fail "no kernels for groups of 64"
+
 # a vocabulary alone, with a name that would clear the screen and is no UTF-8
 { printf 'GGUF'; u32 3; u64 0; u64 2
   key general.architecture bitnet-b1.58; key general.name $'\e[2J\xff"'; } >"$scratch/names.gguf"
