@@ -76,16 +76,21 @@ void tri_free(void *memory)
     munmap(head.base, head.bytes);
 }
 
+static const char *what_is(mode_t mode)
+{
+    return S_ISREG(mode) ? "an empty one" : S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : "a device";
+}
+
 enum tri_status tri_map_open(struct tri_map *map, const char *path, struct tri_error *e)
 {
     struct stat st;
     *map = (struct tri_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK /* of a pipe, it would wait for a writer */);
     if (fd < 0)
         return tri_fail(e, TRI_BAD_FILE, "%s: cannot be opened: %s", path, strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
         close(fd);
-        return tri_fail(e, TRI_BAD_FILE, "%s: expected a regular, non-empty file", path);
+        return tri_fail(e, TRI_BAD_FILE, "%s: expected a regular, non-empty file, found %s", path, what_is(st.st_mode));
     }
     void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
