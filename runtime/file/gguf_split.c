@@ -2,6 +2,8 @@
  * Leaves out reading and joining them (gguf.c). */
 #include "file/gguf_split.h"
 
+#include "file/part_name.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,26 +22,9 @@ static enum tri_status read_split(const struct tri_gguf *g, struct split *s, str
 
 /* -- names --------------------------------------------------------------- */
 
-enum { MOST_PARTS = 99999 };
-#define TAIL "-00001-of-00003.gguf"
-
-/* "DIR/MODEL" of "DIR/MODEL-00001-of-00003.gguf"; in *stem how much of it. */
-static bool read_name(const char *path, size_t *stem, uint64_t *count)
-{
-    const size_t size = strlen(path), tail = strlen(TAIL);
-    unsigned no, of;
-    char again[sizeof TAIL];
-    if (size <= tail || sscanf(path + size - tail, "-%5u-of-%5u.gguf", &no, &of) != 2)
-        return false;
-    snprintf(again, sizeof again, "-%05u-of-%05u.gguf", no % 100000, of % 100000);
-    *stem = size - tail;
-    *count = of;
-    return strcmp(again, path + size - tail) == 0;
-}
-
 static char *name_of(const char *path, size_t stem, uint64_t no, uint64_t count, struct tri_error *e)
 {
-    const size_t room = stem + sizeof TAIL;
+    const size_t room = stem + sizeof "-00001-of-00003.gguf";
     char *name = malloc(room);
     if (name)
         snprintf(name, room, "%.*s-%05" PRIu64 "-of-%05" PRIu64 ".gguf", (int)stem, path, (no + 1) % 100000, count);
@@ -114,7 +99,7 @@ static bool is_split(const struct tri_gguf *g)
 struct tri_gguf *tri_gguf_open_whole(const char *path, struct tri_error *e)
 {
     struct split s;
-    uint64_t count;
+    unsigned no, of;
     size_t stem;
     struct tri_gguf *g = tri_gguf_open(path, e);
     if (!g || !is_split(g))
@@ -123,7 +108,7 @@ struct tri_gguf *tri_gguf_open_whole(const char *path, struct tri_error *e)
     tri_gguf_close(g);
     if (status != TRI_OK)
         return NULL;
-    if (read_name(path, &stem, &count) && count == s.count && s.count >= 1 && s.count <= MOST_PARTS && s.no < s.count)
+    if (tri_part_name(path, ".gguf", &stem, &no, &of) && of == s.count && of >= 1 && s.no < s.count)
         return open_parts(path, stem, &s, e);
     tri_fail(e, TRI_BAD_FILE, "%s: part %" PRIu64 " of %" PRIu64 " (keys split.no, split.count): expected a name that "
              "says so, MODEL-%05" PRIu64 "-of-%05" PRIu64 ".gguf, and the other parts beside it",

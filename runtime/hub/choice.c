@@ -1,6 +1,8 @@
 /* Owns: which files of a repository make a model. */
 #include "hub/listing.h"
 
+#include "file/part_name.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,14 +50,12 @@ static bool tells(const char *path, const char *type)
     return false;
 }
 
-/* "-00002-of-00003.gguf": the number of the part, 0 if it is none; *stem: bytes in front of it. */
-static int part_of(const char *path, size_t *stem)
+/* The number of a part, 0 if it is none; *stem: bytes in front of "-00002-of-00003.gguf". */
+static unsigned part_of(const char *path, size_t *stem)
 {
-    int part, parts, length = 0;
-    const size_t size = strlen(path), tail = strlen("-00001-of-00002.gguf");
-    *stem = size > tail ? size - tail : 0;
-    const bool matches = size > tail && sscanf(path + *stem, "-%5d-of-%5d.gguf%n", &part, &parts, &length) == 2;
-    return matches && length == (int)tail && part > 0 ? part : 0;
+    unsigned no, of;
+    tri_part_name(path, ".gguf", stem, &no, &of);
+    return no;
 }
 
 /* -- choosing ------------------------------------------------------------ */

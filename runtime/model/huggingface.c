@@ -3,6 +3,7 @@
 #include "model/huggingface.h"
 
 #include "file/json.h"
+#include "file/part_name.h"
 #include "text/tokenizer_json.h"
 
 #include <stdio.h>
@@ -156,18 +157,6 @@ static bool is_file(const char *folder, const char *name)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* "model" of "model-00001-of-00003.safetensors", one of several; 0: it is none. */
-static size_t part_stem(const char *name)
-{
-    static const char tail[] = "-00001-of-00003.safetensors";
-    const size_t size = strlen(name), end = sizeof tail - 1;
-    unsigned no, of;
-    int read = 0;
-    if (size <= end || sscanf(name + size - end, "-%5u-of-%5u.safetensors%n", &no, &of, &read) != 2 || read != (int)end)
-        return 0;
-    return size - end;
-}
-
 static enum tri_status no_weights(const char *folder, struct tri_error *e)
 {
     static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
@@ -188,6 +177,8 @@ static enum tri_status find_weights(const char *path, char folder[LONGEST_PATH],
 {
     static const char *const usual[] = {"model.safetensors.index.json", "model.safetensors"};
     struct stat st;
+    size_t stem;
+    unsigned no, of;
     const bool whole = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t size = whole ? strlen(path) : slash ? (size_t)(slash - path) : 0;
@@ -196,8 +187,7 @@ static enum tri_status find_weights(const char *path, char folder[LONGEST_PATH],
     if (strlen(path) >= LONGEST_PATH)
         return tri_fail(e, TRI_BAD_FILE, "%.80s...: expected a path of at most %d bytes", path, LONGEST_PATH - 1);
     snprintf(folder, LONGEST_PATH, "%.*s", size ? (int)size : 1, size ? path : slash ? "/" : ".");
-    const size_t stem = whole ? 0 : part_stem(name);
-    if (stem)
+    if (!whole && tri_part_name(name, ".safetensors", &stem, &no, &of))
         snprintf(weights, LONGEST_PATH + 64, "%s/%.*s.safetensors.index.json", folder, (int)stem, name);
     else
         snprintf(weights, LONGEST_PATH + 64, "%s", path);
