@@ -1,6 +1,6 @@
-#define _GNU_SOURCE /* memmem */
 /* Owns: the table of what a careful reader finds fault with in a file that can be read (formats.md of the project's
  * documentation, sections in brackets). Leaves out damage, which reading refuses. */
+#define _GNU_SOURCE /* memmem */
 #include "cli/inspect.h"
 
 #include "model/build.h"

@@ -138,12 +138,7 @@ static enum tri_status print(const struct options *o, const struct tally *t, siz
     }
     json_t *all = json_pack("{s:I, s:I, s:f, s:f}", "tokens", (json_int_t)tokens, "scored",
                             (json_int_t)t->scored, "nll", mean, "ppl", ppl);
-    if (!all)
-        return tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
-    json_dumpf(all, stdout, JSON_COMPACT);
-    json_decref(all);
-    putchar('\n');
-    return TRI_OK;
+    return tri_quality_json(all, e);
 }
 
 /* -- the command ------------------------------------------------------- */

@@ -7,6 +7,11 @@
 #include "base/output.h"
 #include "cli/load.h"
 
+#include <jansson.h>
+
+/* Prints one object on a line of standard output, and frees it. TRI_NO_MEMORY: it is NULL. */
+enum tri_status tri_quality_json(json_t *all, struct tri_error *e);
+
 /* -log of the probability that softmax gives `expected`. logits: [vocab]. */
 double tri_quality_nll(const float *logits, int vocab, int32_t expected);
 

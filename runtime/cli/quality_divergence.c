@@ -236,12 +236,7 @@ static enum tri_status print_json(const struct comparison *c, const struct stati
                             (json_int_t)n, "ppl", t->ppl.mean, "ppl_base", t->base.mean, "kld", t->kld.mean,
                             "kld_error", t->kld.error, "kld_median", percentile(c->kld, n, 0.5), "kld_max",
                             (double)c->kld[n - 1], "rms_change", t->rms.mean, "same_top", t->same.mean);
-    if (!all)
-        return tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
-    json_dumpf(all, stdout, JSON_COMPACT);
-    json_decref(all);
-    putchar('\n');
-    return TRI_OK;
+    return tri_quality_json(all, e);
 }
 
 /* -- all of it ---------------------------------------------------------------------------- */

@@ -212,12 +212,7 @@ static enum tri_status print_score(struct scorer *s, struct tri_error *e)
     json_t *all = json_pack("{s:I, s:I, s:f, s:f, s:f, s:O}", "tasks", (json_int_t)s->done, "correct",
                             (json_int_t)s->correct, "score", 100 * p, "deviation", deviation(p, s->done), "chance",
                             100 * chance, "rows", s->rows);
-    if (!all)
-        return tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
-    json_dumpf(all, stdout, JSON_COMPACT);
-    json_decref(all);
-    putchar('\n');
-    return TRI_OK;
+    return tri_quality_json(all, e);
 }
 
 /* -- the file ---------------------------------------------------------------------- */
