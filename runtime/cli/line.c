@@ -166,41 +166,50 @@ bool tri_lines_typed(const struct tri_lines *l)
     return l->typed;
 }
 
-/* A growing copy: what was read may be the editor's own. */
-static enum tri_status keep(struct tri_lines *l, const char *at, size_t size, struct tri_error *e)
+/* For a line of `size` bytes and its end. */
+static enum tri_status make_room(struct tri_lines *l, size_t size, struct tri_error *e)
 {
     if (size >= LONGEST)
         return tri_fail(e, TRI_FAILED, "standard input: expected lines below %d bytes, found a longer one", LONGEST);
-    if (size >= l->room) {
-        char *grown = realloc(l->line, size + 1);
-        if (!grown)
-            return tri_fail(e, TRI_NO_MEMORY, "standard input: no memory for a line of %zu bytes", size);
-        l->line = grown;
-        l->room = size + 1;
-    }
-    memcpy(l->line, at, size);
-    l->line[size] = '\0';
-    l->line[strcspn(l->line, "\r\n")] = '\0';
+    if (size < l->room)
+        return TRI_OK;
+    char *grown = realloc(l->line, 2 * size + 64);
+    if (!grown)
+        return tri_fail(e, TRI_NO_MEMORY, "standard input: no memory for a line of %zu bytes", size);
+    l->line = grown;
+    l->room = 2 * size + 64;
     return TRI_OK;
 }
 
+static void end_line(struct tri_lines *l, size_t size)
+{
+    l->line[size] = '\0';
+    l->line[strcspn(l->line, "\r\n")] = '\0';
+}
+
+/* Not by getline, which takes all memory for a line without an end. */
 static enum tri_status read_plain(struct tri_lines *l, const char **line, struct tri_error *e)
 {
-    char *at = NULL;
-    size_t room = 0;
+    size_t size = 0;
     if (l->typed) {
         fputs(l->prompt, stdout);
         fflush(stdout);
     }
     errno = 0;
-    const ssize_t size = getline(&at, &room, stdin);
-    enum tri_status status = TRI_OK;
-    if (size >= 0 && (status = keep(l, at, (size_t)size, e)) == TRI_OK)
-        *line = l->line;
-    else if (size < 0 && ferror(stdin))
-        status = tri_fail(e, TRI_FAILED, "standard input cannot be read: %s", strerror(errno));
-    free(at);
-    return status;
+    for (int c = 0; c != '\n' && (c = getc(stdin)) != EOF;) {
+        if (make_room(l, size, e) != TRI_OK)
+            return e->status;
+        l->line[size++] = (char)c;
+    }
+    if (ferror(stdin))
+        return tri_fail(e, TRI_FAILED, "standard input cannot be read: %s", strerror(errno));
+    if (size == 0)
+        return TRI_OK;
+    if (make_room(l, size, e) != TRI_OK)
+        return e->status;
+    end_line(l, size);
+    *line = l->line;
+    return TRI_OK;
 }
 
 enum tri_status tri_lines_read(struct tri_lines *l, const char *prompt, const char **line, struct tri_error *e)
@@ -211,9 +220,13 @@ enum tri_status tri_lines_read(struct tri_lines *l, const char *prompt, const ch
     size_t size = 0;
     const char *edited = l->editor ? edit(l, &size) : NULL;
     if (l->editor) {
-        if (edited && keep(l, edited, size, e) != TRI_OK)
+        if (!edited)
+            return TRI_OK;
+        if (make_room(l, size, e) != TRI_OK)
             return e->status;
-        *line = edited ? l->line : NULL;
+        memcpy(l->line, edited, size); /* which is the editor's own */
+        end_line(l, size);
+        *line = l->line;
         return TRI_OK;
     }
 #endif

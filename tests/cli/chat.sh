@@ -24,6 +24,13 @@ talks() {
 
 says() { grep -q -- "$1" "$scratch/err" || fail "expected a word of: $1"; }
 
+# -- a line without an end takes no more memory than a line may
+
+(ulimit -v 8000000; timeout 60 "$tritune" chat --chat-template bitnet </dev/zero >"$scratch/out" 2>"$scratch/err")
+found=$?
+[ $found = 1 ] || fail "chat </dev/zero: expected status 1, found $found"
+says 'expected lines below'
+
 # -- turns: one answer a message, and the session is fed with what is new only
 
 talks 0 'Once upon a time\nand then\\\nwhat?\n/stats\n' --chat-template bitnet -n 12
