@@ -472,10 +472,18 @@ static bool set(struct tri_jbuilder *out, const struct tri_jnode *n)
     return tri_jdict_set(r, of.dict, n->second, value);
 }
 
+/* From elif to elif without a call in a call, since nothing bounds how many there are. */
 static bool run_if(struct tri_jbuilder *out, const struct tri_jnode *n)
 {
     struct tri_jvalue condition;
-    return eval(out->run, n->a, &condition) && tri_jinja_run(out, tri_jtrue(&condition) ? n->b : n->c);
+    for (;; n = n->c) {
+        if (!eval(out->run, n->a, &condition))
+            return false;
+        if (tri_jtrue(&condition))
+            return tri_jinja_run(out, n->b);
+        if (!n->c || n->c->form != TRI_J_IF || n->c->next)
+            return tri_jinja_run(out, n->c);
+    }
 }
 
 /* What `for` goes through: a list, the keys of a dictionary, or the characters of a string. */

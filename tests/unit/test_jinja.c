@@ -253,6 +253,7 @@ static void hostile(void **state)
     refuses_many("{{ a", " if a else b", 20000, " }}", "nest");
     refuses_many("", "{% if yes %}", 50000, "", "nest");
     refuses_many("", "{% for x in [1] %}", 50000, "", "nest");
+    refuses_many("{% if no %}", "{% elif no %}", 75000, "{% endif %}{{ 1 + 'a' }}", "lists to add");
     refuses_many("", "x", 2 << 20, "", "at most 1048576 bytes");
     refuses("{% for a in range(1000000) %}{% for b in range(1000000) %}{% endfor %}{% endfor %}", TRI_BAD_FILE,
             "takes more");
