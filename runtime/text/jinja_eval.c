@@ -61,7 +61,7 @@ static bool look_up(struct tri_jrun *r, struct tri_jtext name, struct tri_jvalue
     for (const struct tri_jscope *s = r->scope; s && !b; s = s->up)
         b = find_in(s, name, &seen);
     *out = b ? b->value : (struct tri_jvalue){.kind = TRI_J_UNDEFINED};
-    return tri_jrun_spend(r, seen / 16);
+    return tri_jrun_spend(r, seen / 16 + name.size / 64);
 }
 
 /* -- parts of values --------------------------------------------------- */
