@@ -5,6 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/line.h"
 #include "cli/load.h"
+#include "cli/quote.h"
 #include "cli/sampling.h"
 #include "engine/generation.h"
 #include "text/chat.h"
@@ -160,7 +161,7 @@ static void say(struct talk *t, const char *text, size_t size)
     if (tri_conversation_add(&t->conversation, "user", text, size, &e) == TRI_OK && answer(t, &e) == TRI_OK)
         return;
     tri_conversation_take_back(&t->conversation);
-    fprintf(stderr, "tritune chat: %s\n", e.text);
+    tri_print_failure("chat", e.text);
     t->failed = true;
 }
 
@@ -239,7 +240,7 @@ static void obey(struct talk *t, const char *line)
     struct tri_error e = {0};
     if (run_command(t, line, &e) == TRI_OK)
         return;
-    fprintf(stderr, "tritune chat: %s\n", e.text);
+    tri_print_failure("chat", e.text);
     t->failed = true;
 }
 

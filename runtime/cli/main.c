@@ -1,5 +1,6 @@
 /* Owns: the table of subcommands, and how a failure is told. */
 #include "cli/command.h"
+#include "cli/quote.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -47,8 +48,21 @@ static int run(const struct tri_command *c, int argc, char **argv)
     struct tri_error e;
     enum tri_status status = written(c->run(argc, argv, &e), &e);
     if (status != TRI_OK)
-        fprintf(stderr, "tritune %s: %s\n", c->name, e.text);
+        tri_print_failure(c->name, e.text);
     return (int)status;
+}
+
+/* What was asked about the program itself. */
+static int tell(const char *word)
+{
+    struct tri_error e = {0};
+    if (strcmp(word, "--version") == 0)
+        printf("tritune %s\n", TRI_VERSION);
+    else
+        print_usage(stdout);
+    if (written(TRI_OK, &e) != TRI_OK)
+        tri_print_failure(word, e.text);
+    return (int)e.status;
 }
 
 int main(int argc, char **argv)
@@ -59,14 +73,8 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return TRI_USAGE;
     }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        print_usage(stdout);
-        return TRI_OK;
-    }
-    if (strcmp(word, "--version") == 0) {
-        printf("tritune %s\n", TRI_VERSION);
-        return TRI_OK;
-    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "--version") == 0)
+        return tell(word);
     const struct tri_command *c = named(word);
     if (c)
         return run(c, argc - 1, argv + 1);

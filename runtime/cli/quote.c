@@ -16,11 +16,26 @@ static int printable(const char *at, size_t size)
     return n > 0 && !control ? n : 0;
 }
 
-static int print_escaped(char c)
+static int print_escaped(FILE *to, char c)
 {
     static const char plain[] = "\n\t\r\"\\", letter[] = "ntr\"\\";
     const char *found = c ? strchr(plain, c) : NULL;
-    return found ? printf("\\%c", letter[found - plain]) : printf("\\x%02x", (unsigned char)c);
+    return found ? fprintf(to, "\\%c", letter[found - plain]) : fprintf(to, "\\x%02x", (unsigned char)c);
+}
+
+void tri_print_failure(const char *command, const char *text)
+{
+    fprintf(stderr, "tritune %s: ", command);
+    for (size_t size = strlen(text); size;) {
+        const int n = printable(text, size);
+        if (n)
+            fwrite(text, (size_t)n, 1, stderr);
+        else
+            print_escaped(stderr, *text);
+        text += n ? n : 1;
+        size -= n ? (size_t)n : 1;
+    }
+    putc('\n', stderr);
 }
 
 int tri_print_quoted(struct tri_text text, size_t most)
@@ -29,7 +44,7 @@ int tri_print_quoted(struct tri_text text, size_t most)
     for (size_t i = 0; i < text.size && i < most;) {
         int n = printable(text.at + i, text.size - i);
         if (!n || text.at[i] == '"' || text.at[i] == '\\')
-            columns += print_escaped(text.at[i]);
+            columns += print_escaped(stdout, text.at[i]);
         else
             columns += fwrite(text.at + i, (size_t)n, 1, stdout) == 1;
         i += n ? (size_t)n : 1;

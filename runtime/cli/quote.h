@@ -10,6 +10,10 @@
  * UTF-8 as it is, everything else as \n, \t, \xNN. Returns the columns taken, roughly. */
 int tri_print_quoted(struct tri_text text, size_t most);
 
+/* Prints "tritune COMMAND: TEXT" and a newline to stderr, where what no terminal should be sent is \n, \t, \xNN: errors
+ * quote files, which may hold anything. */
+void tri_print_failure(const char *command, const char *text);
+
 /* The whole text as a JSON string; a byte that is no UTF-8 becomes U+FFFD. NULL: no memory. */
 json_t *tri_json_text(struct tri_text text);
 

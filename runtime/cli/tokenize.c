@@ -295,7 +295,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (status != TRI_OK || helped)
         return status;
     if (!o.prompt == !o.file)
-        return tri_fail(e, TRI_USAGE, "tokenize: expected one of -p TEXT and -f FILE, found %s",
+        return tri_fail(e, TRI_USAGE, "expected one of -p TEXT and -f FILE, found %s",
                         o.file ? "both" : "neither");
     return tokenize(&o, e);
 }

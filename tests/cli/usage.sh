@@ -20,7 +20,7 @@ expect() {
 
 expect 2 'usage: tritune SUBCOMMAND'
 expect 2 'unknown subcommand "frobnicate"' frobnicate
-for command in run embed logits perplexity tokenize kernels selftest inspect bench synth convert pull; do
+for command in run chat embed logits perplexity tokenize kernels selftest inspect bench synth convert pull; do
     expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
     "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
 done
@@ -97,5 +97,13 @@ grep -q "tokens/s" "$out/stdout" && { echo "usage: run prints its speed on stdou
 "$tritune" kernels --json | luajit -e 'local t = require("cjson").decode(io.read("*a"))
     assert(#t.isas > 0 and #t.kernels > 0 and #t.jobs > 0 and t.jobs[1].kernels[1].tokens == 1)' ||
     { echo "usage: kernels --json cannot be read"; failed=1; }
+# nothing of a file or a word steers the terminal
+printf 'a\n\x1b[2J\xff\nb\nc\nd\ne\n' > "$out/steers.txt"
+expect 3 'found "\\x1b\[2J\\xff"' perplexity --hellaswag -f "$out/steers.txt"
+expect 3 '\\x1b\[2J: cannot be opened' run -p x -m $'\e[2J'
+mkfifo "$out/pipe"
+expect 3 'found a pipe' run -p x -m "$out/pipe"
+
+"$tritune" --help > /dev/full 2> "$out/stderr" && { echo "usage: a full disk went unnoticed"; failed=1; }
 "$tritune" run -p x > /dev/full 2> "$out/stderr" && { echo "usage: a full disk went unnoticed"; failed=1; }
 exit $failed
