@@ -128,9 +128,8 @@ static enum tri_status embed_all(struct options *o, const struct texts *t, enum 
     const int hidden = o->load.weights->config.hidden;
     size_t from = 0;
     for (int i = 0; i < t->count; from = t->end[i++]) {
-        if (tri_interrupted())
-            return tri_fail_interrupted(e);
-        if (tri_session_embed(o->load.session, t->ids.at + from, (int)(t->end[i] - from), pooling, x, e) != TRI_OK)
+        const int n = (int)(t->end[i] - from);
+        if (tri_session_embed(o->load.session, t->ids.at + from, n, pooling, tri_interrupted, x, e) != TRI_OK)
             return tri_fail_in(e, "text %d", i + 1);
         if (o->json && i)
             putchar(',');

@@ -52,7 +52,7 @@ static enum tri_status normalise(const struct tri_vec *v, float *x, int n, struc
 }
 
 enum tri_status tri_session_embed(struct tri_session *s, const int32_t *ids, int count, enum tri_pooling pooling,
-                                  float *out, struct tri_error *e)
+                                  bool (*stop)(void), float *out, struct tri_error *e)
 {
     const int hidden = s->model->config.hidden;
     memset(out, 0, (size_t)hidden * sizeof *out);
@@ -60,6 +60,8 @@ enum tri_status tri_session_embed(struct tri_session *s, const int32_t *ids, int
     if (tri_session_check(s, 0, ids, count, e) != TRI_OK)
         return e->status;
     for (int at = 0, n; at < count; at += n) {
+        if (stop && stop())
+            return tri_fail(e, TRI_INTERRUPTED, "interrupted");
         n = count - at < s->work->ubatch ? count - at : s->work->ubatch;
         tri_pool_lock(s->work->pool);
         const enum tri_status status = add_pass(s, ids, at, n, count, pooling, out, e);

@@ -407,17 +407,23 @@ static void expect_embedding(const struct made *made, const float *found, const 
         fail_msg("%s: its embedding differs from the reference by %.1e", made->family->name, sqrt(far));
 }
 
+static bool at_once(void)
+{
+    return true;
+}
+
 /* The mean over tokens is that of their hidden values, whose reference is each prefix's last. */
 static void expect_mean(struct tri_session *s, const int32_t *ids, const float *last, int hidden)
 {
     struct tri_error e;
     float mean[1024], first[1024], one[1024];
-    assert_int_equal(tri_session_embed(s, ids, 1, TRI_POOL_MEAN, one, &e), TRI_OK);
-    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_CLS, first, &e), TRI_OK);
+    assert_int_equal(tri_session_embed(s, ids, 1, TRI_POOL_MEAN, NULL, one, &e), TRI_OK);
+    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_CLS, NULL, first, &e), TRI_OK);
     assert_memory_equal(one, first, (size_t)hidden * sizeof *one);
-    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_MEAN, mean, &e), TRI_OK);
+    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_MEAN, NULL, mean, &e), TRI_OK);
     assert_memory_not_equal(mean, first, (size_t)hidden * sizeof *mean);
     assert_memory_not_equal(mean, last, (size_t)hidden * sizeof *mean);
+    assert_int_equal(tri_session_embed(s, ids, TOKENS, TRI_POOL_MEAN, at_once, mean, &e), TRI_INTERRUPTED);
 }
 
 static void embeddings_are_the_last_tokens(void **state)
@@ -437,7 +443,7 @@ static void embeddings_are_the_last_tokens(void **state)
             struct tri_pool *pool = pool_of(1 + i);
             struct tri_session *s = open_session(made, pool, i ? 5 : 0, &g, &m);
             assert_int_equal(m->config.pooling, TRI_POOL_LAST);
-            assert_int_equal(tri_session_embed(s, ids, TOKENS, m->config.pooling, found[i], &e), TRI_OK);
+            assert_int_equal(tri_session_embed(s, ids, TOKENS, m->config.pooling, NULL, found[i], &e), TRI_OK);
             expect_mean(s, ids, found[i], made->model.hidden);
             tri_session_free(s);
             tri_model_free(m);
