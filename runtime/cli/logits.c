@@ -106,6 +106,21 @@ static enum tri_status go_on(const struct options *o, struct result *r, const fl
     }
 }
 
+enum { FEED = 512 }; /* tokens between two looks for Ctrl-C */
+
+static enum tri_status feed_prompt(const struct options *o, const struct tri_ids *ids, const float **logits,
+                                   struct tri_error *e)
+{
+    for (int at = 0, n, count = (int)ids->count; at < count; at += n) {
+        n = count - at < FEED ? count - at : FEED;
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        if (tri_session_feed(o->load.session, ids->at + at, n, logits, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
 static enum tri_status compute(const struct options *o, struct result *r, struct tri_error *e)
 {
     const float *logits;
@@ -114,8 +129,7 @@ static enum tri_status compute(const struct options *o, struct result *r, struct
     r->greedy = malloc((size_t)(o->greedy + 1) * sizeof *r->greedy);
     if (!r->logits || !r->greedy)
         return tri_fail(e, TRI_NO_MEMORY, "no memory for %d logits", r->vocab);
-    if (tri_session_feed(o->load.session, r->ids.at, (int)r->ids.count, &logits, e) != TRI_OK ||
-        check_finite(logits, r->vocab, e) != TRI_OK)
+    if (feed_prompt(o, &r->ids, &logits, e) != TRI_OK || check_finite(logits, r->vocab, e) != TRI_OK)
         return e->status;
     memcpy(r->logits, logits, (size_t)r->vocab * sizeof *r->logits);
     return o->greedy ? go_on(o, r, logits, e) : TRI_OK;
