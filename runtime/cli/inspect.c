@@ -34,6 +34,25 @@ int tri_part_of(const struct tri_tensor *t, int *layer)
     return -1;
 }
 
+static bool has_groups(const struct tri_tensor *t, enum tri_role role, struct tri_ternary *w)
+{
+    struct tri_error e = {0};
+    int layer;
+    const int part = t->encoding->scales == TRI_SCALES_BLOCK ? tri_part_of(t, &layer) : -1;
+    return part >= 0 && tri_part_shapes[part].role == role && tri_ternary_read(w, t, &e) == TRI_OK &&
+           w->scaling == TRI_PER_GROUP;
+}
+
+int tri_role_group(const struct tri_gguf *g, enum tri_role role)
+{
+    int least = 0;
+    struct tri_ternary w;
+    for (size_t i = 0; i < tri_gguf_tensor_count(g); i++)
+        if (has_groups(tri_gguf_tensor_at(g, i), role, &w) && (!least || w.group < least))
+            least = w.group;
+    return least;
+}
+
 static enum tri_class class_of(const struct tri_tensor *t, const struct tri_share *share)
 {
     int layer;
@@ -108,19 +127,6 @@ static void plan_job(struct tri_job *job, const struct tri_matrix *stack)
         job->m += stack->part[i].rows;
 }
 
-/* Columns that share a scale in the matrices of a role: the smallest group of any; 0: none has groups. */
-static int group_of(const struct tri_inspection *f, enum tri_role role)
-{
-    int least = 0, layer;
-    for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
-        const struct tri_share *s = &f->share[i];
-        const int part = s->known && s->scaling == TRI_PER_GROUP ? tri_part_of(tri_gguf_tensor_at(f->g, i), &layer) : -1;
-        if (part >= 0 && tri_part_shapes[part].role == role && (!least || s->group < least))
-            least = s->group;
-    }
-    return least;
-}
-
 /* As a model of this shape and of scales like these has it, without weights. */
 static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
 {
@@ -128,7 +134,7 @@ static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
     if (!m)
         return e->status;
     for (enum tri_role r = 0; r < TRI_ROLES; r++)
-        for (int i = 0, group = group_of(f, r); i < m->config.layers; i++)
+        for (int i = 0, group = tri_role_group(f->g, r); i < m->config.layers; i++)
             m->layer[i].matrix[r].group = group;
     tri_model_plan(m, NULL);
     for (int r = 0; r < TRI_ROLES; r++)

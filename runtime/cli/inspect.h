@@ -64,6 +64,9 @@ double tri_share_entropy(const struct tri_share *s);
 /* The part of a layer that a tensor is by its name, an index of tri_part_shapes; -1: none. */
 int tri_part_of(const struct tri_tensor *t, int *layer);
 
+/* Columns that share a scale in the matrices of a role: the smallest group of any; 0: none has groups. */
+int tri_role_group(const struct tri_gguf *g, enum tri_role role);
+
 /* Runs all checks, once everything else is filled in. To be freed, on error, too. */
 enum tri_status tri_inspection_check(struct tri_inspection *f, struct tri_error *e);
 void tri_findings_free(struct tri_findings *f);

@@ -1,9 +1,8 @@
 /* tritune kernels: what this CPU has, what is linked, and which kernel runs for each shape and why. */
 #include "base/cpu.h"
-#include "cli/command.h"
+#include "cli/inspect.h"
+#include "cli/load.h"
 #include "kernels/dispatch.h"
-#include "model/checkpoint.h"
-#include "model/model.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -16,13 +15,15 @@ struct job {
 };
 
 /* The jobs of a model, one for each role; all its layers have the same shapes. */
-static void model_jobs(const struct tri_config *c, struct job jobs[TRI_ROLES])
+static void model_jobs(const struct tri_gguf *g, const struct tri_config *c, struct job jobs[TRI_ROLES])
 {
     const int q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     jobs[0] = (struct job){TRI_ROLE_QKV, q + 2 * kv, c->hidden, 0};
     jobs[1] = (struct job){TRI_ROLE_O, c->hidden, q, 0};
     jobs[2] = (struct job){TRI_ROLE_GATE_UP, 2 * c->ffn, c->hidden, 0};
     jobs[3] = (struct job){TRI_ROLE_DOWN, c->hidden, c->ffn, 0};
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        jobs[r].group = tri_role_group(g, r);
 }
 
 static enum tri_role role_of(const char *name)
@@ -104,32 +105,25 @@ static void report(const struct job *jobs, int count)
 }
 
 /* Every tuned shape, then those of the model. Frees nothing the caller owns; *jobs is to be freed. */
-static enum tri_status gather(const char *model, struct job **jobs, int *count, struct tri_error *e)
+static enum tri_status gather(struct tri_load *l, struct job **jobs, int *count, struct tri_error *e)
 {
     struct tri_config config;
     int tuned = 0;
     while (tri_choices[tuned].role)
         tuned++;
-    struct tri_gguf *g = model ? tri_checkpoint_open(model, e)
-                               : tri_gguf_read(tri_embedded_model, (size_t)(tri_embedded_model_end - tri_embedded_model),
-                                               "embedded model", e);
-    if (!g)
+    if (tri_load_file(l, e) != TRI_OK || tri_config_read(l->gguf, &config, e) != TRI_OK)
         return e->status;
-    const enum tri_status status = tri_config_read(g, &config, e);
-    tri_gguf_close(g);
-    if (status != TRI_OK)
-        return status;
     *jobs = calloc((size_t)tuned + TRI_ROLES, sizeof **jobs);
     if (!*jobs)
         return tri_fail(e, TRI_NO_MEMORY, "no memory for %d jobs", tuned);
-    model_jobs(&config, *jobs);
+    model_jobs(l->gguf, &config, *jobs);
     *count = TRI_ROLES;
     for (int i = 0; i < tuned; i++) {
         const struct tri_choice *c = &tri_choices[i];
         const struct job job = {role_of(c->role), c->m, c->k, c->group};
         bool known = false;
-        for (int j = 0; j < TRI_ROLES; j++)
-            known |= (*jobs)[j].role == job.role && (*jobs)[j].m == job.m && (*jobs)[j].k == job.k && !job.group;
+        for (const struct job *j = *jobs; j < *jobs + TRI_ROLES; j++)
+            known |= j->role == job.role && j->m == job.m && j->k == job.k && j->group == job.group;
         if (!known)
             (*jobs)[(*count)++] = job;
     }
@@ -138,22 +132,22 @@ static enum tri_status gather(const char *model, struct job **jobs, int *count, 
 
 static enum tri_status kernels(int argc, char **argv, struct tri_error *e)
 {
-    const char *model = NULL, *isa = getenv("TRI_ISA");
+    struct tri_load load = {.isa = getenv("TRI_ISA")};
     bool json = false, helped = false;
     int operands = 0, count = 0;
     struct job *jobs = NULL;
     const struct tri_option options[] = {
-        {"-m", "--model", TRI_TEXT, "FILE", "shapes of this model (default: the embedded one's)", &model, 0, 0},
-        {NULL, "--isa", TRI_TEXT, "NAME", "as if the CPU had no more than this ISA (also: TRI_ISA)", &isa, 0, 0},
+        TRI_MODEL_OPTION(load),
+        {NULL, "--isa", TRI_TEXT, "NAME", "as if the CPU had no more than this ISA (also: TRI_ISA)", &load.isa, 0, 0},
         {NULL, "--json", TRI_FLAG, NULL, "print JSON", &json, 0, 0},
         {0},
     };
     enum tri_status status = tri_parse(&tri_command_kernels, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
-    status = tri_dispatch_limit(isa, e);
+    status = tri_dispatch_limit(load.isa, e);
     if (status == TRI_OK)
-        status = gather(model, &jobs, &count, e);
+        status = gather(&load, &jobs, &count, e);
     if (status == TRI_OK && json) {
         json_t *root = report_json(jobs, count);
         json_dumpf(root, stdout, JSON_INDENT(2));
@@ -163,6 +157,7 @@ static enum tri_status kernels(int argc, char **argv, struct tri_error *e)
         report(jobs, count);
     }
     free(jobs);
+    tri_load_close(&load);
     return status;
 }
 

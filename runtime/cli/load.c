@@ -36,14 +36,21 @@ static enum tri_status pull(struct tri_load *l, struct tri_error *e)
     return status;
 }
 
-enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
+enum tri_status tri_load_file(struct tri_load *l, struct tri_error *e)
 {
     size_t size = (size_t)(tri_embedded_model_end - tri_embedded_model);
     if (pull(l, e) != TRI_OK)
         return e->status;
     l->gguf = l->model ? tri_checkpoint_open(l->model, e)
                        : tri_gguf_read(tri_embedded_model, size, "the embedded model", e);
-    if (!l->gguf || (l->i2s_layout && tri_gguf_set_i2s_layout(l->gguf, l->i2s_layout, e) != TRI_OK))
+    if (!l->gguf)
+        return e->status;
+    return l->i2s_layout ? tri_gguf_set_i2s_layout(l->gguf, l->i2s_layout, e) : TRI_OK;
+}
+
+enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
+{
+    if (tri_load_file(l, e) != TRI_OK)
         return e->status;
     l->tokenizer = tri_tokenizer_new_pre(l->gguf, l->pre, e);
     if (!l->tokenizer)

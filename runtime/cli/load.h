@@ -87,8 +87,9 @@ struct tri_load {
     {NULL, "--head", TRI_TEXT, "TYPE", "greatest logits by an int8 copy: auto, full or screened (default: auto)",  \
      &(l).head, 0, 0}
 
-/* The model file only (-m, or -hf, which is downloaded if need be; else embedded), and its tokenizer; prints the
- * tokenizer's notice on stderr. */
+/* The model file only: -m, or -hf, which is downloaded if need be; else embedded. */
+enum tri_status tri_load_file(struct tri_load *l, struct tri_error *e);
+/* That and its tokenizer, whose notice is printed on stderr. */
 enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
 /* Everything: text (a shape has none), kernels limited by --isa / TRI_ISA with notices on stderr, pool, weights,
  * session. */

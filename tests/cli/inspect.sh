@@ -74,6 +74,7 @@ expect 0 '"group": 64' "$tritune" inspect --json "$scratch/groups.gguf"
 "$tritune" inspect "$scratch/groups.gguf" | grep -E '^ +[0-9]+ tokens? ' >"$scratch/out"
 grep -vE 'g64(_|$)' "$scratch/out" && fail "kernels of whole rows for groups of 64"
 [ -s "$scratch/out" ] || fail "no kernels for groups of 64"
+expect 0 'scales of 64 (' "$tritune" kernels -m "$scratch/groups.gguf"
 
 # a vocabulary alone, with a name that would clear the screen and is no UTF-8
 { printf 'GGUF'; u32 3; u64 0; u64 2
