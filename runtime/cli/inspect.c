@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const tri_class_names[TRI_CLASSES] = {"ternary matrices", "embedding and output",
@@ -146,7 +147,7 @@ static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
 /* -- the command --------------------------------------------------------- */
 
 struct options {
-    const char *layout;
+    const char *layout, *isa;
     bool json, hash, strict;
 };
 
@@ -242,7 +243,7 @@ static enum tri_status inspect(const char *path, const struct options *o, struct
 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
-    struct options o = {0};
+    struct options o = {.isa = getenv("TRI_ISA")};
     bool helped = false;
     int operands = 1;
     const struct tri_option options[] = {
@@ -251,6 +252,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          &o.hash, 0, 0},
         {NULL, "--strict", TRI_FLAG, NULL, "exit code 3 if there are findings", &o.strict, 0, 0},
         TRI_LAYOUT_OPTION(o.layout),
+        {NULL, "--isa", TRI_TEXT, "NAME", "as if the CPU had no more than this ISA (also: TRI_ISA)", &o.isa, 0, 0},
         {0},
     };
     enum tri_status status = tri_parse(&tri_command_inspect, options, argc, argv, &operands, &helped, e);
@@ -259,7 +261,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
     if (operands != 1)
         return tri_fail(e, TRI_USAGE,
                         "expected a model (GGUF, safetensors or a folder with it), found none; see --help");
-    return inspect(argv[1], &o, e);
+    return tri_dispatch_limit(o.isa, e) == TRI_OK ? inspect(argv[1], &o, e) : e->status;
 }
 
 const struct tri_command tri_command_inspect = {

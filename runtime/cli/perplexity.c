@@ -259,7 +259,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
 const struct tri_command tri_command_perplexity = {
     .name = "perplexity",
     .summary = "how well a model foresees a text, or answers",
-    .usage = "[-m FILE] -f FILE [-c N] [--hellaswag | --winogrande | --multiple-choice | --kl-divergence | --reference] [--json] "
-             "[options]",
+    .usage = "[-m FILE] -f FILE [-c N] [--hellaswag | --winogrande | --multiple-choice | --kl-divergence | --reference] "
+             "[--json] [options]",
     .run = run,
 };

@@ -578,7 +578,7 @@ static const struct {
     {"\x1f\x8b", 2, "compressed with gzip; unpack it first"},
     {"\x28\xb5\x2f\xfd", 4, "compressed with zstd; unpack it first"},
     {"<", 1, "an HTML or XML page, not a model; fetch the file itself"},
-    {"{", 1, "JSON, not a model; the GGUF file is expected here"},
+    {"{", 1, "JSON, not a model; name the model's own file, or the folder of Hugging Face's files"},
 };
 
 static const char *stranger(const uint8_t *data, size_t size)

@@ -70,6 +70,8 @@ luajit -e '
 "$tritune" synth --family qwen3 --hidden 256 --layers 1 --heads 4 --ffn 512 --vocab 512 --type q2_0 --group 64 \
     --out "$scratch/groups.gguf" 2>"$scratch/out" || fail "synth: $(cat "$scratch/out")"
 expect 0 'scales of 64 columns' "$tritune" inspect "$scratch/groups.gguf"
+expect 0 'on this machine (c)' "$tritune" inspect --isa c "$scratch/groups.gguf"
+expect 2 "ISA 'x' is not linked" "$tritune" inspect --isa x "$scratch/groups.gguf"
 expect 0 '"group": 64' "$tritune" inspect --json "$scratch/groups.gguf"
 "$tritune" inspect "$scratch/groups.gguf" | grep -E '^ +[0-9]+ tokens? ' >"$scratch/out"
 grep -vE 'g64(_|$)' "$scratch/out" && fail "kernels of whole rows for groups of 64"
