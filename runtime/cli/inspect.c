@@ -108,6 +108,8 @@ static void check_stacks(struct tri_inspection *f)
         return;
     struct tri_model *m = tri_model_new(&f->config, &e);
     enum tri_status status = m ? tri_packed_read(&p, f->g, &f->config, &e) : e.status;
+    for (int r = 0; r < TRI_ROLES && status == TRI_OK; r++)
+        f->group[r] = p.role[r].group;
     for (int i = 0; i < f->config.layers && status == TRI_OK; i++)
         status = check_layer(&p, m, i, &e);
     if (status == TRI_OK)
@@ -134,9 +136,9 @@ static enum tri_status plan_jobs(struct tri_inspection *f, struct tri_error *e)
     struct tri_model *m = tri_model_new(&f->config, e);
     if (!m)
         return e->status;
-    for (enum tri_role r = 0; r < TRI_ROLES; r++)
-        for (int i = 0, group = tri_role_group(f->g, r); i < m->config.layers; i++)
-            m->layer[i].matrix[r].group = group;
+    for (int r = 0; r < TRI_ROLES; r++)
+        for (int i = 0; i < m->config.layers; i++)
+            m->layer[i].matrix[r].group = f->group[r];
     tri_model_plan(m, NULL);
     for (int r = 0; r < TRI_ROLES; r++)
         plan_job(&f->job[r], &m->layer[0].matrix[r]);
@@ -176,9 +178,11 @@ static enum tri_status gather(struct tri_inspection *f, struct tri_pool *pool, s
     const struct tri_tensor *output = tri_gguf_tensor(f->g, "output.weight");
     const struct tri_tensor *head = output ? output : tri_gguf_tensor(f->g, "token_embd.weight");
     f->head = head ? head->encoding : NULL;
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        f->group[r] = tri_role_group(f->g, r);
+    check_stacks(f);
     if (f->packable && plan_jobs(f, e) != TRI_OK)
         return e->status;
-    check_stacks(f);
     return tri_inspection_check(f, e);
 }
 

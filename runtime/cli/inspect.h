@@ -49,6 +49,7 @@ struct tri_inspection {
     const char *in_file[TRI_ROLES]; /* layouts of a packed file that is whole; else NULL */
     bool packable;           /* `job` is filled in */
     struct tri_job job[TRI_ROLES];
+    int group[TRI_ROLES];    /* columns that share a scale in stacks; 0: whole rows do */
     const struct tri_encoding *head; /* of the output matrix; NULL: there is none */
     bool hashed;
     struct tri_trits_hash hash;

@@ -128,6 +128,14 @@ static int groups_of(const struct tri_matrix *m)
     return m->group ? tri_groups(m->kp, m->group) : 1;
 }
 
+bool tri_matrix_has_scales(const struct tri_matrix *m)
+{
+    bool has = m->group != 0;
+    for (int i = 0; i < m->parts; i++)
+        has |= m->part[i].group != 0;
+    return has;
+}
+
 size_t tri_matrix_scales(const struct tri_matrix *m)
 {
     return (size_t)m->m * (size_t)groups_of(m);

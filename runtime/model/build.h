@@ -54,6 +54,9 @@ enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, s
 /* Rows of the parts, padding, and bytes, as a layout has them. */
 void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout);
 
+/* Whether a stack needs `scales`: some part has one for each row or group, or another layer's stack of the role has. */
+bool tri_matrix_has_scales(const struct tri_matrix *m);
+
 /* Floats of a stack's scales, once it is planned. */
 size_t tri_matrix_scales(const struct tri_matrix *m);
 

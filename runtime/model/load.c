@@ -255,7 +255,9 @@ static enum tri_status read_part(void *arg, int64_t i, int thread, struct tri_er
     (void)thread;
     if (tri_ternary_read(w, &l->source[layer].tensor[role][part], e) != TRI_OK)
         return tri_fail_in(e, "%s", tri_gguf_name(l->g));
-    l->model->layer[layer].matrix[role].part[part].scale = w->scale;
+    struct tri_part *to = &l->model->layer[layer].matrix[role].part[part];
+    to->scale = w->scale;
+    to->group = w->scaling == TRI_PER_TENSOR ? 0 : w->group;
     return TRI_OK;
 }
 
@@ -278,8 +280,11 @@ static enum tri_status find_stacks(struct loader *l, int layer, struct tri_error
         *stack = *m;
         if (tri_packed_stack(&l->packed, layer, stack, e) != TRI_OK)
             return e->status;
-        for (int i = 0; i < m->parts; i++)
+        m->group = stack->group;
+        for (int i = 0; i < m->parts; i++) {
             m->part[i].scale = stack->part[i].scale;
+            m->part[i].group = stack->part[i].group;
+        }
     }
     return TRI_OK;
 }
@@ -345,29 +350,38 @@ static enum tri_status choose_groups(struct loader *l, struct tri_error *e)
     return TRI_OK;
 }
 
-static bool has_scales(const struct loader *l, int layer, enum tri_role role)
+/* Groups of a stack's rows, without padding. */
+static int groups_of(const struct tri_matrix *m)
 {
-    const struct tri_matrix *m = &l->model->layer[layer].matrix[role];
-    bool rows = false;
-    for (int p = 0; p < m->parts; p++)
-        rows |= l->source[layer].part[role][p].scaling == TRI_PER_ROW;
-    return m->group || rows;
+    return m->group ? tri_groups(m->k, m->group) : 1;
 }
 
 /* Of one row of a part: to the stack's groups, which may be smaller than its own. */
 static void fill_row(const struct tri_matrix *m, const struct tri_ternary *w, int row, const float *own, float *scales)
 {
-    for (int g = 0; g < (m->group ? tri_groups(m->k, m->group) : 1); g++)
+    for (int g = 0; g < groups_of(m); g++)
         scales[tri_matrix_scale_at(m, row, g)] = own[g * m->group / w->group];
+}
+
+/* From a stack of another layout. */
+static void move_rows(const struct tri_matrix *m, const struct tri_matrix *stack, int part, float *scales)
+{
+    for (int i = 0; i < m->part[part].rows; i++)
+        for (int g = 0; g < groups_of(m); g++)
+            scales[tri_matrix_scale_at(m, m->part[part].row + i, g)] =
+                stack->scales[tri_matrix_scale_at(stack, stack->part[part].row + i, g)];
 }
 
 static enum tri_status fill_scales(struct loader *l, int layer, enum tri_role role, float *own, struct tri_error *e)
 {
     struct tri_matrix *m = &l->model->layer[layer].matrix[role];
+    const struct tri_matrix stack = in_file(l, layer, role);
     float *scales = tri_model_own(l->model, tri_matrix_scales(m), sizeof *scales, "scales", e);
     for (int p = 0; scales && p < m->parts; p++) {
         const struct tri_ternary *w = &l->source[layer].part[role][p];
-        for (int i = 0; i < m->part[p].rows; i++) {
+        if (l->is_packed)
+            move_rows(m, &stack, p, scales);
+        for (int i = 0; i < m->part[p].rows && !l->is_packed; i++) {
             tri_ternary_scales(w, i, own);
             fill_row(m, w, m->part[p].row + i, own, scales);
         }
@@ -376,7 +390,7 @@ static enum tri_status fill_scales(struct loader *l, int layer, enum tri_role ro
     return scales ? TRI_OK : e->status;
 }
 
-/* Of all matrices that need more than one for each part. */
+/* Of all matrices that need more than one for each part, and have not got them in the file. */
 static enum tri_status fill_all_scales(struct loader *l, struct tri_error *e)
 {
     const int widest = width(l, TRI_HIDDEN) + width(l, TRI_FFN) + width(l, TRI_HEADS);
@@ -384,7 +398,7 @@ static enum tri_status fill_all_scales(struct loader *l, struct tri_error *e)
     enum tri_status status = own ? TRI_OK : e->status;
     for (int i = 0; i < l->model->config.layers; i++)
         for (enum tri_role r = 0; r < TRI_ROLES && status == TRI_OK; r++)
-            if (has_scales(l, i, r))
+            if (tri_matrix_has_scales(&l->model->layer[i].matrix[r]) && !l->model->layer[i].matrix[r].scales)
                 status = fill_scales(l, i, r, own, e);
     tri_free(own);
     return status;
@@ -397,8 +411,8 @@ static size_t scales_bytes(const struct loader *l)
     for (int i = 0; i < l->model->config.layers; i++)
         for (enum tri_role r = 0; r < TRI_ROLES; r++) {
             const struct tri_matrix *m = &l->model->layer[i].matrix[r];
-            for (int p = 0; p < m->parts && has_scales(l, i, r); p++)
-                floats += (size_t)m->part[p].rows * (size_t)(m->group ? tri_groups(m->k, m->group) : 1);
+            for (int p = 0; p < m->parts && tri_matrix_has_scales(m); p++)
+                floats += (size_t)m->part[p].rows * (size_t)groups_of(m);
         }
     return floats * sizeof(float);
 }
@@ -429,9 +443,9 @@ static enum tri_status find_all(struct loader *l, struct tri_pool *pool, struct 
     for (int i = 0; i < m->config.layers; i++)
         if (find_layer(l, i, e) != TRI_OK)
             return e->status;
-    if (!l->is_packed && read_parts(l, pool, e) != TRI_OK)
+    if (!l->is_packed && (read_parts(l, pool, e) != TRI_OK || choose_groups(l, e) != TRI_OK))
         return e->status;
-    return choose_groups(l, e) == TRI_OK ? check_all_known(l, e) : e->status;
+    return check_all_known(l, e);
 }
 
 /* -- stacks of packed files -------------------------------------------- */
@@ -451,8 +465,11 @@ static void take_stacks(struct loader *l)
         for (enum tri_role r = 0; r < TRI_ROLES; r++) {
             const struct tri_matrix stack = in_file(l, i, r);
             struct tri_matrix *m = &l->model->layer[i].matrix[r];
-            if (as_wanted(l, &stack, m))
-                m->packed = stack.packed;
+            if (!as_wanted(l, &stack, m))
+                continue;
+            m->packed = stack.packed;
+            if ((uintptr_t)stack.scales % LINE == 0)
+                m->scales = stack.scales;
         }
 }
 
@@ -646,6 +663,13 @@ static void fetch_part(const struct fetching *f, int thread, const uint8_t *from
     tri_map_fetch(from + (size_t)begin * LINE, (size_t)(end - begin) * LINE);
 }
 
+static void fetch_stack(const struct fetching *f, int thread, const struct tri_matrix *m)
+{
+    fetch_part(f, thread, m->packed, m->bytes);
+    if (m->scales)
+        fetch_part(f, thread, (const uint8_t *)m->scales, tri_matrix_scales(m) * sizeof *m->scales);
+}
+
 /* The head and the stacks are read for the first token already: page by page they would come late. */
 static void fetch_share(void *arg, int thread, int threads)
 {
@@ -655,7 +679,7 @@ static void fetch_share(void *arg, int thread, int threads)
     for (int i = 0; f->l->is_packed && i < m->config.layers; i++)
         for (enum tri_role r = 0; r < TRI_ROLES; r++)
             if (m->layer[i].matrix[r].packed == f->l->source[i].stack[r].packed)
-                fetch_part(f, thread, m->layer[i].matrix[r].packed, m->layer[i].matrix[r].bytes);
+                fetch_stack(f, thread, &m->layer[i].matrix[r]);
     fetch_part(f, thread, m->head->data, m->head->bytes);
 }
 

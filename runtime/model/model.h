@@ -46,6 +46,7 @@ enum { TRI_MAX_PARTS = 3, TRI_PARTS = 7 /* of a layer, in the order of build.h's
 struct tri_part {
     int row, rows; /* first row in the stack, rows of the file's matrix */
     float scale;   /* of all its rows, where the stack has no `scales` */
+    int group;     /* columns of the file's matrix that share a scale: k: each row has one; 0: all rows share it */
 };
 
 struct tri_matrix {

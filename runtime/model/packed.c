@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VERSION = 1, ALIGNMENT = 64, F32 = 0, I8 = 24, ROW_FLOATS = 3 };
+enum { PLAIN = 1, SCALED = 2 /* versions */, ALIGNMENT = 64, F32 = 0, I8 = 24, ROW_FLOATS = 3 };
 
 _Static_assert(sizeof(struct tri_screen_row) == ROW_FLOATS * sizeof(float), "rows are written as they lie");
 
@@ -31,22 +31,32 @@ static struct name key_of(enum tri_role role, const char *what)
     return n;
 }
 
-static struct name stack_of(int layer, enum tri_role role)
+static struct name tensor_of(int layer, enum tri_role role, const char *what)
 {
     struct name n;
-    snprintf(n.text, sizeof n.text, "blk.%d.%s.packed", layer, tri_role_names[role]);
+    snprintf(n.text, sizeof n.text, "blk.%d.%s.%s", layer, tri_role_names[role], what);
     return n;
+}
+
+static struct name stack_of(int layer, enum tri_role role)
+{
+    return tensor_of(layer, role, "packed");
+}
+
+static struct name scales_of(int layer, enum tri_role role)
+{
+    return tensor_of(layer, role, "scales");
 }
 
 bool tri_packed_name(const char *name, int *layer, enum tri_role *role)
 {
-    char word[16], end;
-    if (sscanf(name, "blk.%9d.%15[a-z_].packe%c", layer, word, &end) != 3)
+    char word[16], what;
+    if (sscanf(name, "blk.%9d.%15[a-z_].%c", layer, word, &what) != 3)
         return false;
-    for (int r = 0; r < TRI_ROLES; r++)
-        if (strcmp(word, tri_role_names[r]) == 0 && strcmp(name, stack_of(*layer, (enum tri_role)r).text) == 0) {
-            *role = (enum tri_role)r;
-            return true;
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        if (strcmp(word, tri_role_names[r]) == 0) {
+            *role = r;
+            return strcmp(name, stack_of(*layer, r).text) == 0 || strcmp(name, scales_of(*layer, r).text) == 0;
         }
     return false;
 }
@@ -65,13 +75,14 @@ bool tri_packed_is(const struct tri_gguf *g)
 
 /* -- reading ------------------------------------------------------------- */
 
-static enum tri_status read_version(const struct tri_gguf *g, struct tri_error *e)
+static enum tri_status read_version(const struct tri_gguf *g, uint64_t *version, struct tri_error *e)
 {
-    uint64_t version;
-    if (tri_gguf_uint(g, PREFIX "version", &version, e) != TRI_OK || version == VERSION)
-        return version == VERSION ? TRI_OK : e->status;
-    return tri_fail(e, TRI_UNSUPPORTED, "%s: packed form %llu: expected version %d" AGAIN " with this program",
-                    tri_gguf_name(g), (unsigned long long)version, VERSION);
+    if (tri_gguf_uint(g, PREFIX "version", version, e) != TRI_OK)
+        return e->status;
+    if (*version == PLAIN || *version == SCALED)
+        return TRI_OK;
+    return tri_fail(e, TRI_UNSUPPORTED, "%s: packed form %llu: expected version %d or %d" AGAIN " with this program",
+                    tri_gguf_name(g), (unsigned long long)*version, PLAIN, SCALED);
 }
 
 static const struct tri_gguf_key *read_array(const struct tri_gguf *g, const char *name, enum tri_gguf_type element,
@@ -112,32 +123,109 @@ static int parts_of(enum tri_role role)
     return parts;
 }
 
+static int columns_of(const struct tri_config *c, enum tri_role role)
+{
+    const struct tri_part_shape *p = tri_part_shapes;
+    while (p->role != role)
+        p++;
+    return tri_width(c, p->columns);
+}
+
+/* What kernels know, and rows are made of. */
+static bool is_group(int group, int columns)
+{
+    static const int known[] = {32, 64, 128, 256};
+    bool is = group == 0 || group == columns;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        is |= group == known[i] && columns % group == 0;
+    return is;
+}
+
+static enum tri_status read_groups(struct tri_packed *p, const struct tri_config *c, enum tri_role role,
+                                   struct tri_error *e)
+{
+    struct tri_packed_role *r = &p->role[role];
+    const uint64_t layers = (uint64_t)c->layers, parts = layers * (uint64_t)parts_of(role);
+    const struct name name = key_of(role, "groups");
+    const int columns = columns_of(c, role);
+    if (!tri_gguf_find(p->g, name.text))
+        return TRI_OK;
+    if (!(r->groups = read_array(p->g, name.text, TRI_U32, parts, e)) ||
+        !(r->scales_checksums = read_array(p->g, key_of(role, "scales_checksums").text, TRI_U64, layers, e)))
+        return e->status;
+    for (uint64_t i = 0; i < parts; i++) {
+        const double found = tri_gguf_element(r->groups, i);
+        const int group = found <= columns ? (int)found : -1;
+        if (!is_group(group, columns))
+            return tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected 0, %d, or 32, 64, 128 or 256 that divide it, found "
+                            "%g at %llu" AGAIN, tri_gguf_name(p->g), name.text, columns, found, (unsigned long long)i);
+        if (group > 0 && group < columns && (!r->group || group < r->group))
+            r->group = group;
+    }
+    return TRI_OK;
+}
+
 enum tri_status tri_packed_read(struct tri_packed *p, const struct tri_gguf *g, const struct tri_config *c,
                                 struct tri_error *e)
 {
+    uint64_t version;
     *p = (struct tri_packed){.g = g};
-    if (read_version(g, e) != TRI_OK)
+    if (read_version(g, &version, e) != TRI_OK)
         return e->status;
     for (enum tri_role r = 0; r < TRI_ROLES; r++) {
         const uint64_t layers = (uint64_t)c->layers, scales = layers * (uint64_t)parts_of(r);
         if (read_layout(p, r, e) != TRI_OK ||
             !(p->role[r].scales = read_array(g, key_of(r, "scales").text, TRI_F32, scales, e)) ||
-            !(p->role[r].checksums = read_array(g, key_of(r, "checksums").text, TRI_U64, layers, e)))
+            !(p->role[r].checksums = read_array(g, key_of(r, "checksums").text, TRI_U64, layers, e)) ||
+            (version == SCALED && read_groups(p, c, r, e) != TRI_OK))
             return e->status;
     }
     return TRI_OK;
 }
 
-static enum tri_status read_scales(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e)
+static enum tri_status read_parts(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e)
 {
+    const struct tri_gguf_key *groups = p->role[m->role].groups;
     for (int i = 0; i < m->parts; i++) {
         const uint64_t at = (uint64_t)layer * (uint64_t)m->parts + (uint64_t)i;
+        m->part[i].group = groups ? (int)tri_gguf_element(groups, at) : 0;
         m->part[i].scale = (float)tri_gguf_element(p->role[m->role].scales, at);
         if (!isfinite(m->part[i].scale) || m->part[i].scale <= 0)
             return tri_fail(e, TRI_BAD_FILE, "%s: key %s: expected finite numbers above 0, found %g at %llu" AGAIN,
                             tri_gguf_name(p->g), key_of(m->role, "scales").text, (double)m->part[i].scale,
                             (unsigned long long)at);
     }
+    return TRI_OK;
+}
+
+/* NULL, with an error, unless a tensor has what a stack needs, where floats can be read. */
+static const float *scales_tensor(const struct tri_packed *p, const char *name, const struct tri_matrix *m,
+                                  struct tri_error *e)
+{
+    const struct tri_tensor *t = tri_gguf_tensor(p->g, name);
+    const size_t count = tri_matrix_scales(m);
+    if (t && t->encoding->id == F32 && t->bytes == count * sizeof(float) && (uintptr_t)t->data % sizeof(float) == 0)
+        return (const float *)(const void *)t->data;
+    tri_fail(e, TRI_BAD_FILE, "%s: expected a tensor %s of %zu values (F32) at a multiple of %zu, found %s" AGAIN,
+             tri_gguf_name(p->g), name, count, sizeof(float), t ? "another type, size or place" : "none");
+    return NULL;
+}
+
+static enum tri_status read_scales(const struct tri_packed *p, int layer, struct tri_matrix *m, struct tri_error *e)
+{
+    const struct name name = scales_of(layer, m->role);
+    m->scales = NULL;
+    if (!tri_matrix_has_scales(m))
+        return !tri_gguf_tensor(p->g, name.text) ? TRI_OK :
+               tri_fail(e, TRI_BAD_FILE, "%s: expected no tensor %s where key %s says of no part that it has more than "
+                        "one scale" AGAIN, tri_gguf_name(p->g), name.text, key_of(m->role, "groups").text);
+    if (!(m->scales = scales_tensor(p, name.text, m, e)))
+        return e->status;
+    const size_t count = tri_matrix_scales(m);
+    for (size_t i = 0; i < count; i++)
+        if (!(m->scales[i] >= 0 && m->scales[i] < INFINITY))
+            return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: expected finite numbers from 0 on, found %g at %zu" AGAIN,
+                            tri_gguf_name(p->g), name.text, (double)m->scales[i], i);
     return TRI_OK;
 }
 
@@ -150,18 +238,34 @@ enum tri_status tri_packed_stack(const struct tri_packed *p, int layer, struct t
         return tri_fail(e, TRI_BAD_FILE, "%s: expected a tensor %s of %zu bytes (I8), found %s" AGAIN,
                         tri_gguf_name(p->g), name.text, m->bytes, t ? "one of another type or size" : "none");
     m->packed = (uint8_t *)t->data; /* only ever read */
-    return read_scales(p, layer, m, e);
+    m->group = p->role[m->role].group;
+    return read_parts(p, layer, m, e) == TRI_OK ? read_scales(p, layer, m, e) : e->status;
+}
+
+static size_t scales_bytes(const struct tri_matrix *m)
+{
+    return tri_matrix_scales(m) * sizeof *m->scales;
+}
+
+static enum tri_status verify(const struct tri_packed *p, const char *tensor, const void *at, size_t bytes,
+                              const struct tri_gguf_key *sums, int layer, struct tri_error *e)
+{
+    uint64_t wanted;
+    memcpy(&wanted, sums->at + (size_t)layer * sizeof wanted, sizeof wanted);
+    if (tri_checksum(0, at, bytes) == wanted)
+        return TRI_OK;
+    return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: its bytes are not those that were written: the file is damaged"
+                    AGAIN, tri_gguf_name(p->g), tensor);
 }
 
 enum tri_status tri_packed_verify(const struct tri_packed *p, int layer, const struct tri_matrix *m,
                                   struct tri_error *e)
 {
-    uint64_t wanted;
-    memcpy(&wanted, p->role[m->role].checksums->at + (size_t)layer * sizeof wanted, sizeof wanted);
-    if (tri_checksum(0, m->packed, m->bytes) == wanted)
-        return TRI_OK;
-    return tri_fail(e, TRI_BAD_FILE, "%s: tensor %s: its bytes are not those that were written: the file is "
-                    "damaged" AGAIN, tri_gguf_name(p->g), stack_of(layer, m->role).text);
+    const struct tri_packed_role *r = &p->role[m->role];
+    enum tri_status status = verify(p, stack_of(layer, m->role).text, m->packed, m->bytes, r->checksums, layer, e);
+    if (status == TRI_OK && m->scales)
+        status = verify(p, scales_of(layer, m->role).text, m->scales, scales_bytes(m), r->scales_checksums, layer, e);
+    return status;
 }
 
 /* -- the copy of the output matrix ----------------------------------------- */
@@ -243,12 +347,17 @@ enum tri_status tri_packed_verify_screen(const struct tri_packed *p, const struc
 
 /* -- writing ------------------------------------------------------------- */
 
+struct sums {
+    uint64_t packed, scales; /* the latter 0 where there are none */
+};
+
 struct writing {
     const struct tri_model *m;
     const struct tri_gguf *g;
     const struct tri_pool *pool;
     struct tri_gguf_writer *w;
-    uint64_t *checksums; /* [layers][roles] */
+    struct sums *sums; /* [layers][roles] */
+    int next;          /* tensor that is written */
     bool (*stop)(void);
 };
 
@@ -260,7 +369,8 @@ static void checksum_share(void *arg, int thread, int threads)
     tri_pool_share(x->pool, x->m->config.layers * TRI_ROLES, thread, &from, &to);
     for (int i = from; i < to; i++) {
         const struct tri_matrix *m = &x->m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES];
-        x->checksums[i] = tri_checksum(0, m->packed, m->bytes);
+        x->sums[i].packed = tri_checksum(0, m->packed, m->bytes);
+        x->sums[i].scales = m->scales ? tri_checksum(0, m->scales, scales_bytes(m)) : 0;
     }
 }
 
@@ -272,7 +382,7 @@ static enum tri_status add_role(const struct writing *x, enum tri_role role, str
     uint64_t *sums = tri_alloc(layers, sizeof *sums, "checksums", e);
     float *scales = sums ? tri_alloc(layers * parts, sizeof *scales, "scales", e) : NULL;
     for (size_t i = 0; scales && i < layers; i++) {
-        sums[i] = x->checksums[i * TRI_ROLES + role];
+        sums[i] = x->sums[i * TRI_ROLES + role].packed;
         for (size_t p = 0; p < parts; p++)
             scales[i * parts + p] = x->m->layer[i].matrix[role].part[p].scale;
     }
@@ -285,6 +395,33 @@ static enum tri_status add_role(const struct writing *x, enum tri_role role, str
     tri_free(sums);
     tri_free(scales);
     return scales ? TRI_OK : e->status;
+}
+
+static bool is_scaled(const struct writing *x, enum tri_role role)
+{
+    bool is = false;
+    for (int i = 0; i < x->m->config.layers; i++)
+        is |= x->m->layer[i].matrix[role].scales != NULL;
+    return is;
+}
+
+static enum tri_status add_groups(const struct writing *x, enum tri_role role, struct tri_error *e)
+{
+    const size_t layers = (size_t)x->m->config.layers, parts = (size_t)parts_of(role);
+    uint64_t *sums = tri_alloc(layers, sizeof *sums, "checksums", e);
+    uint32_t *groups = sums ? tri_alloc(layers * parts, sizeof *groups, "groups", e) : NULL;
+    for (size_t i = 0; groups && i < layers; i++) {
+        sums[i] = x->sums[i * TRI_ROLES + role].scales;
+        for (size_t p = 0; p < parts; p++)
+            groups[i * parts + p] = (uint32_t)x->m->layer[i].matrix[role].part[p].group;
+    }
+    if (groups) {
+        tri_gguf_add_array(x->w, key_of(role, "groups").text, TRI_U32, layers * parts, groups);
+        tri_gguf_add_array(x->w, key_of(role, "scales_checksums").text, TRI_U64, layers, sums);
+    }
+    tri_free(sums);
+    tri_free(groups);
+    return groups ? TRI_OK : e->status;
 }
 
 static bool own_key(const struct tri_gguf_key *key)
@@ -301,9 +438,12 @@ static enum tri_status add_keys(const struct writing *x, struct tri_error *e)
     for (size_t i = 0; i < tri_gguf_key_count(x->g); i++)
         if (!own_key(tri_gguf_key_at(x->g, i)))
             tri_gguf_add_key(x->w, tri_gguf_key_at(x->g, i));
-    tri_gguf_add_uint(x->w, PREFIX "version", VERSION);
+    uint32_t version = PLAIN;
     for (enum tri_role r = 0; r < TRI_ROLES; r++)
-        if (add_role(x, r, e) != TRI_OK)
+        version = is_scaled(x, r) ? SCALED : version;
+    tri_gguf_add_uint(x->w, PREFIX "version", version);
+    for (enum tri_role r = 0; r < TRI_ROLES; r++)
+        if (add_role(x, r, e) != TRI_OK || (is_scaled(x, r) && add_groups(x, r, e) != TRI_OK))
             return e->status;
     if (x->m->screen) {
         uint64_t sums[2];
@@ -349,15 +489,22 @@ static void add_screen(const struct writing *x)
     tri_gguf_add_tensor(x->w, &bounds);
 }
 
+static void add_vector(const struct writing *x, struct name name, uint32_t encoding, size_t count)
+{
+    struct tri_tensor t = {.encoding = tri_encoding_find(encoding), .dims = 1, .ne = {(int64_t)count, 1, 1, 1}};
+    memcpy(t.name, name.text, sizeof t.name);
+    tri_gguf_add_tensor(x->w, &t);
+}
+
 /* The stacks first: what is read behind the last of them lies in the file, too. */
 static void add_tensors(const struct writing *x)
 {
     for (int i = 0; i < x->m->config.layers; i++)
         for (enum tri_role r = 0; r < TRI_ROLES; r++) {
-            struct tri_tensor t = {.encoding = tri_encoding_find(I8), .dims = 1, .ne = {0, 1, 1, 1}};
-            t.ne[0] = (int64_t)x->m->layer[i].matrix[r].bytes;
-            memcpy(t.name, stack_of(i, r).text, sizeof t.name);
-            tri_gguf_add_tensor(x->w, &t);
+            const struct tri_matrix *m = &x->m->layer[i].matrix[r];
+            add_vector(x, stack_of(i, r), I8, m->bytes);
+            if (m->scales)
+                add_vector(x, scales_of(i, r), F32, tri_matrix_scales(m));
         }
     if (x->m->screen)
         add_screen(x);
@@ -366,9 +513,15 @@ static void add_tensors(const struct writing *x)
             tri_gguf_add_tensor(x->w, tri_gguf_tensor_at(x->g, i));
 }
 
-static enum tri_status write_stacks(const struct writing *x, int stacks, struct tri_error *e)
+static enum tri_status write_next(struct writing *x, const void *at, size_t bytes, struct tri_error *e)
+{
+    return tri_gguf_write(x->w, x->next++, 0, at, bytes, e);
+}
+
+static enum tri_status write_stacks(struct writing *x, struct tri_error *e)
 {
     const bool terminal = isatty(STDERR_FILENO);
+    const int stacks = x->m->config.layers * TRI_ROLES;
     enum tri_status status = TRI_OK;
     for (int i = 0; i < stacks && status == TRI_OK; i++) {
         const struct tri_matrix *m = &x->m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES];
@@ -376,38 +529,37 @@ static enum tri_status write_stacks(const struct writing *x, int stacks, struct 
             fprintf(stderr, "\rwriting %d %%", 100 * i / stacks);
         status = x->stop() ? tri_fail(e, TRI_INTERRUPTED, "interrupted") : TRI_OK;
         if (status == TRI_OK)
-            status = tri_gguf_write(x->w, i, 0, m->packed, m->bytes, e);
+            status = write_next(x, m->packed, m->bytes, e);
+        if (status == TRI_OK && m->scales)
+            status = write_next(x, m->scales, scales_bytes(m), e);
     }
     if (terminal)
         fprintf(stderr, "\r\033[K");
     return status;
 }
 
-/* From tensor `first` of the writer on. */
-static enum tri_status write_screen(const struct writing *x, int first, struct tri_error *e)
+static enum tri_status write_screen(struct writing *x, struct tri_error *e)
 {
     const struct tri_screen *s = x->m->screen;
-    if (tri_gguf_write(x->w, first, 0, s->codes, codes_bytes(s, &x->m->config), e) != TRI_OK)
+    if (write_next(x, s->codes, codes_bytes(s, &x->m->config), e) != TRI_OK)
         return e->status;
-    return tri_gguf_write(x->w, first + 1, 0, s->row, (size_t)x->m->config.vocab * sizeof *s->row, e);
+    return write_next(x, s->row, (size_t)x->m->config.vocab * sizeof *s->row, e);
 }
 
-static enum tri_status write_tensors(const struct writing *x, struct tri_error *e)
+static enum tri_status write_tensors(struct writing *x, struct tri_error *e)
 {
-    const int stacks = x->m->config.layers * TRI_ROLES;
-    enum tri_status status = write_stacks(x, stacks, e);
+    enum tri_status status = write_stacks(x, e);
     if (status == TRI_OK && x->m->screen)
-        status = write_screen(x, stacks, e);
-    size_t next = (size_t)stacks + (x->m->screen ? 2 : 0);
+        status = write_screen(x, e);
     for (size_t i = 0; i < tri_gguf_tensor_count(x->g) && status == TRI_OK; i++) {
         const struct tri_tensor *t = tri_gguf_tensor_at(x->g, i);
         if (stays(t))
-            status = tri_gguf_write(x->w, (int)next++, 0, t->data, t->bytes, e);
+            status = write_next(x, t->data, t->bytes, e);
     }
     return status;
 }
 
-static enum tri_status write_all(const struct writing *x, struct tri_error *e)
+static enum tri_status write_all(struct writing *x, struct tri_error *e)
 {
     if (add_keys(x, e) != TRI_OK)
         return e->status;
@@ -417,32 +569,18 @@ static enum tri_status write_all(const struct writing *x, struct tri_error *e)
     return tri_gguf_commit(x->w, e);
 }
 
-/* tritune.packed.ROLE.scales has one for each part. */
-static enum tri_status check_scales(const struct tri_model *m, const struct tri_gguf *g, struct tri_error *e)
-{
-    for (int i = 0; i < m->config.layers * TRI_ROLES; i++)
-        if (m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].scales)
-            return tri_fail(e, TRI_UNSUPPORTED, "%s: layer %d, %s: expected one scale for each matrix, which is what "
-                            "the packed form holds, found one for each %s; run the file as it is", tri_gguf_name(g),
-                            i / TRI_ROLES, tri_role_names[i % TRI_ROLES],
-                            m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].group ? "group of columns" : "row");
-    return TRI_OK;
-}
-
 enum tri_status tri_packed_write(const struct tri_model *m, const struct tri_gguf *g, const char *path,
                                  struct tri_pool *pool, bool (*stop)(void), struct tri_error *e)
 {
     struct writing x = {.m = m, .g = g, .pool = pool, .stop = stop};
-    if (check_scales(m, g, e) != TRI_OK)
-        return e->status;
-    x.checksums = tri_alloc((size_t)m->config.layers * TRI_ROLES, sizeof *x.checksums, "checksums", e);
-    x.w = x.checksums ? tri_gguf_create(path, ALIGNMENT, e) : NULL;
+    x.sums = tri_alloc((size_t)m->config.layers * TRI_ROLES, sizeof *x.sums, "checksums", e);
+    x.w = x.sums ? tri_gguf_create(path, ALIGNMENT, e) : NULL;
     enum tri_status status = x.w ? TRI_OK : e->status;
     if (status == TRI_OK) {
         tri_pool_run(pool, checksum_share, &x);
         status = write_all(&x, e);
     }
     tri_gguf_discard(x.w);
-    tri_free(x.checksums);
+    tri_free(x.sums);
     return status;
 }

@@ -64,6 +64,7 @@ static enum tri_status make_scales(const struct making *k, struct tri_error *e)
             struct tri_matrix *m = &k->m->layer[i].matrix[role];
             struct tri_part *part = &m->part[parts[role]++];
             part->scale = tri_contents_scale(k->contents, i, p);
+            part->group = k->contents->synth->group;
             if (scales[role])
                 fill_scales(k, m, part, i, p, scales[role]);
         }

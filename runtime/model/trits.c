@@ -160,21 +160,37 @@ enum tri_status tri_trits_rows(const struct tri_trits *s, const struct tri_trits
 
 enum tri_scaling tri_trits_scaling(const struct tri_trits_matrix *m)
 {
-    return m->tensor ? m->stored.scaling : TRI_PER_TENSOR;
+    const int group = m->stack.part[m->part].group;
+    if (m->tensor)
+        return m->stored.scaling;
+    return group == 0 ? TRI_PER_TENSOR : group == m->columns ? TRI_PER_ROW : TRI_PER_GROUP;
 }
 
 int tri_trits_groups(const struct tri_trits_matrix *m, int64_t *group)
 {
-    *group = m->tensor && m->stored.scaling == TRI_PER_GROUP ? m->stored.group : m->columns;
-    return m->tensor ? m->stored.groups : 1;
+    *group = m->columns;
+    if (tri_trits_scaling(m) == TRI_PER_GROUP)
+        *group = m->tensor ? m->stored.group : m->stack.part[m->part].group;
+    return m->tensor ? m->stored.groups : (int)(m->columns / *group);
+}
+
+/* The stack's groups may be smaller than the part's: the first of several that are one there. */
+static void stack_scales(const struct tri_matrix *stack, const struct tri_part *part, int64_t row, float *scales)
+{
+    const int step = stack->group ? part->group / stack->group : 1;
+    for (int g = 0; g < stack->k / part->group; g++)
+        scales[g] = stack->scales[tri_matrix_scale_at(stack, part->row + (int)row, g * step)];
 }
 
 void tri_trits_scales(const struct tri_trits_matrix *m, int64_t row, float *scales)
 {
+    const struct tri_part *part = &m->stack.part[m->part];
     if (m->tensor)
         tri_ternary_scales(&m->stored, row, scales);
+    else if (part->group)
+        stack_scales(&m->stack, part, row, scales);
     else
-        scales[0] = m->stack.part[m->part].scale;
+        scales[0] = part->scale;
 }
 
 /* -- the hash ------------------------------------------------------------------- */

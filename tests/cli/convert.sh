@@ -90,6 +90,48 @@ cmp "$dir/back.gguf" "$dir/i2_s.gguf" || fail "packed and back is another file"
 to "$model" "$dir/packed2.gguf" --type tritune
 [ "$(hash_of)" = "$trits" ] || fail "packed: other trits"
 
+# -- scales of groups are packed, too
+
+grouped() { # NAME OPTIONS
+    "$tritune" synth --family qwen3 --layers 2 --heads 4 --kv-heads 2 --vocab 600 "${@:2}" --out "$dir/$1.gguf" \
+        2>"$dir/said" || fail "synth $1: $(cat "$dir/said")"
+    to "$dir/$1.gguf" "$dir/$1-packed.gguf" --type tritune
+    "$tritune" inspect "$dir/$1-packed.gguf" >"$dir/out" || fail "inspect $1-packed"
+    [ "$(grep -c "mapped as it is" "$dir/out")" = 4 ] || fail "$1: what is mapped: $(cat "$dir/out")"
+    "$tritune" inspect --strict "$dir/$1-packed.gguf" >"$dir/out" || fail "$1: strict: $(cat "$dir/out")"
+    same_weights "$1" "$1-packed"
+}
+
+same_weights() { # NAME NAME
+    local options
+    [ "$("$tritune" inspect --hash "$dir/$1.gguf")" = "$("$tritune" inspect --hash "$dir/$2.gguf")" ] ||
+        fail "$2: other hashes than $1"
+    for options in "-t 1" "-t 2" "-t 2 --isa c"; do
+        # shellcheck disable=SC2086
+        logits -m "$dir/$1.gguf" $options >"$dir/expected" || fail "$1: $(cat "$dir/said")"
+        # shellcheck disable=SC2086
+        logits -m "$dir/$2.gguf" $options | cmp - "$dir/expected" ||
+            fail "$2: other logits than $1 with $options"
+    done
+}
+
+grouped g64 --hidden 256 --ffn 384 --type q2_0 --group 64
+grouped g256 --hidden 512 --ffn 768 --type tq2_0 --group 256
+refused 4 "as TQ2_0: expected groups of a multiple of 256 columns, found groups of 64" \
+    convert "$dir/g64-packed.gguf" "$dir/new.gguf" --type tq2_0
+refused 4 "as I2_S: expected one scale" convert "$dir/g256-packed.gguf" "$dir/new.gguf"
+for type in tq1_0 tq2_0; do
+    to "$dir/g256-packed.gguf" "$dir/g256-back.gguf" --type $type --exact
+    same_weights g256 g256-back
+done
+to "$dir/g64-packed.gguf" "$dir/g64-again.gguf" --type tritune
+cmp "$dir/g64-packed.gguf" "$dir/g64-again.gguf" || fail "packed groups converted for the same machine are others"
+cp "$dir/g64-packed.gguf" "$dir/damaged.gguf"
+at=$("$tritune" inspect "$dir/g64-packed.gguf" | awk '$1 == "blk.1.down.scales" { print $5 + 100 }')
+[ "${at:-0}" -gt 0 ] || fail "no blk.1.down.scales in inspect"
+printf '\x3c\x3c' | dd of="$dir/damaged.gguf" bs=1 seek="$at" conv=notrunc status=none
+refused 3 "blk.1.down.scales.*damaged" inspect "$dir/damaged.gguf"
+
 for type in f16 q8_0 q6_k q4_0; do
     to "$model" "$dir/embedding.gguf" --embedding $type
     "$tritune" inspect "$dir/embedding.gguf" | grep "token_embd.weight" | grep -qi " $type " ||

@@ -86,7 +86,8 @@ static void test_linear(void **state)
     (void)state;
     const int k = floats(json_object_get(c, "x"), x), m = trits(json_object_get(c, "weights"), w);
     struct tri_matrix matrix = {.m = m, .k = k, .parts = 1};
-    matrix.part[0] = (struct tri_part){0, m, (float)json_number_value(json_object_get(c, "weight_scale"))};
+    const float scale = (float)json_number_value(json_object_get(c, "weight_scale"));
+    matrix.part[0] = (struct tri_part){.rows = m, .scale = scale};
     tri_dispatch_plan(TRI_ROLE_O, m, k, 0, &matrix.plan);
     const struct tri_layout *l = matrix.plan.layout;
     matrix.kp = (k + l->kstep - 1) / l->kstep * l->kstep;
