@@ -4,6 +4,7 @@
 #include "cli/interrupt.h"
 #include "cli/shape.h"
 #include "engine/session.h"
+#include "file/encode.h"
 #include "file/gguf_write.h"
 #include "kernels/dispatch.h"
 #include "model/packed.h"
@@ -24,7 +25,7 @@ static const struct type {
     const char *name;
     uint32_t id;
 } types[] = {{"i2_s", 36}, {"tq1_0", 34}, {"tq2_0", 35}, {"q2_0", 42}, {"f16", 1},
-             {"tritune", 36}}; /* packed from I2_S */
+             {"tritune", 36}}; /* packed from I2_S, or what holds scales of groups */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static const struct tri_encoding *find_type(const char *name, struct tri_error *e)
@@ -147,15 +148,27 @@ static enum tri_status pack(const char *from, const char *to, struct tri_pool *p
     return status;
 }
 
-/* Of an I2_S file, which stands beside it meanwhile. */
+/* The first type that holds a scale for each group; else `usual`. */
+static const struct tri_encoding *type_of_groups(int group, const struct tri_encoding *usual)
+{
+    for (int i = 0; group && i < TYPES; i++) {
+        const struct tri_encoding *type = tri_encoding_find(types[i].id);
+        const struct tri_encoder *c = tri_encoder_find(type);
+        if (c && c->grouped && c->group == group)
+            return type;
+    }
+    return usual;
+}
+
+/* Of a file of such a type, which stands beside it meanwhile. */
 static enum tri_status make_packed(const char *path, const struct tri_synth *s, const struct tri_encoding *type,
                                    struct tri_pool *pool, struct tri_error *e)
 {
     char source[4096];
-    const int n = snprintf(source, sizeof source, "%s.%d.i2_s", path, (int)getpid());
+    const int n = snprintf(source, sizeof source, "%s.%d.source", path, (int)getpid());
     if (n < 0 || (size_t)n >= sizeof source)
         return tri_fail(e, TRI_USAGE, "option --out: expected a path of fewer than %zu bytes", sizeof source);
-    enum tri_status status = make(source, s, type, pool, e);
+    enum tri_status status = make(source, s, type_of_groups(s->group, type), pool, e);
     if (status == TRI_OK)
         status = pack(source, path, pool, e);
     unlink(source);

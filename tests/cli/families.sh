@@ -75,6 +75,9 @@ done
 
 synth grouped --family qwen3 "${small[@]}" --type q2_0 --group 64
 check grouped qwen3
+synth packed --family qwen3 "${small[@]}" --type tritune --group 64
+check packed qwen3
+[ "$(logits packed)" = "$(logits grouped)" ] || fail "packed: other logits than from scales of groups unpacked"
 
 # -- a family decides on the activation, and keeps its name where a file of so many layers would be taken for another
 
