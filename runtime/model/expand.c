@@ -2,6 +2,7 @@
 #include "model/expand.h"
 
 #include "base/memory.h"
+#include "file/encode.h"
 #include "model/build.h"
 
 #include <stdio.h>
@@ -29,13 +30,7 @@ const struct tri_tensor *tri_expansion_plan(struct tri_expansion *x, struct tri_
     return tri_tensor_size(x->to, e) == TRI_OK ? x->to : NULL;
 }
 
-static void put_halves(const int8_t *trits, int64_t n, float scale, uint8_t *out)
-{
-    const uint16_t values[3] = {tri_f32_to_f16(-scale), 0, tri_f32_to_f16(scale)};
-    for (int64_t i = 0; i < n; i++)
-        memcpy(out + 2 * i, &values[trits[i] + 1], sizeof values[0]);
-}
-
+/* As file/encode.h's groups, which has no F32: no file holds trits so wide. */
 static void put_floats(const int8_t *trits, int64_t n, float scale, uint8_t *out)
 {
     const float values[3] = {-scale, 0, scale};
@@ -55,14 +50,14 @@ enum tri_status tri_expand(const struct tri_expansion *x, struct tri_model *m, s
 {
     const int64_t k = x->to->ne[0], rows = tri_tensor_rows(x->to);
     const size_t row_bytes = x->to->bytes / (size_t)rows;
+    const struct tri_encoder *c = tri_encoder_find(x->to->encoding);
     uint8_t *out = tri_model_own(m, x->to->bytes, 1, x->to->name, e);
     int8_t *trits = out ? tri_alloc((size_t)k, 1, x->to->name, e) : NULL;
     enum tri_status status = trits ? TRI_OK : e->status;
     for (int64_t row = 0; row < rows && status == TRI_OK; row++) {
         status = tri_ternary_row(&x->from, row, trits, e);
         if (status == TRI_OK)
-            (x->to->encoding->id == F16 ? put_halves : put_floats)(trits, k, x->from.scale,
-                                                                  out + (size_t)row * row_bytes);
+            (c ? c->groups : put_floats)(trits, k, x->from.scale, out + (size_t)row * row_bytes);
     }
     tri_free(trits);
     x->to->data = out;
