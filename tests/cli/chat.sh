@@ -96,7 +96,7 @@ says '/reset'
 if script -qec true /dev/null >"$scratch/err" 2>&1; then
     slow="--chat-template bitnet --isa c --draft 0 -t 1 --temp 2 --top-k 0 --top-p 1 --min-p 0 -c 4096 -s 2"
     mkfifo "$scratch/keys"
-    timeout 60 script -qec "'$tritune' chat $slow" /dev/null <"$scratch/keys" >"$scratch/err" 2>&1 &
+    timeout 60 script -qec "exec '$tritune' chat $slow" /dev/null <"$scratch/keys" >"$scratch/err" 2>&1 &
     pid=$!
     exec 3>"$scratch/keys"
     waits() { # WORD: until the terminal shows it
