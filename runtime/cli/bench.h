@@ -1,4 +1,5 @@
-/* What `tritune bench` measures, and the three ways to show it. */
+/* What `tritune bench` measures, and the three ways to show it: texts of options become rows, rows get samples, and
+ * what these say is printed. */
 #ifndef TRI_BENCH_H
 #define TRI_BENCH_H
 
@@ -19,10 +20,26 @@ struct tri_bench {
     struct tri_load load;
     const char *size; /* of a synthetic model, or NULL */
     int draft;        /* tokens guessed at most before each decoded one */
+    int repetitions;
     struct tri_bench_row *row;
     int rows;
     double load_ms, peak_rss_mib; /* the latter 0 where the system does not say */
 };
+
+/* What is asked for, as options say it: whole numbers with commas between, of tokens or threads. */
+struct tri_bench_tests {
+    const char *prompt, *gen, *depth;
+    const char *threads; /* NULL: as tuned */
+};
+
+/* b->row and b->rows, of depths, threads and tokens crossed; the context and the threads of b->load become the most
+ * that a row needs. TRI_USAGE names the option. To be freed by tri_bench_free_rows, after an error, too. */
+enum tri_status tri_bench_make_rows(struct tri_bench *b, const struct tri_bench_tests *texts, struct tri_error *e);
+void tri_bench_free_rows(struct tri_bench *b);
+
+/* Opens b->load, to be closed by the caller, and runs the rows in turn: a warm-up, then b->repetitions. What was
+ * measured before an error stays in the rows. */
+enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e);
 
 /* Rows without samples (an interrupted run's) are left out. */
 typedef enum tri_status tri_bench_print_fn(const struct tri_bench *b, struct tri_error *e);

@@ -189,7 +189,8 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
         (json_int_t)bytes_of(l->weights), "model_n_params", (json_int_t)parameters_of(l->weights), "backends",
         tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
         l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft,
-        "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts", samples_of(r));
+        "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts",
+        deviation_of(r), "samples_ts", samples_of(r));
 }
 
 static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
