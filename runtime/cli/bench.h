@@ -5,6 +5,8 @@
 
 #include "cli/load.h"
 
+#include <jansson.h>
+
 struct tri_bench_row {
     int prompt, gen; /* tokens; one of them is 0 */
     int depth;       /* tokens in the cache before */
@@ -40,6 +42,9 @@ void tri_bench_free_rows(struct tri_bench *b);
 /* Opens b->load, to be closed by the caller, and runs the rows in turn: a warm-up, then b->repetitions. What was
  * measured before an error stays in the rows. */
 enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e);
+
+/* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
+json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);
 
 /* Rows without samples (an interrupted run's) are left out. */
 typedef enum tri_status tri_bench_print_fn(const struct tri_bench *b, struct tri_error *e);

@@ -1,0 +1,192 @@
+/* Owns: what the samples of a row of `tritune bench` say, and its JSON object, the one list of its keys. Leaves out how
+ * rows are shown (bench_report.c). */
+#include "cli/bench.h"
+#include "cli/quote.h"
+#include "model/build.h"
+#include "model/screen.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* -- what follows from samples and shapes ------------------------------ */
+
+static double mean_of(const struct tri_bench_row *r)
+{
+    double sum = 0;
+    for (int i = 0; i < r->samples; i++)
+        sum += r->speed[i];
+    return sum / r->samples;
+}
+
+/* Of a sample: 0 for a single one. */
+static double deviation_of(const struct tri_bench_row *r)
+{
+    double mean = mean_of(r), sum = 0;
+    for (int i = 0; i < r->samples; i++)
+        sum += (r->speed[i] - mean) * (r->speed[i] - mean);
+    return r->samples > 1 ? sqrt(sum / (r->samples - 1)) : 0;
+}
+
+/* Whether a row was decoded token by token, so that what its tokens read was counted. */
+static bool counted(const struct tri_bench_row *r)
+{
+    return r->ffn.tokens > 0;
+}
+
+/* Whether what bounds a row is known: the weights of a prompt, and those of a draft, are read once for many tokens. */
+static bool bounded(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    return counted(r) && b->draft == 0;
+}
+
+/* Of the hidden values of all layers: those that relu(gate) makes zero, and the inputs of down that are. */
+struct sparsity {
+    double gate, down;
+};
+
+static struct sparsity sparsity_of(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct tri_config *c = &b->load.weights->config;
+    const double values = (double)r->ffn.tokens * c->layers * c->ffn;
+    return (struct sparsity){(double)r->ffn.idle / values, (double)r->ffn.zeros / values};
+}
+
+static bool relu2(const struct tri_bench *b)
+{
+    return b->load.weights->config.family->activation == TRI_RELU2;
+}
+
+/* Bytes that decoding a token reads, what is skipped left out; norms and a row of the embedding, some KiB, are not
+ * counted. */
+struct traffic {
+    uint64_t weights, head, kv;
+};
+
+/* Of attention; those of the feed forward depend on the token. */
+static uint64_t attention_bytes(const struct tri_model *m)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < m->config.layers; i++)
+        sum += m->layer[i].matrix[TRI_ROLE_QKV].bytes + m->layer[i].matrix[TRI_ROLE_O].bytes;
+    return sum;
+}
+
+/* Of the output matrix, or of its copy and the rows that are multiplied beside it. */
+static uint64_t head_bytes(const struct tri_model *m, const struct tri_bench_row *r)
+{
+    if (r->candidates < 0)
+        return m->head->bytes;
+    return m->screen->bytes + (uint64_t)(r->candidates * (double)m->head->bytes / m->config.vocab);
+}
+
+/* The token at position p reads p + 1 positions: the mean over those fed. */
+static struct traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct tri_model *m = b->load.weights;
+    const uint64_t twice = 2 * (uint64_t)r->depth + (uint64_t)r->gen + 1;
+    return (struct traffic){attention_bytes(m) + r->ffn.bytes / r->ffn.tokens, head_bytes(m, r),
+                            tri_session_position_bytes(b->load.session) * twice / 2};
+}
+
+static double share_of(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct traffic t = traffic_of(b, r);
+    return (double)(t.weights + t.head + t.kv) * mean_of(r) / (r->gbps * 1e9);
+}
+
+/* In memory, as it runs, without second copies. */
+static uint64_t bytes_of(const struct tri_model *m)
+{
+    return m->packed_bytes + m->embedding->bytes + (m->head == m->embedding ? 0 : m->head->bytes);
+}
+
+static uint64_t elements(const struct tri_tensor *t)
+{
+    return (uint64_t)t->ne[0] * (uint64_t)tri_tensor_rows(t);
+}
+
+static uint64_t parameters_of(const struct tri_model *m)
+{
+    const struct tri_config *c = &m->config;
+    int norms = 0;
+    uint64_t sum = elements(m->embedding) + (m->head == m->embedding ? 0 : elements(m->head)) + (uint64_t)c->hidden;
+    for (int n = 0; n < TRI_NORMS; n++)
+        norms += tri_norm_is_there(c, &tri_norm_shapes[n]) ? tri_width(c, tri_norm_shapes[n].width) : 0;
+    for (int i = 0; i < c->layers; i++) {
+        sum += (uint64_t)norms;
+        for (int r = 0; r < TRI_ROLES; r++)
+            for (int p = 0; p < m->layer[i].matrix[r].parts; p++)
+                sum += (uint64_t)m->layer[i].matrix[r].part[p].rows * (uint64_t)m->layer[i].matrix[r].k;
+    }
+    return sum;
+}
+
+static void type_of(const struct tri_bench *b, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s%s", b->load.weights->config.family->arch, b->size ? " synthetic " : "",
+             b->size ? b->size : "");
+}
+
+/* -- its JSON ------------------------------------------------------------ */
+
+static json_t *samples_of(const struct tri_bench_row *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->samples; i++)
+        json_array_append_new(list, json_real(r->speed[i]));
+    return list;
+}
+
+static json_t *text_of(const char *text)
+{
+    return tri_json_text((struct tri_text){text, strlen(text)});
+}
+
+/* What was run and how fast it was. NULL: no memory; likewise below. */
+static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct tri_load *l = &b->load;
+    const enum tri_phase phase = r->prompt ? TRI_PROMPT : TRI_DECODE;
+    char type[64];
+    type_of(b, type, sizeof type);
+    return json_pack(
+        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
+        "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
+        (json_int_t)bytes_of(l->weights), "model_n_params", (json_int_t)parameters_of(l->weights), "backends",
+        tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
+        l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft,
+        "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts",
+        deviation_of(r), "samples_ts", samples_of(r));
+}
+
+static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct traffic t = traffic_of(b, r);
+    return json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)t.weights, "head", (json_int_t)t.head, "kv",
+                     (json_int_t)t.kv);
+}
+
+/* What bounds it: null where that is not known, and where nothing is zero by the activation. */
+static json_t *bounds_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const bool known = bounded(b, r), zeros = counted(r) && relu2(b), screened = counted(r) && r->candidates >= 0;
+    return json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:f, s:f}", "bytes_per_token",
+                     known ? bytes_json(b, r) : json_null(), "read_gbps", r->gbps, "share",
+                     known ? json_real(share_of(b, r)) : json_null(), "ffn_sparsity",
+                     zeros ? json_real(sparsity_of(b, r).gate) : json_null(), "down_sparsity",
+                     zeros ? json_real(sparsity_of(b, r).down) : json_null(), "head_candidates",
+                     screened ? json_real(r->candidates) : json_null(), "peak_rss_mib", b->peak_rss_mib, "load_ms",
+                     b->load_ms);
+}
+
+json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    json_t *row = test_json(b, r), *bounds = bounds_json(b, r);
+    const bool whole = row && bounds && json_object_update(row, bounds) == 0;
+    json_decref(bounds);
+    if (whole)
+        return row;
+    json_decref(row);
+    return NULL;
+}
