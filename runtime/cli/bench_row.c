@@ -2,8 +2,7 @@
  * rows are shown (bench_report.c). */
 #include "cli/bench.h"
 #include "cli/quote.h"
-#include "model/build.h"
-#include "model/screen.h"
+#include "model/traffic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -57,69 +56,19 @@ static bool relu2(const struct tri_bench *b)
     return b->load.weights->config.family->activation == TRI_RELU2;
 }
 
-/* Bytes that decoding a token reads, what is skipped left out; norms and a row of the embedding, some KiB, are not
- * counted. */
-struct traffic {
-    uint64_t weights, head, kv;
-};
-
-/* Of attention; those of the feed forward depend on the token. */
-static uint64_t attention_bytes(const struct tri_model *m)
+/* Of a row whose tokens were counted. */
+static struct tri_traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    uint64_t sum = 0;
-    for (int i = 0; i < m->config.layers; i++)
-        sum += m->layer[i].matrix[TRI_ROLE_QKV].bytes + m->layer[i].matrix[TRI_ROLE_O].bytes;
-    return sum;
-}
-
-/* Of the output matrix, or of its copy and the rows that are multiplied beside it. */
-static uint64_t head_bytes(const struct tri_model *m, const struct tri_bench_row *r)
-{
-    if (r->candidates < 0)
-        return m->head->bytes;
-    return m->screen->bytes + (uint64_t)(r->candidates * (double)m->head->bytes / m->config.vocab);
-}
-
-/* The token at position p reads p + 1 positions: the mean over those fed. */
-static struct traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
-{
-    const struct tri_model *m = b->load.weights;
-    const uint64_t twice = 2 * (uint64_t)r->depth + (uint64_t)r->gen + 1;
-    return (struct traffic){attention_bytes(m) + r->ffn.bytes / r->ffn.tokens, head_bytes(m, r),
-                            tri_session_position_bytes(b->load.session) * twice / 2};
+    const struct tri_decoding d = {.ffn = r->ffn.bytes / r->ffn.tokens, .candidates = r->candidates,
+                                   .position = tri_session_position_bytes(b->load.session), .depth = r->depth,
+                                   .tokens = r->gen};
+    return tri_traffic_of(b->load.weights, &d);
 }
 
 static double share_of(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    const struct traffic t = traffic_of(b, r);
-    return (double)(t.weights + t.head + t.kv) * mean_of(r) / (r->gbps * 1e9);
-}
-
-/* In memory, as it runs, without second copies. */
-static uint64_t bytes_of(const struct tri_model *m)
-{
-    return m->packed_bytes + m->embedding->bytes + (m->head == m->embedding ? 0 : m->head->bytes);
-}
-
-static uint64_t elements(const struct tri_tensor *t)
-{
-    return (uint64_t)t->ne[0] * (uint64_t)tri_tensor_rows(t);
-}
-
-static uint64_t parameters_of(const struct tri_model *m)
-{
-    const struct tri_config *c = &m->config;
-    int norms = 0;
-    uint64_t sum = elements(m->embedding) + (m->head == m->embedding ? 0 : elements(m->head)) + (uint64_t)c->hidden;
-    for (int n = 0; n < TRI_NORMS; n++)
-        norms += tri_norm_is_there(c, &tri_norm_shapes[n]) ? tri_width(c, tri_norm_shapes[n].width) : 0;
-    for (int i = 0; i < c->layers; i++) {
-        sum += (uint64_t)norms;
-        for (int r = 0; r < TRI_ROLES; r++)
-            for (int p = 0; p < m->layer[i].matrix[r].parts; p++)
-                sum += (uint64_t)m->layer[i].matrix[r].part[p].rows * (uint64_t)m->layer[i].matrix[r].k;
-    }
-    return sum;
+    const struct tri_traffic t = traffic_of(b, r);
+    return (double)tri_traffic_sum(&t) * mean_of(r) / (r->gbps * 1e9);
 }
 
 static void type_of(const struct tri_bench *b, char *out, size_t room)
@@ -153,7 +102,7 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
     return json_pack(
         "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
         "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
-        (json_int_t)bytes_of(l->weights), "model_n_params", (json_int_t)parameters_of(l->weights), "backends",
+        (json_int_t)tri_model_bytes(l->weights), "model_n_params", (json_int_t)tri_model_parameters(l->weights), "backends",
         tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
         l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft,
         "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts",
@@ -162,8 +111,8 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
 
 static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    const struct traffic t = traffic_of(b, r);
-    return json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)t.weights, "head", (json_int_t)t.head, "kv",
+    const struct tri_traffic t = traffic_of(b, r);
+    return json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)(t.attention + t.ffn), "head", (json_int_t)t.head, "kv",
                      (json_int_t)t.kv);
 }
 

@@ -6,6 +6,7 @@
 #include "engine/forward.h"
 #include "engine/attend.h"
 #include "model/build.h"
+#include "model/traffic.h"
 
 #include <math.h>
 #include <string.h>
@@ -274,11 +275,12 @@ static size_t bytes_read(const struct pass *p, const struct tri_layer *w, int po
     const struct tri_matrix *gate_up = &w->matrix[TRI_ROLE_GATE_UP], *down = &w->matrix[TRI_ROLE_DOWN];
     const struct tri_skip *skip = w->skip;
     if (!skip)
-        return gate_up->bytes + down->bytes;
+        return tri_matrix_traffic(gate_up) + tri_matrix_traffic(down);
     const bool rows = tri_sparse_pays(&skip->up.plan, positive, p->c->ffn);
     const bool columns = tri_sparse_pays(&down->plan, nonzero, p->c->ffn);
-    return skip->gate.bytes + (rows ? (size_t)positive * skip->row_bytes : skip->up.bytes) +
-           (columns ? (size_t)nonzero * skip->column_bytes : down->bytes);
+    return tri_matrix_traffic(&skip->gate) +
+           (rows ? (size_t)positive * skip->row_bytes : tri_matrix_traffic(&skip->up)) +
+           (columns ? (size_t)nonzero * skip->column_bytes : tri_matrix_traffic(down));
 }
 
 /* Of a single token, by the first thread, before down: while it has not met the others, nobody overwrites gate. */

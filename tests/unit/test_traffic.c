@@ -1,0 +1,117 @@
+/* What decoding a token reads, on shapes whose bytes can be counted by hand, with layouts made for it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/build.h"
+#include "model/screen.h"
+#include "model/traffic.h"
+
+enum { LAYERS = 3, HIDDEN = 64, FFN = 96, HEADS = 4, KV_HEADS = 2, DIM = 16, VOCAB = 40 };
+
+/* A byte holds four trits of one row, and rows and columns come in eights: half of what a row of HIDDEN takes. */
+static const struct tri_layout even = {.name = "even", .rows = 8, .kstep = 8, .bytes = 16};
+/* Steps of 40 columns, so that padding counts. */
+static const struct tri_layout wide = {.name = "wide", .rows = 8, .kstep = 40, .bytes = 80};
+
+static struct tri_model *shape(const struct tri_layout *layout, int group)
+{
+    struct tri_error e;
+    const struct tri_config c = {.family = tri_family_find("llama"), .layers = LAYERS, .hidden = HIDDEN, .ffn = FFN,
+                                 .heads = HEADS, .kv_heads = KV_HEADS, .head_dim = DIM, .vocab = VOCAB};
+    static struct tri_tensor embedding = {.ne = {HIDDEN, VOCAB, 1, 1}, .dims = 2, .bytes = 2 * HIDDEN * VOCAB};
+    struct tri_plan plans[TRI_ROLES];
+    struct tri_model *m = tri_model_new(&c, &e);
+    assert_non_null(m);
+    for (int r = 0; r < TRI_ROLES; r++)
+        plans[r] = (struct tri_plan){.layout = layout};
+    for (int i = 0; i < LAYERS * TRI_ROLES; i++)
+        m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].group = group;
+    tri_model_plan(m, plans);
+    m->embedding = m->head = &embedding;
+    return m;
+}
+
+enum {
+    ATTENTION = HIDDEN * (HEADS + 2 * KV_HEADS + HEADS) * DIM, /* trits of a layer */
+    FEED_FORWARD = 3 * HIDDEN * FFN,
+};
+
+static void test_bytes(void **state)
+{
+    struct tri_model *m = shape(&even, 0);
+    const struct tri_decoding d = {.candidates = -1, .position = 100, .depth = 10, .tokens = 4};
+    const struct tri_traffic t = tri_traffic_of(m, &d);
+    (void)state;
+    assert_int_equal(t.attention, LAYERS * ATTENTION / 4);
+    assert_int_equal(t.ffn, LAYERS * FEED_FORWARD / 4);
+    assert_int_equal(t.head, 2 * HIDDEN * VOCAB);
+    assert_int_equal(t.kv, 100 * (11 + 12 + 13 + 14) / 4);
+    assert_int_equal(tri_traffic_sum(&t), t.attention + t.ffn + t.head + t.kv);
+    tri_model_free(m);
+}
+
+/* K of 64 becomes 80, 96 becomes 120. */
+static void test_padding(void **state)
+{
+    struct tri_model *m = shape(&wide, 0);
+    const struct tri_traffic t = tri_traffic_of(m, &(struct tri_decoding){.candidates = -1});
+    (void)state;
+    assert_int_equal(t.attention, LAYERS * ATTENTION / 4 * 80 / 64);
+    assert_int_equal(t.ffn, LAYERS * (2 * FFN * 80 + HIDDEN * 120) / 4);
+    assert_int_equal(tri_model_ternary(m), LAYERS * (ATTENTION + FEED_FORWARD));
+    tri_model_free(m);
+}
+
+/* A float for 32 columns each is a bit more for each weight. */
+static void test_groups(void **state)
+{
+    struct tri_model *m = shape(&even, 32);
+    const struct tri_traffic t = tri_traffic_of(m, &(struct tri_decoding){.candidates = -1});
+    (void)state;
+    assert_int_equal(t.attention, LAYERS * ATTENTION * 3 / 8);
+    assert_int_equal(t.ffn, LAYERS * FEED_FORWARD * 3 / 8);
+    tri_model_free(m);
+}
+
+static void test_counted(void **state)
+{
+    struct tri_model *m = shape(&even, 0);
+    const struct tri_screen screen = {.bytes = 1000};
+    const struct tri_decoding d = {.ffn = 77, .candidates = 5, .depth = 0, .tokens = 1, .position = 8};
+    m->screen = &screen;
+    const struct tri_traffic t = tri_traffic_of(m, &d);
+    (void)state;
+    assert_int_equal(t.ffn, 77);
+    assert_int_equal(t.head, 1000 + 5 * 2 * HIDDEN);
+    assert_int_equal(t.kv, 8);
+    tri_model_free(m);
+}
+
+/* Two norms in a layer and one behind the last; an output matrix of its own counts, a shared one does not. */
+static void test_whole(void **state)
+{
+    struct tri_model *m = shape(&even, 0);
+    const uint64_t ternary = LAYERS * (ATTENTION + FEED_FORWARD), norms = (2 * LAYERS + 1) * HIDDEN;
+    const struct tri_tensor own = *m->embedding;
+    (void)state;
+    assert_int_equal(tri_model_ternary(m), ternary);
+    assert_int_equal(tri_model_parameters(m), ternary + norms + HIDDEN * VOCAB);
+    assert_int_equal(tri_model_bytes(m), m->packed_bytes + 2 * HIDDEN * VOCAB);
+    m->head = &own;
+    assert_int_equal(tri_model_parameters(m), ternary + norms + 2 * HIDDEN * VOCAB);
+    assert_int_equal(tri_model_bytes(m), m->packed_bytes + 4 * HIDDEN * VOCAB);
+    tri_model_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes), cmocka_unit_test(test_padding), cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_counted), cmocka_unit_test(test_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
