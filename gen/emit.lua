@@ -122,20 +122,29 @@ function emit.kernel(point)
   return k
 end
 
--- Whether an ISA has what the peak of a family is measured with.
+-- Whether a family has a peak, and an ISA what it is measured with.
 function emit.has_peak(family_name, isa)
-  for _, word in ipairs(space.family(family_name).peak.words) do if not isa[word] then return false end end
-  return true
+  local peak = space.family(family_name).peak
+  for _, word in ipairs(peak and peak.words or {}) do if not isa[word] then return false end end
+  return peak ~= nil
+end
+
+local function peak_name(family_name, isa_name) return ("peak_%s__%s"):format(family_name, isa_name) end
+
+-- A peak's function alone.
+local function peak_body(family_name, isa)
+  local peak = space.family(family_name).peak
+  return (spell(peak.template, { isa = isa, name = peak_name(family_name, isa.name), tokens = peak.tokens,
+    lanes = math.floor(isa.bits / 32) }))
 end
 
 -- What is timed as a kernel to know what a family's kernels could reach on this ISA: as many products, in registers.
 -- It computes nothing. A record as of emit.kernel; layout: of the kernels it is compared with.
 function emit.peak(family_name, isa_name, layout)
   local isa, peak = space.isa(isa_name), space.family(family_name).peak
-  local k = { name = ("peak_%s__%s"):format(family_name, isa_name), isa = isa_name, layout = layout, form = "q8",
+  local k = { name = peak_name(family_name, isa_name), isa = isa_name, layout = layout, form = "q8",
     kind = "matmul", group = 0, tokens = peak.tokens, table_bytes = 0, kmax = 8388480, cflags = isa.cflags }
-  local body = spell(peak.template, { isa = isa, name = k.name, tokens = peak.tokens,
-    lanes = math.floor(isa.bits / 32) })
+  local body = peak_body(family_name, isa)
   k.symbol = "tri_" .. k.name
   k.code = prelude(isa, body) .. body
   k.hash = hash(k.code .. k.cflags .. emit.layout(layout).code)
@@ -154,6 +163,20 @@ local function kernels_file(isa_name, kernels)
   end
   local code = table.concat(parts, "\n")
   return prelude(space.isa(isa_name), code) .. code
+end
+
+-- All peaks of one ISA as one C file, or nil; and a line for each in `inc`.
+local function peaks_file(isa, inc)
+  local parts = {}
+  for _, family_name in ipairs(space.families()) do
+    if emit.has_peak(family_name, isa) then
+      parts[#parts + 1] = peak_body(family_name, isa)
+      inc[#inc + 1] = ("TRI_PEAK(%s, %s, %s, %d)"):format(isa.name, family_name, peak_name(family_name, isa.name),
+        space.family(family_name).peak.tokens)
+    end
+  end
+  local code = table.concat(parts, "\n")
+  return #parts > 0 and prelude(isa, code) .. code or nil
 end
 
 -- A layout: its record's fields and `code`, the packer and its inverse.
@@ -205,6 +228,8 @@ function emit.build(arch, points, choices)
     end
     add("vec_" .. isa_name .. ".c", emit.vec(isa_name), isa.cflags)
     if #kernels > 0 then add("kernels_" .. isa_name .. ".c", kernels_file(isa_name, kernels), isa.cflags) end
+    local peaks = peaks_file(isa, inc)
+    if peaks then add("peaks_" .. isa_name .. ".c", peaks, isa.cflags) end
   end
   local packers = { "/* Packers - generated, do not edit. */\n#include \"kernels/kernel.h\"\n#include <string.h>\n" }
   local records = {}

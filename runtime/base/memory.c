@@ -26,6 +26,11 @@ void tri_huge_pages(bool wanted)
     huge_pages = wanted;
 }
 
+bool tri_huge_pages_wanted(void)
+{
+    return huge_pages;
+}
+
 size_t tri_memory_available(void)
 {
     char line[128];

@@ -17,6 +17,7 @@ void tri_free(void *memory);
 /* Whether memory allocated from here on, by all of the program, asks for huge pages (it does until told
  * otherwise) or asks for none. */
 void tri_huge_pages(bool wanted);
+bool tri_huge_pages_wanted(void);
 
 /* Bytes that could be allocated and used without swapping; 0: unknown. */
 size_t tri_memory_available(void);

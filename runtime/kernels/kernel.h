@@ -162,7 +162,7 @@ struct tri_vec {
     void (*rope_halves)(const float *c, const float *s, float *x, int half);
 };
 
-/* What the build linked. Lists end with a NULL name (isa for tri_vecs). */
+/* What the build linked. Lists end with a NULL name (isa for tri_peaks). */
 struct tri_isa {
     const char *name;
     bool (*present)(void);      /* this CPU and its operating system have it */
@@ -170,9 +170,18 @@ struct tri_isa {
     int rank;                   /* the default prefers the greater */
 };
 
+/* What the kernels of a family could reach on an ISA: called as one for `tokens` tokens, it multiplies as often, all in
+ * registers but for the first bytes of x, of which tokens * 64 are read. Its sums mean nothing. */
+struct tri_peak {
+    const char *isa, *family;
+    int tokens;
+    tri_matmul_fn *matmul;
+};
+
 extern const struct tri_isa tri_isas[];       /* ascending rank; first is "c", always present */
 extern const struct tri_layout tri_layouts[];
 extern const struct tri_kernel tri_kernels[];
+extern const struct tri_peak tri_peaks[];     /* the same way; none of an ISA without words for it */
 
 /* n, rounded up to a multiple of step: padded rows and columns. */
 static inline int tri_round_up(int n, int step)

@@ -16,13 +16,16 @@
     }
 #define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare) extern tri_##kind##_fn tri_##kernel;
 #define TRI_PREPARE(prepare) extern tri_prepare_fn prepare;
+#define TRI_PEAK(isa, family, peak, tokens) extern tri_matmul_fn tri_##peak;
 #include "kernels.inc"
 #undef TRI_ISA
 #undef TRI_KERNEL
 #undef TRI_PREPARE
+#undef TRI_PEAK
 
 #define TRI_ISA(isa, rank, detect)
 #define TRI_PREPARE(prepare)
+#define TRI_PEAK(isa, family, peak, tokens)
 #define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare) \
     {#kernel, #isa, #layout, #form, TRI_KIND_##kind, tokens, group, kmax, table, {.kind = tri_##kernel}, prepare},
 const struct tri_kernel tri_kernels[] = {
@@ -35,6 +38,15 @@ const struct tri_kernel tri_kernels[] = {
 #define TRI_ISA(isa, rank, detect) {#isa, present_##isa, &tri_vec_##isa, rank},
 #define TRI_KERNEL(kind, isa, kernel, layout, form, tokens, group, kmax, table, prepare)
 const struct tri_isa tri_isas[] = {
+#include "kernels.inc"
+    {0},
+};
+#undef TRI_ISA
+#undef TRI_PEAK
+
+#define TRI_ISA(isa, rank, detect)
+#define TRI_PEAK(isa, family, peak, tokens) {#isa, #family, tokens, tri_##peak},
+const struct tri_peak tri_peaks[] = {
 #include "kernels.inc"
     {0},
 };

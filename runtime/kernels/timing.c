@@ -117,6 +117,42 @@ double tri_timing_registers(struct tri_timing *t, int threads)
     return best;
 }
 
+enum { PEAK_TOKENS = 16, PEAK_ROWS = 64, PEAK_BYTES = 64 /* of a token */, PEAK_COLUMNS = 1 << 14, PEAK_CALLS = 16 };
+
+struct multiplying {
+    const struct tri_peak *peak;
+    int threads, calls;
+    _Atomic int32_t sink;
+};
+
+static void multiply_share(void *arg, int thread, int threads)
+{
+    _Alignas(64) static const int8_t x[PEAK_TOKENS * PEAK_BYTES];
+    struct multiplying *m = arg;
+    int32_t y[PEAK_ROWS];
+    (void)threads;
+    if (thread >= m->threads)
+        return;
+    for (int i = 0; i < m->calls; i++) {
+        m->peak->matmul(NULL, 0, PEAK_ROWS, PEAK_COLUMNS, x, PEAK_BYTES, NULL, y, PEAK_ROWS);
+        atomic_fetch_xor_explicit(&m->sink, y[0], memory_order_relaxed);
+    }
+}
+
+double tri_timing_peak(struct tri_timing *t, const struct tri_peak *peak, int threads)
+{
+    struct multiplying m = {.peak = peak, .threads = threads, .calls = PEAK_CALLS * PEAK_TOKENS / peak->tokens};
+    const double call = 2.0 * PEAK_ROWS * PEAK_COLUMNS * peak->tokens;
+    double best = 0;
+    for (int round = 0; round < 3; round++) {
+        const double begin = tri_now();
+        tri_pool_run(t->pool, multiply_share, &m);
+        const double rate = call * m.calls * threads / (tri_now() - begin) * 1e-9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
 /* -- the memory that rotates ---------------------------------------------------------------------------- */
 
 struct filling {
@@ -209,7 +245,7 @@ static enum tri_status start(struct tri_timing *t, int threads, struct tri_error
     void *memory = mmap(NULL, most + MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return tri_fail(e, TRI_NO_MEMORY, "timing: no %zu MiB of address space for weights", most / MIB);
-    madvise(memory, most + MIB, MADV_HUGEPAGE); /* as tri_alloc does for packed weights */
+    madvise(memory, most + MIB, tri_huge_pages_wanted() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); /* as tri_alloc does */
     t->memory = memory, t->reserved = most;
     uint8_t *pattern = tri_alloc(MIB, 1, "timing", e);
     if (!pattern)

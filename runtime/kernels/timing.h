@@ -26,7 +26,8 @@ struct tri_timing_job {
 };
 
 /* Starts the threads, measures how much cache is really ours, and fills a memory several times as large
- * (256 MiB at least, a quarter of this machine's at most). Takes about a second. */
+ * (256 MiB at least, a quarter of this machine's at most), in huge pages if these are asked for (tri_huge_pages). Takes
+ * about a second. */
 struct tri_timing *tri_timing_new(int threads, struct tri_error *e);
 void tri_timing_free(struct tri_timing *t);
 size_t tri_timing_memory(const struct tri_timing *t); /* bytes that rotate */
@@ -48,6 +49,10 @@ void tri_timing_row(void *row);
 
 /* GB/s of the first `threads` threads reading `span` bytes (0: all) and nothing else, prefetching. */
 double tri_timing_read(struct tri_timing *t, int threads, size_t span);
+
+/* 10^9 operations per second of the first `threads` threads, all together, in the loop of a peak whose ISA is present,
+ * for a few ms; multiplying and adding are two. */
+double tri_timing_peak(struct tri_timing *t, const struct tri_peak *peak, int threads);
 
 /* 10^9 steps per second of `threads` threads, all together, in a loop that stays in registers: tells
  * whether cores are ours alone. */
