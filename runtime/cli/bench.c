@@ -2,24 +2,30 @@
  * memory they need would allow. Owns the options; leaves out which rows they ask for (bench_tests.c), running those
  * (bench_run.c) and how they are shown (bench_report.c). */
 #include "cli/bench.h"
+#include "cli/bench_llama.h"
 #include "cli/interrupt.h"
 #include "cli/shape.h"
 
 #include <string.h>
 
-enum { DEFAULT_REPETITIONS = 5 };
+enum { DEFAULT_REPETITIONS = 5, DEFAULT_BATCH = 2048 };
 
 struct options {
     struct tri_bench bench;
     struct tri_bench_tests tests;
     struct tri_shape shape;
+    struct tri_llama_bench llama;
     const char *output;
 };
 
 static const struct output {
     const char *name;
     tri_bench_print_fn *print;
-} outputs[] = {{"md", tri_bench_markdown}, {"csv", tri_bench_csv}, {"json", tri_bench_json}};
+    tri_bench_row_fn *row; /* shows one as soon as it is done; NULL: all at the end */
+} outputs[] = {{"md", tri_bench_markdown, NULL},
+               {"csv", tri_bench_csv, NULL},
+               {"json", tri_bench_json, NULL},
+               {"jsonl", tri_bench_jsonl, tri_bench_json_line}};
 enum { OUTPUTS = sizeof outputs / sizeof outputs[0] };
 
 static const struct output *find_output(const char *name)
@@ -34,14 +40,16 @@ static const struct output *find_output(const char *name)
 static enum tri_status run_with(struct options *o, struct tri_error *e)
 {
     struct tri_bench *b = &o->bench;
+    const struct output *output = find_output(o->output);
+    b->done = output->row;
     tri_catch_interrupt();
     enum tri_status status = tri_bench_make_rows(b, &o->tests, e);
     if (status == TRI_OK)
         status = tri_bench_measure(b, e);
     if (status == TRI_OK)
-        status = find_output(o->output)->print(b, e);
+        status = output->print(b, e);
     else if (status == TRI_INTERRUPTED)
-        find_output(o->output)->print(b, &(struct tri_error){0});
+        output->print(b, &(struct tri_error){0});
     tri_bench_free_rows(b);
     tri_load_close(&b->load);
     return status;
@@ -51,7 +59,9 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
 {
     struct tri_bench *b = &o->bench;
     if (!find_output(o->output))
-        return tri_fail(e, TRI_USAGE, "option -o: expected md, csv or json, found \"%s\"", o->output);
+        return tri_fail(e, TRI_USAGE, "option -o: expected md, csv, json or jsonl, found \"%s\"", o->output);
+    if (tri_llama_bench_check(&o->llama, e) != TRI_OK)
+        return e->status;
     const bool random = o->shape.size || tri_shape_given(&o->shape);
     if (random && (b->load.model || b->load.hub))
         return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
@@ -62,11 +72,13 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
     return tri_shape_read(&o->shape, synth, e);
 }
 
+#define LLAMA_OPTION(id, short_name, long_name, accepted, instead)                                              \
+    {short_name, long_name, TRI_TEXTS, "VALUE", NULL, &o.llama.given[TRI_LLAMA_##id], 0, 0},
+
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.bench = {.load = {.cache_k = "f16", .cache_v = "f16", .ffn = "dense"},
-                                  .repetitions = DEFAULT_REPETITIONS},
-                        .tests = {.prompt = "512", .gen = "128", .depth = "0"},
+                                  .repetitions = DEFAULT_REPETITIONS, .batch = DEFAULT_BATCH},
                         .shape = TRI_SHAPE_START, .output = "md"};
     struct tri_synth synth;
     const struct tri_option options[] = {
@@ -74,20 +86,29 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {NULL, "--synth", TRI_TEXT, "SIZE", "random weights of one of these shapes instead: " TRI_SYNTH_SIZES,
          &o.shape.size, 0, 0},
         TRI_SHAPE_OPTIONS(o.shape),
-        {"-p", "--n-prompt", TRI_TEXT, "N,...", "tokens of a prompt, fed in batches; 0: no such test (default: 512)",
-         &o.tests.prompt, 0, 0},
-        {"-n", "--n-gen", TRI_TEXT, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &o.tests.gen, 0,
+        {"-p", "--n-prompt", TRI_TEXTS, "N,...", "tokens of a prompt, fed in batches; 0: no such test; ranges as 1-4, "
+         "128-512+128, 128-1024*2 (default: 512)", &o.tests.prompt, 0, 0},
+        {"-n", "--n-gen", TRI_TEXTS, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &o.tests.gen, 0,
          0},
-        {"-d", "--n-depth", TRI_TEXT, "N,...", "tokens in the cache before (default: 0)", &o.tests.depth, 0, 0},
-        {"-t", "--threads", TRI_TEXT, "N", "threads, several with commas (default: as tuned, else cores)",
+        {"-pg", NULL, TRI_TEXTS, "PP,TG", "a prompt and tokens one by one behind it, timed as one; several times for "
+         "several", &o.tests.pairs, 0, 0},
+        {"-d", "--n-depth", TRI_TEXTS, "N,...", "tokens in the cache before (default: 0)", &o.tests.depth, 0, 0},
+        {"-t", "--threads", TRI_TEXTS, "N", "threads, several as of -p (default: as tuned, else cores)",
          &o.tests.threads, 0, 0},
+        {"-b", "--batch-size", TRI_INT, "N", "tokens of a prompt handed over at once (default: 2048)",
+         &o.bench.batch, 1, 1 << 24},
         {"-r", "--repetitions", TRI_INT, "N", "of each test, which take turns, after a warm-up (default: 5)",
          &o.bench.repetitions, 1, 10000},
-        {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv or json, with llama-bench's keys (default: md)", &o.output, 0,
-         0},
+        {NULL, "--delay", TRI_FLOAT, "SECONDS", "rest before each repetition of each test (default: 0)", &o.bench.delay,
+         0, 3600},
+        {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv, json, or jsonl, a line as soon as a test is done, with "
+         "llama-bench's keys (default: md)", &o.output, 0, 0},
         {NULL, "--draft,--draft-max", TRI_INT, "N", "guess so many decoded tokens, which seldom repeat (default: 0)",
          &o.bench.draft, 0, 64},
         TRI_RUN_OPTIONS(o.bench.load),
+        TRI_LLAMA_BENCH(LLAMA_OPTION)
+        {NULL, "--no-warmup", TRI_FLAG, NULL, NULL, &o.llama.no_warmup, 0, 0},
+        {"-v", "--verbose,--progress", TRI_FLAG, NULL, NULL, &o.llama.ignored, 0, 0},
         {0},
     };
     bool helped = false;
@@ -101,6 +122,6 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
 const struct tri_command tri_command_bench = {
     .name = "bench",
     .summary = "tokens per second, and the share of the memory's speed that they use",
-    .usage = "[-m FILE | --synth SIZE] [-p N,...] [-n N,...] [-d N,...] [-t N,...] [-r N] [-o md|csv|json]",
+    .usage = "[-m FILE | --synth SIZE] [-p N,...] [-n N,...] [-d N,...] [-t N,...] [-r N] [-o md|csv|json|jsonl]",
     .run = run,
 };

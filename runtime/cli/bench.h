@@ -1,4 +1,4 @@
-/* What `tritune bench` measures, and the three ways to show it: texts of options become rows, rows get samples, and
+/* What `tritune bench` measures, and the ways to show it: texts of options become rows, rows get samples, and
  * what these say is printed. */
 #ifndef TRI_BENCH_H
 #define TRI_BENCH_H
@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 struct tri_bench_row {
-    int prompt, gen; /* tokens; one of them is 0 */
+    int prompt, gen; /* tokens, decoded ones behind those of the prompt; one of them may be 0 */
     int depth;       /* tokens in the cache before */
     int threads;
     double gbps;   /* what so many threads read memory with, and nothing else */
@@ -16,22 +16,31 @@ struct tri_bench_row {
     double candidates;        /* rows of the output matrix that a screened head multiplies for such a token; < 0: all */
     double *speed;            /* [samples] tokens per second */
     int samples;
+    double seconds;           /* of a repetition: the last one's, before the first as the warm-up lets expect */
+    bool shown;               /* while others were still to be run */
 };
+
+struct tri_bench;
+typedef enum tri_status tri_bench_row_fn(const struct tri_bench *b, struct tri_bench_row *row, struct tri_error *e);
 
 struct tri_bench {
     struct tri_load load;
     const char *size; /* of a synthetic model, or NULL */
     int draft;        /* tokens guessed at most before each decoded one */
+    int batch;        /* tokens of a prompt fed at once, to be cut into passes of load.ubatch */
     int repetitions;
+    float delay;      /* seconds of rest before each repetition of each row */
+    tri_bench_row_fn *done; /* called as soon as a row has all its samples; may be NULL */
     struct tri_bench_row *row;
     int rows;
     double load_ms, peak_rss_mib; /* the latter 0 where the system does not say */
 };
 
-/* What is asked for, as options say it: whole numbers with commas between, of tokens or threads. */
+/* What is asked for, as options say it: lists of whole numbers, and ranges of these. */
 struct tri_bench_tests {
-    const char *prompt, *gen, *depth;
-    const char *threads; /* NULL: as tuned */
+    struct tri_texts prompt, gen, depth; /* tokens; not given: 512, 128, 0 */
+    struct tri_texts pairs;              /* "512,128": tokens of a prompt, and decoded behind it */
+    struct tri_texts threads;            /* not given: as tuned */
 };
 
 /* b->row and b->rows, of depths, threads and tokens crossed; the context and the threads of b->load become the most
@@ -43,11 +52,19 @@ void tri_bench_free_rows(struct tri_bench *b);
  * measured before an error stays in the rows. */
 enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e);
 
+/* On stderr: how long the repetitions will take, as the warm-up lets expect; and on a terminal what is running (round 0
+ * is the warm-up) with the time left. */
+void tri_bench_say_estimate(const struct tri_bench *b);
+void tri_bench_say_progress(const struct tri_bench *b, int round, int row);
+void tri_bench_end_progress(void);
+
 /* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);
 
 /* Rows without samples (an interrupted run's) are left out. */
 typedef enum tri_status tri_bench_print_fn(const struct tri_bench *b, struct tri_error *e);
 tri_bench_print_fn tri_bench_markdown, tri_bench_csv, tri_bench_json;
+tri_bench_print_fn tri_bench_jsonl;   /* the rows that were not shown yet */
+tri_bench_row_fn tri_bench_json_line; /* one of them */
 
 #endif

@@ -1,4 +1,5 @@
-/* Owns: rows of `tritune bench` as a table, CSV and JSON. All are made of a row's JSON object (bench_row.c). */
+/* Owns: rows of `tritune bench` as a table, CSV, JSON and lines of JSON, all made of a row's JSON object
+ * (bench_row.c). */
 #include "cli/bench.h"
 
 #include <stdio.h>
@@ -43,29 +44,33 @@ static bool known(const json_t *row, const char *key)
 
 /* -- a table ----------------------------------------------------------- */
 
-/* "pp512", "tg128 @ d4096" */
+/* "pp512", "pp512+tg128", "tg128 @ d4096" */
 static void name_test(const json_t *row, char *out, size_t room)
 {
     const int prompt = integer(row, "n_prompt"), gen = integer(row, "n_gen"), depth = integer(row, "n_depth");
-    const int n = snprintf(out, room, "%s%d", prompt ? "pp" : "tg", prompt ? prompt : gen);
+    int n = 0;
+    if (prompt)
+        n += snprintf(out, room, "pp%d", prompt);
+    if (gen)
+        n += snprintf(out + n, room - (size_t)n, "%stg%d", prompt ? "+" : "", gen);
     if (depth)
         snprintf(out + n, room - (size_t)n, " @ d%d", depth);
 }
 
 static void print_row(const json_t *row)
 {
-    char size[32], params[32], test[64], speed[64], share[16] = "", zeros[32] = "";
+    char size[32], params[32], test[64], spread[64], share[16] = "", zeros[32] = "";
     name_test(row, test, sizeof test);
     snprintf(size, sizeof size, "%.2f MiB", number(row, "model_size") / (1 << 20));
     snprintf(params, sizeof params, "%.2f M", number(row, "model_n_params") / 1e6);
-    snprintf(speed, sizeof speed, "%.2f ± %.2f", number(row, "avg_ts"), number(row, "stddev_ts"));
+    snprintf(spread, sizeof spread, "%.2f .. %.2f", number(row, "min_ts"), number(row, "max_ts"));
     if (known(row, "share"))
         snprintf(share, sizeof share, "%.3f", number(row, "share"));
     if (known(row, "ffn_sparsity"))
         snprintf(zeros, sizeof zeros, "%.2f, %.2f", number(row, "ffn_sparsity"), number(row, "down_sparsity"));
-    printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %19s | %9.2f | %6s | %10s |\n", text(row, "model_type"), size,
-           params, text(row, "backends"), integer(row, "n_threads"), test, speed, number(row, "read_gbps"), share,
-           zeros);
+    printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %10.2f | %20s | %9.2f | %6s | %10s |\n",
+           text(row, "model_type"), size, params, text(row, "backends"), integer(row, "n_threads"), test,
+           number(row, "median_ts"), spread, number(row, "read_gbps"), share, zeros);
 }
 
 enum tri_status tri_bench_markdown(const struct tri_bench *b, struct tri_error *e)
@@ -74,9 +79,9 @@ enum tri_status tri_bench_markdown(const struct tri_bench *b, struct tri_error *
     size_t i;
     if (!list)
         return e->status;
-    printf("| %-27s | %11s | %10s | %-12s | %7s | %15s | %18s | %9s | %6s | %10s |\n", "model", "size", "params",
-           "backend", "threads", "test", "t/s", "read GB/s", "share", "ffn zeros");
-    printf("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    printf("| %-27s | %11s | %10s | %-12s | %7s | %15s | %10s | %20s | %9s | %6s | %10s |\n", "model", "size", "params",
+           "backend", "threads", "test", "median t/s", "least .. greatest", "read GB/s", "share", "ffn zeros");
+    printf("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     json_array_foreach(list, i, row)
         print_row(row);
     printf("\nloaded in %.0f ms, resident at most %.0f MiB\n", b->load_ms, b->peak_rss_mib);
@@ -94,6 +99,27 @@ enum tri_status tri_bench_json(const struct tri_bench *b, struct tri_error *e)
     json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(list);
+    return TRI_OK;
+}
+
+enum tri_status tri_bench_json_line(const struct tri_bench *b, struct tri_bench_row *row, struct tri_error *e)
+{
+    json_t *object = tri_bench_row_json(b, row);
+    if (!object)
+        return tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    fflush(stdout);
+    row->shown = true;
+    json_decref(object);
+    return TRI_OK;
+}
+
+enum tri_status tri_bench_jsonl(const struct tri_bench *b, struct tri_error *e)
+{
+    for (int i = 0; i < b->rows; i++)
+        if (b->row[i].samples && !b->row[i].shown && tri_bench_json_line(b, &b->row[i], e) != TRI_OK)
+            return e->status;
     return TRI_OK;
 }
 

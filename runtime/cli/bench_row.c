@@ -1,6 +1,8 @@
 /* Owns: what the samples of a row of `tritune bench` say, and its JSON object, the one list of its keys. Leaves out how
  * rows are shown (bench_report.c). */
 #include "cli/bench.h"
+#include "base/memory.h"
+#include "cli/compare.h"
 #include "cli/quote.h"
 #include "model/traffic.h"
 
@@ -100,13 +102,27 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
     char type[64];
     type_of(b, type, sizeof type);
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:s, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
+        "{s:o, s:s, s:I, s:I, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
         "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
-        (json_int_t)tri_model_bytes(l->weights), "model_n_params", (json_int_t)tri_model_parameters(l->weights), "backends",
-        tri_dispatch_isa()->name, "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k",
-        l->cache_k, "type_v", l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft,
-        "n_prompt", r->prompt, "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts",
-        deviation_of(r), "samples_ts", samples_of(r));
+        (json_int_t)tri_model_bytes(l->weights), "model_n_params", (json_int_t)tri_model_parameters(l->weights),
+        "backends", tri_dispatch_isa()->name, "n_batch", b->batch, "n_ubatch", l->ubatch ? l->ubatch : TRI_UBATCH,
+        "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k", l->cache_k, "type_v", l->cache_v, "ffn",
+        l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft, "n_prompt", r->prompt, "n_gen", r->gen,
+        "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts", samples_of(r));
+}
+
+/* NULL: no memory; likewise below. */
+static json_t *spread_json(const struct tri_bench_row *r)
+{
+    double *sorted = tri_alloc((size_t)r->samples, sizeof *sorted, "samples", &(struct tri_error){0});
+    if (!sorted)
+        return NULL;
+    memcpy(sorted, r->speed, (size_t)r->samples * sizeof *sorted);
+    const double median = tri_median(sorted, r->samples);
+    json_t *spread = json_pack("{s:f, s:f, s:f}", "median_ts", median, "min_ts", sorted[0], "max_ts",
+                               sorted[r->samples - 1]);
+    tri_free(sorted);
+    return spread;
 }
 
 static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
@@ -131,9 +147,12 @@ static json_t *bounds_json(const struct tri_bench *b, const struct tri_bench_row
 
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    json_t *row = test_json(b, r), *bounds = bounds_json(b, r);
-    const bool whole = row && bounds && json_object_update(row, bounds) == 0;
-    json_decref(bounds);
+    json_t *row = test_json(b, r), *more[] = {spread_json(r), bounds_json(b, r)};
+    bool whole = row;
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        whole = whole && more[i] && json_object_update(row, more[i]) == 0;
+        json_decref(more[i]);
+    }
     if (whole)
         return row;
     json_decref(row);

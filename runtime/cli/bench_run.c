@@ -1,5 +1,6 @@
 /* Owns: the clock of `tritune bench`, what a row does while it runs, and the order of rows. Leaves out which rows there
  * are (bench_tests.c) and how they are shown (bench_report.c). */
+#define _GNU_SOURCE
 #include "cli/bench.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -7,8 +8,9 @@
 #include "engine/generation.h"
 #include "kernels/timing.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <time.h>
 
 enum { FILL = 512, COUNTED = 8 };
 
@@ -57,16 +59,6 @@ static double peak_rss_mib(void)
 
 /* -- running ----------------------------------------------------------- */
 
-static void show_progress(const struct tri_bench *b, int round, int row)
-{
-    if (!isatty(STDERR_FILENO))
-        return;
-    if (round == 0)
-        fprintf(stderr, "\rwarming up, row %d of %d    ", row + 1, b->rows);
-    else
-        fprintf(stderr, "\rrepetition %d of %d, row %d of %d    ", round, b->repetitions, row + 1, b->rows);
-}
-
 /* The same token at a position whoever feeds it, so that what is in the cache is right for every row. */
 static int32_t *make_ids(const struct tri_bench *b, struct tri_error *e)
 {
@@ -91,14 +83,16 @@ static enum tri_status feed(struct tri_session *s, const int32_t *ids, int to, i
     return TRI_OK;
 }
 
-/* Tokens up to position `to`, before each of which some are guessed of those before it: rightly or not, the ones in ids
- * follow. */
-static enum tri_status feed_drafting(struct tri_generation *g, const int32_t *ids, int at, int to, struct tri_error *e)
+/* A row's prompt, or the first token, and tokens up to position `to`, before each of which some are guessed of those
+ * before it: rightly or not, the ones in ids follow. */
+static enum tri_status feed_drafting(struct tri_generation *g, const struct tri_bench_row *row, const int32_t *ids,
+                                     struct tri_error *e)
 {
     const float *logits;
-    if (tri_generation_feed(g, ids + at, 1, e) != TRI_OK)
+    const int first = row->prompt ? row->prompt : 1, to = row->depth + row->prompt + row->gen;
+    if (tri_generation_feed(g, ids + row->depth, first, e) != TRI_OK)
         return e->status;
-    for (at++; at < to; at++) {
+    for (int at = row->depth + first; at < to; at++) {
         if (tri_interrupted())
             return tri_fail_interrupted(e);
         tri_generation_take(g, ids[at]);
@@ -108,23 +102,34 @@ static enum tri_status feed_drafting(struct tri_generation *g, const int32_t *id
     return TRI_OK;
 }
 
+static enum tri_status feed_plainly(const struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids,
+                                    struct tri_error *e)
+{
+    struct tri_session *s = b->load.session;
+    const int decoded = row->depth + row->prompt;
+    const enum tri_status status = feed(s, ids, decoded, b->batch, e);
+    return status == TRI_OK ? feed(s, ids, decoded + row->gen, 1, e) : status;
+}
+
 /* A row's tokens behind its depth, and the seconds it took. */
 static enum tri_status time_row(struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids, double *spent,
                                 struct tri_error *e)
 {
     const struct tri_generation_options o = {.draft = b->draft, .tokens = row->gen};
-    const int tokens = row->prompt ? row->prompt : row->gen, to = row->depth + tokens;
     const bool drafts = row->gen && b->draft;
-    struct tri_session *s = b->load.session;
-    struct tri_generation *g = drafts ? tri_generation_new(s, NULL, &o, e) : NULL;
+    struct tri_generation *g = drafts ? tri_generation_new(b->load.session, NULL, &o, e) : NULL;
     if (drafts && !g)
         return e->status;
     const double begin = tri_now();
-    const enum tri_status status = drafts ? feed_drafting(g, ids, row->depth, to, e)
-                                          : feed(s, ids, to, row->prompt ? tokens : 1, e);
+    const enum tri_status status = drafts ? feed_drafting(g, row, ids, e) : feed_plainly(b, row, ids, e);
     *spent = tri_now() - begin;
     tri_generation_free(g);
     return status;
+}
+
+static int counted(const struct tri_bench_row *row)
+{
+    return row->gen < COUNTED ? row->gen : COUNTED;
 }
 
 /* A few of the tokens that are decoded, to warm up and to see what their feed forward leaves out. */
@@ -139,7 +144,7 @@ static enum tri_status count_row(struct tri_bench *b, struct tri_bench_row *row,
     int64_t before[2], after[2];
     tri_session_screened(s, &before[0], &before[1]);
     tri_session_count(s, counts);
-    const enum tri_status status = feed(s, ids, row->depth + (row->gen < COUNTED ? row->gen : COUNTED), 1, e);
+    const enum tri_status status = feed(s, ids, row->depth + counted(row), 1, e);
     tri_session_count(s, NULL);
     tri_session_screened(s, &after[0], &after[1]);
     row->candidates = -1;
@@ -155,38 +160,100 @@ static enum tri_status count_row(struct tri_bench *b, struct tri_bench_row *row,
     return status;
 }
 
+/* The seconds that a repetition of the row itself, without what is before it, will take. */
+static enum tri_status warm_row(struct tri_bench *b, struct tri_bench_row *row, const int32_t *ids, double *expected,
+                                struct tri_error *e)
+{
+    if (row->prompt)
+        return time_row(b, row, ids, expected, e);
+    const double begin = tri_now();
+    const enum tri_status status = count_row(b, row, ids, e);
+    *expected = (tri_now() - begin) * row->gen / counted(row);
+    return status;
+}
+
+/* Tokens that are fed before a repetition: none where the row before it, or the last one in the round before, left
+ * enough. */
+static int filled_again(const struct tri_bench *b, const struct tri_bench_row *row)
+{
+    const struct tri_bench_row *before = row > b->row ? row - 1 : &b->row[b->rows - 1];
+    const int missing = row->depth - (before->depth + before->prompt + before->gen);
+    return missing > 0 ? missing : 0;
+}
+
+/* Seconds are added up to b->delay, in pieces, so that an interrupt is soon noticed. */
+static enum tri_status rest(const struct tri_bench *b, struct tri_error *e)
+{
+    const double end = tri_now() + b->delay;
+    for (double left; (left = end - tri_now()) > 0;) {
+        if (tri_interrupted())
+            return tri_fail_interrupted(e);
+        const double piece = fmin(left, 0.1);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(piece * 1e9)}, NULL);
+    }
+    return TRI_OK;
+}
+
+/* Tokens up to the row's depth; `seconds` becomes what they took, in a warm-up what they will take. */
+static enum tri_status fill(const struct tri_bench *b, const struct tri_bench_row *row, const int32_t *ids, bool warm,
+                            double *seconds, struct tri_error *e)
+{
+    struct tri_session *s = b->load.session;
+    tri_session_rewind(s, row->depth);
+    const int missing = row->depth - tri_session_position(s);
+    const double begin = tri_now();
+    const enum tri_status status = feed(s, ids, row->depth, FILL, e);
+    *seconds = tri_now() - begin;
+    if (warm && missing)
+        *seconds *= (double)filled_again(b, row) / missing;
+    return status;
+}
+
 /* Once. */
 static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, const int32_t *ids, bool warm,
                                struct tri_error *e)
 {
-    struct tri_session *s = b->load.session;
-    double spent = 0;
+    double before, spent = 0;
     for (int phase = 0; phase < TRI_PHASES; phase++)
-        tri_session_use(s, phase, (struct tri_team){row->threads, b->load.setting.team[phase].pinned});
-    tri_session_rewind(s, row->depth);
-    if (feed(s, ids, row->depth, FILL, e) != TRI_OK)
+        tri_session_use(b->load.session, phase, (struct tri_team){row->threads, b->load.setting.team[phase].pinned});
+    if (fill(b, row, ids, warm, &before, e) != TRI_OK || (!warm && rest(b, e) != TRI_OK))
         return e->status;
-    if (warm && row->gen)
-        return count_row(b, row, ids, e);
-    if (time_row(b, row, ids, &spent, e) != TRI_OK)
+    if ((warm ? warm_row(b, row, ids, &spent, e) : time_row(b, row, ids, &spent, e)) != TRI_OK)
         return e->status;
+    row->seconds = before + spent + b->delay;
     if (!warm)
         row->speed[row->samples++] = (row->prompt + row->gen) / spent;
     return TRI_OK;
 }
 
 /* Rows take turns, so that a drift of the machine is in all of them. */
-static enum tri_status run_rows(struct tri_bench *b, struct tri_error *e)
+static enum tri_status run_round(struct tri_bench *b, int round, const int32_t *ids, struct tri_error *e)
+{
+    for (int i = 0; i < b->rows; i++) {
+        struct tri_bench_row *row = &b->row[i];
+        tri_bench_say_progress(b, round, i);
+        if (run_row(b, row, ids, round == 0, e) != TRI_OK)
+            return e->status;
+        b->peak_rss_mib = peak_rss_mib();
+        if (round < b->repetitions || !b->done)
+            continue;
+        tri_bench_end_progress();
+        if (b->done(b, row, e) != TRI_OK)
+            return e->status;
+    }
+    return TRI_OK;
+}
+
+static enum tri_status run_rounds(struct tri_bench *b, struct tri_error *e)
 {
     int32_t *ids = make_ids(b, e);
     enum tri_status status = ids ? TRI_OK : e->status;
-    for (int round = 0; round <= b->repetitions && status == TRI_OK; round++)
-        for (int i = 0; i < b->rows && status == TRI_OK; i++) {
-            show_progress(b, round, i);
-            status = run_row(b, &b->row[i], ids, round == 0, e);
-        }
-    if (isatty(STDERR_FILENO))
-        fputc('\n', stderr);
+    for (int round = 0; round <= b->repetitions && status == TRI_OK; round++) {
+        status = run_round(b, round, ids, e);
+        if (round == 0 && status == TRI_OK)
+            tri_bench_say_estimate(b);
+    }
+    tri_bench_end_progress();
     tri_free(ids);
     return status;
 }
@@ -201,7 +268,5 @@ enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e)
         return e->status;
     b->load_ms = 1e3 * (tri_now() - begin);
     tri_session_want(b->load.session, 1); /* as greedy decoding does */
-    enum tri_status status = run_rows(b, e);
-    b->peak_rss_mib = peak_rss_mib();
-    return status;
+    return run_rounds(b, e);
 }

@@ -121,6 +121,14 @@ static enum tri_status read_number(const struct tri_option *o, const char *word,
     return TRI_OK;
 }
 
+static enum tri_status add_text(struct tri_texts *texts, const char *word, const char *text, struct tri_error *e)
+{
+    if (texts->count == TRI_MOST_TEXTS)
+        return tri_fail(e, TRI_USAGE, "option %s: expected it at most %d times, found more", word, TRI_MOST_TEXTS);
+    texts->at[texts->count++] = text;
+    return TRI_OK;
+}
+
 static enum tri_status set(const struct tri_option *o, const char *word, const char *text,
                            struct tri_error *e)
 {
@@ -131,6 +139,8 @@ static enum tri_status set(const struct tri_option *o, const char *word, const c
     case TRI_TEXT:
         *(const char **)o->into = text;
         return TRI_OK;
+    case TRI_TEXTS:
+        return add_text(o->into, word, text, e);
     default:
         return read_number(o, word, text, e);
     }

@@ -7,12 +7,20 @@
 
 #include <stdbool.h>
 
-enum tri_option_kind { TRI_FLAG, TRI_INT, TRI_FLOAT, TRI_TEXT };
+enum tri_option_kind { TRI_FLAG, TRI_INT, TRI_FLOAT, TRI_TEXT, TRI_TEXTS };
 
-/* An option writes where `into` points: bool, int, float or const char * by kind. Ints and floats are
+/* Of an option that may be given several times: its values in order. */
+enum { TRI_MOST_TEXTS = 64 };
+struct tri_texts {
+    const char *at[TRI_MOST_TEXTS];
+    int count;
+};
+
+/* An option writes where `into` points: bool, int, float, const char * or struct tri_texts by kind. Ints and floats are
  * refused outside [least, most] (both 0: unlimited). `short_name` or `long_name` may be NULL; a long_name
  * may hold aliases separated by commas: "--predict,--n-predict". Names as llama.cpp spells them. Without `help`
- * it is another spelling of the one before in the command's own terms, which --help leaves out. */
+ * --help leaves it out: another spelling of the one before in the command's own terms, or one that the command knows
+ * only to say what there is instead. */
 struct tri_option {
     const char *short_name, *long_name;
     enum tri_option_kind kind;

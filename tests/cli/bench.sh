@@ -45,6 +45,10 @@ decoded '
         check("samples", #r.samples_ts, 3)
         check("the mean", math.abs(r.avg_ts - sum / 3) <= 1e-6 * sum, true)
         check("the deviation", math.abs(r.stddev_ts - math.sqrt(squares / 2)) <= 1e-5 * sum, true)
+        local sorted = { unpack(r.samples_ts) }
+        table.sort(sorted)
+        check("the median", r.median_ts, sorted[2])
+        check("the spread", r.min_ts .. " " .. r.max_ts, sorted[1] .. " " .. sorted[3])
         check("file", r.model_filename, "embedded")
         check("type", r.model_type, "bitnet-b1.58")
         check("parameters", r.model_n_params, 5898240 + 4096 * 256 + 6 * (2 * 256 + 256 + 1024) + 256)
@@ -90,15 +94,89 @@ decoded 'local dense, sparse = d[1], d[2]
 
 bench -p 4 -n 2 -d 3 -t 1 -r 1 --head full -o csv >"$scratch/csv"
 [ "$(wc -l <"$scratch/csv")" = 3 ] || fail "CSV: expected 3 lines in: $(cat "$scratch/csv")"
-grep -q '^model_filename,model_type,.*n_threads,.*n_prompt,n_gen,n_depth,avg_ts,stddev_ts,bytes_per_token_weights,' \
+grep -q '^model_filename,model_type,.*n_threads,.*n_prompt,n_gen,n_depth,avg_ts,stddev_ts,median_ts,min_ts,max_ts,bytes_per_token_weights,' \
     "$scratch/csv" || fail "CSV: $(head -1 "$scratch/csv")"
 [ "$(tr -cd ',\n' <"$scratch/csv" | sort -u | wc -l)" = 1 ] || fail "CSV: lines of different lengths"
-grep -q '"dense","full","0","0","2","3","[0-9.]*","0","[0-9]*","2097152","' "$scratch/csv" || fail "CSV: $(tail -1 "$scratch/csv")"
+grep -q '"dense","full","0","0","2","3","[0-9.]*","0",\("[0-9.]*",\)\{3\}"[0-9]*","2097152","' "$scratch/csv" ||
+    fail "CSV: $(tail -1 "$scratch/csv")"
 bench -p 4 -n 2 -d 0,3 -t 1 -r 1 >"$scratch/md"
 for test in "pp4" "tg2" "pp4 @ d3" "tg2 @ d3"; do
-    grep -q "| bitnet-b1.58 .* 6.96 M .* $test | .* ± " "$scratch/md" || fail "no $test in: $(cat "$scratch/md")"
+    grep -qE "\| bitnet-b1.58 .* 6.96 M .* $test \| +[0-9.]+ \| +[0-9.]+ \.\. [0-9.]+ \|" "$scratch/md" ||
+        fail "no $test in: $(cat "$scratch/md")"
 done
-[ -s "$scratch/err" ] && fail "expected nothing on stderr, found: $(cat "$scratch/err")"
+said=$(sed 's/[0-9.]* \(s\|min\|h\)$/N \1/' "$scratch/err")
+[ "$said" = "4 tests, 1 repetition each: about N s" ] || fail "expected an estimate on stderr, found: $said"
+[ "$(tr -d '\033\r' <"$scratch/err" | wc -c)" = "$(wc -c <"$scratch/err")" ] || fail "progress where there is no terminal"
+
+# -- lists and ranges, several times, prompts with tokens decoded behind them; the order of llama-bench
+
+# tests_of OPTION...: "TEST@DEPTHxTHREADS" of each row
+tests_of() {
+    bench -r 1 "$@" -o json >"$scratch/json"
+    decoded 'local all = {}
+        for i, r in ipairs(d) do
+            all[i] = ("%d+%d@%dx%d"):format(r.n_prompt, r.n_gen, r.n_depth, r.n_threads)
+        end
+        print(table.concat(all, " "))' <"$scratch/json"
+}
+
+expect_tests() { # EXPECTED OPTION...
+    local expected=$1 found
+    shift
+    found=$(tests_of "$@") || fail "$*: $found"
+    [ "$found" = "$expected" ] || fail "$*: expected $expected, found $found"
+}
+
+expect_tests "3+0@0x1 4+0@0x1 5+0@0x1" -p 3-5 -n 0 -t 1
+expect_tests "2+0@0x1 5+0@0x1 8+0@0x1 0+1@0x1" -p 2-9+3 -n 1 -t 1
+expect_tests "1+0@0x1 3+0@0x1 9+0@0x1 4+0@0x1" -p '1-20*3,4' -n 0 -t 1
+expect_tests "7+0@0x1 7+0@0x2 7+0@2x1 7+0@2x2" -p 7-7 -n 0 -t 1-2 -d 0-2+2
+expect_tests "2+0@0x1 3+0@0x1 0+1@0x1 0+2@0x1" -p 2 -n 1 -p 3 -n 2 -t 1
+expect_tests "4+2@3x1 6+1@3x1" -p 0 -n 0 -pg 4,2 -pg 6,1 -d 3 -t 1
+bench -p 0 -n 0 -pg 4,2 -d 3 -t 1 -r 1 >"$scratch/md"
+grep -q '| *pp4+tg2 @ d3 |' "$scratch/md" || fail "a prompt and more: $(cat "$scratch/md")"
+bench -p 0 -n 0 -pg 4,8 -t 1 -r 2 --draft 3 -o json >"$scratch/json"
+decoded 'check("of both", d[1].bytes_per_token, null) check("samples", #d[1].samples_ts, 2)' <"$scratch/json" || exit 1
+bench -p 9 -n 0 -t 1 -r 1 -b 4 -ub 2 -o json >"$scratch/json"
+decoded 'check("batches", d[1].n_batch .. " " .. d[1].n_ubatch, "4 2")' <"$scratch/json" || exit 1
+
+# refused WORDS OPTION...: a usage error that says these words
+refused() {
+    local words=$1 code
+    shift
+    "$tritune" bench "$@" >"$scratch/out" 2>"$scratch/err"
+    code=$?
+    [ $code = 2 ] || fail "$*: expected exit code 2, found $code: $(cat "$scratch/err")"
+    grep -qF -e "$words" "$scratch/err" || fail "$*: expected \"$words\" in: $(cat "$scratch/err")"
+    [ -s "$scratch/out" ] && fail "$*: expected nothing on stdout"
+}
+
+for list in '' , 5, ,5 5,,6 5-2 5- -5 1-9+ 1-9+0 '1-9*1' '0-9*2' 1-9/2 1-9+1+1 1.5 five 16777217 99999999999999999999; do
+    refused "option -p: expected numbers" -p "$list"
+done
+refused "option -t: expected numbers from 1 to" -t 0-2
+refused "option -d: expected at most" -d 0-16777216
+refused "expected at most 4096 tests, found" -p 1-300 -n 0 -d 0-99
+refused "found -p 0 and -n 0" -p 0 -n 0
+for pair in '' 5 5, ,5 0,5 5,0 5,6,7 '5 6' a,b; do
+    refused "option -pg: expected two numbers" -pg "$pair"
+done
+refused "expected md, csv, json or jsonl, found \"sql\"" -o sql
+refused "expected one of -m FILE and" -m "$scratch/none" --synth large
+many=$(printf -- '-p 1 %.0s' {1..65})
+refused "option -p: expected it at most 64 times" $many
+
+# -- what users of llama-bench type: accepted where it is so anyway, else refused by name with what there is instead
+
+bench -p 1 -n 0 -r 1 -t 1 -ngl 0 -fa 0,1 -mmp 0 -nkvo 1 -sm none -mg 0 -embd 0 --poll 50 --prio 0 -dev none -oe none -v \
+    --progress -C 0x0 --delay 0.01 >"$scratch/md"
+refused "option -ngl: expected 0, found \"99\"" -ngl 99
+refused "tritune embed" -embd 1
+refused "numactl" --numa distribute
+refused "nice(1)" --prio 2
+refused "taskset(1)" -C 0x3
+refused "--no-warmup" --no-warmup
+refused "option --delay: expected 0 to 3600" --delay -1
 
 # -- a model that is in no file
 
@@ -146,6 +224,21 @@ else
         check(("resident: %.0f of at most %.0f"):format(d[2].peak_rss_mib * 2 ^ 20, most),
             d[2].peak_rss_mib * 2 ^ 20 <= most, true)' <"$scratch/json" || exit 1
 fi
+
+# -- a line of JSON as soon as a test is done: the last test is still running when the first is shown
+
+bench -p 4 -n 2 -d 3 -t 1 -r 2 -o jsonl >"$scratch/jsonl"
+[ "$(wc -l <"$scratch/jsonl")" = 2 ] || fail "JSON lines: $(cat "$scratch/jsonl")"
+sed '1s/^/[/; 1s/$/,/; $s/$/]/' "$scratch/jsonl" >"$scratch/json"
+decoded 'check("lines", #d, 2) check("samples", #d[1].samples_ts, 2) check("tokens", d[2].n_gen, 2)' <"$scratch/json" ||
+    exit 1
+mkfifo "$scratch/pipe"
+"$tritune" bench -p 1 -n 100000 -t 1 -r 1 --isa c -ctk q8_0 -o jsonl >"$scratch/pipe" 2>"$scratch/err" &
+running=$!
+read -r line <"$scratch/pipe"
+kill -INT $running
+wait $running
+[[ $line == *'"n_prompt":1,'* ]] || fail "JSON lines: expected the first test while the second runs, found: $line"
 
 # -- Ctrl-C: what is done is shown; on a busy machine it may come before anything is
 
