@@ -7,6 +7,7 @@
 #include "kernels/balance.h"
 #include "kernels/product.h"
 #include "kernels/sparse.h"
+#include "kernels/stream.h"
 #include "kernels/verify.h"
 
 #include <limits.h>
@@ -39,8 +40,6 @@ struct tri_timing {
 
 /* -- reading ------------------------------------------------------------------------------------------ */
 
-typedef uint64_t vec16 __attribute__((vector_size(16), may_alias));
-
 struct reading {
     const struct tri_timing *t;
     size_t span;
@@ -48,25 +47,17 @@ struct reading {
     _Atomic uint64_t sink; /* keeps the loads */
 };
 
-/* Four streams, each prefetched 2 KiB ahead, which is what a core reads fastest with. */
 static void read_share(void *arg, int thread, int threads)
 {
     struct reading *r = arg;
+    uint64_t sum = 0;
     (void)threads;
     if (thread >= r->threads)
         return;
-    const size_t share = r->span / (size_t)r->threads / (4 * LINE) * LINE; /* of one stream */
-    const uint8_t *p = r->t->memory + (size_t)thread * 4 * share;
-    vec16 a = {0}, b = {0}, c = {0}, d = {0};
+    const size_t share = r->span / (size_t)r->threads / LINE * LINE;
     for (int pass = 0; pass < r->passes; pass++)
-        for (size_t i = 0; i < share; i += LINE)
-            for (int s = 0; s < 4; s++) {
-                const vec16 *v = (const vec16 *)(p + (size_t)s * share + i);
-                __builtin_prefetch((const char *)v + 2048, 0, 3);
-                a ^= v[0], b ^= v[1], c ^= v[2], d ^= v[3];
-            }
-    a ^= b ^ c ^ d;
-    atomic_fetch_xor_explicit(&r->sink, a[0] ^ a[1], memory_order_relaxed);
+        sum ^= tri_stream_read(r->t->memory + (size_t)thread * share, share, TRI_STREAM_FOUR);
+    atomic_fetch_xor_explicit(&r->sink, sum, memory_order_relaxed);
 }
 
 double tri_timing_read(struct tri_timing *t, int threads, size_t span)
