@@ -33,8 +33,9 @@ bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const str
 struct scaling {
     const struct tri_vec *v;
     const struct tri_matrix *m;
-    const float *s;
+    const struct tri_input *in;
     const struct tri_output *out;
+    int thread;
 };
 
 /* out[n] = y / s of kernels that have scaled groups, or added to what is there. */
@@ -68,20 +69,23 @@ static void scale_token(const struct scaling *c, int t, int m0, int m1, const in
         int from = part->row > m0 ? part->row : m0;
         int to = part->row + part->rows < m1 ? part->row + part->rows : m1;
         if (from < to)
-            scale_rows(c, part, c->s[t], from, to, sums + (from - m0), out + from);
+            scale_rows(c, part, c->in->s[t], from, to, sums + (from - m0), out + from);
     }
 }
 
 static void scale_back(const void *arg, int t, int tokens, int m0, int m1, const void *sums)
 {
+    const struct scaling *c = arg;
+    if (c->in->watch)
+        c->in->watch(c->in->watching, &(struct tri_sums){c->m, c->in, c->thread, t, tokens, m0, m1, sums});
     for (int i = 0; i < tokens; i++)
-        scale_token(arg, t + i, m0, m1, (const int32_t *)sums + (size_t)i * (size_t)(m1 - m0));
+        scale_token(c, t + i, m0, m1, (const int32_t *)sums + (size_t)i * (size_t)(m1 - m0));
 }
 
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
                 const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out)
 {
-    const struct scaling c = {v, m, in->s, out};
+    const struct scaling c = {v, m, in, out, thread};
     const float *grouped = m->group ? m->scales : NULL;
     tri_product(&m->plan, m->packed, grouped, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
 }

@@ -13,9 +13,20 @@
 #include "kernels/sparse.h"
 #include "model/model.h"
 
+/* What a kernel call computed of m: y[tokens][m1 - m0] of rows [m0, m1) and tokens t, t + 1, ... of `in` (product.h). */
+struct tri_sums {
+    const struct tri_matrix *m;
+    const struct tri_input *in;
+    int thread, t, tokens, m0, m1;
+    const void *y; /* int32, or floats where columns share scales */
+};
+typedef void tri_watch_fn(void *arg, const struct tri_sums *s);
+
 struct tri_input {
     struct tri_operand x;
     float *s; /* [tokens] 127 / max |x| */
+    tri_watch_fn *watch; /* sees all sums before they are used, from every thread (proof.h); NULL: nobody does */
+    void *watching;      /* its arg */
 };
 
 struct tri_output {
