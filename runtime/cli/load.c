@@ -250,6 +250,30 @@ enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e)
     return open_session(l, &o, e);
 }
 
+static struct tri_model *make_outline(struct tri_load *l, enum tri_bits bits, struct tri_error *e)
+{
+    if (l->synth) {
+        struct tri_synth synth = *l->synth;
+        synth.budget.bits = bits;
+        return tri_model_synth_outline(&synth, e);
+    }
+    if (tri_load_file(l, e) != TRI_OK || open_pool(l, &l->setting, e) != TRI_OK)
+        return NULL;
+    return tri_model_load_outline(l->gguf, bits, l->pool, e);
+}
+
+enum tri_status tri_load_outline(struct tri_load *l, size_t *position, struct tri_error *e)
+{
+    struct tri_session_options o;
+    const int bits = choice("--bits", l->bits, bits_names, e);
+    const int head = bits < 0 ? -1 : choice("--head", l->head, head_names, e);
+    if (head < 0 || read_session(l, &o, e) != TRI_OK || read_setting(l, &l->setting, e) != TRI_OK ||
+        limit_kernels(l, e) != TRI_OK || !(l->weights = make_outline(l, (enum tri_bits)bits, e)))
+        return e->status;
+    *position = tri_session_cached(&l->weights->config, &o);
+    return tri_model_screen_outline(l->weights, (enum tri_head)head, e);
+}
+
 void tri_load_close(struct tri_load *l)
 {
     tri_session_free(l->session);

@@ -96,6 +96,9 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e);
 enum tri_status tri_load_open(struct tri_load *l, struct tri_error *e);
 /* The same without a session. */
 enum tri_status tri_load_weights(struct tri_load *l, struct tri_error *e);
+/* The outline of the weights alone, for model/traffic.h: neither their memory nor that of a cache is taken. *position:
+ * the bytes of keys and values of all layers at one position. */
+enum tri_status tri_load_outline(struct tri_load *l, size_t *position, struct tri_error *e);
 void tri_load_close(struct tri_load *l);
 
 #endif

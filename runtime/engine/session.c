@@ -83,14 +83,18 @@ void tri_session_free(struct tri_session *s)
     tri_free(s);
 }
 
+size_t tri_session_cached(const struct tri_config *c, const struct tri_session_options *o)
+{
+    return (size_t)c->layers * (tri_cache_position(o->cache_k, c->kv_heads, c->head_dim) +
+                                tri_cache_position(o->cache_v, c->kv_heads, c->head_dim));
+}
+
 size_t tri_session_bytes(const struct tri_config *c, const struct tri_session_options *o)
 {
     const size_t context = (size_t)(o->context > 0 ? o->context : c->context), f = sizeof(float);
     const size_t hidden = (size_t)c->hidden, ffn = (size_t)c->ffn, heads = (size_t)c->heads * (size_t)c->head_dim;
-    const size_t cached = tri_cache_position(o->cache_k, c->kv_heads, c->head_dim) +
-                          tri_cache_position(o->cache_v, c->kv_heads, c->head_dim);
     const size_t widest = ffn > hidden ? ffn : hidden, token = f * (hidden + 2 * widest + 3 * heads) + widest;
-    return (size_t)c->layers * context * cached + (size_t)ubatch_of(o, (int)context) * token +
+    return context * tri_session_cached(c, o) + (size_t)ubatch_of(o, (int)context) * token +
            TRI_HEAD_TOKENS * f * ((size_t)c->vocab + hidden);
 }
 

@@ -27,6 +27,8 @@ struct tri_session *tri_session_new(const struct tri_model *m, struct tri_pool *
 size_t tri_session_bytes(const struct tri_config *c, const struct tri_session_options *o);
 
 size_t tri_session_position_bytes(const struct tri_session *s); /* keys and values of all layers at one position */
+/* The same before there is a session. */
+size_t tri_session_cached(const struct tri_config *c, const struct tri_session_options *o);
 /* How many tokens the session and ids begin with alike, the last of ids not counted: that is to be fed, for its logits. */
 int tri_session_common(const struct tri_session *s, const int32_t *ids, int count);
 void tri_session_use(struct tri_session *s, enum tri_phase phase, struct tri_team team); /* from here on */

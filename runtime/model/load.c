@@ -685,16 +685,23 @@ static void fetch_share(void *arg, int thread, int threads)
 
 /* -- the whole --------------------------------------------------------- */
 
-static enum tri_status load(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
-                            struct tri_error *e)
+/* What needs no memory. */
+static enum tri_status outline(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
+                               struct tri_error *e)
 {
     const struct tri_model *m = l->model;
     if (find_all(l, pool, e) != TRI_OK)
         return e->status;
     const size_t head = m->head == m->embedding ? 0 : m->head->bytes;
     const size_t rest = m->embedding->bytes + head + scales_bytes(l);
-    if (tri_model_fit(l->model, budget, rest, e) != TRI_OK)
-        return tri_fail_in(e, "%s", tri_gguf_name(l->g));
+    return tri_model_fit(l->model, budget, rest, e) == TRI_OK ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
+}
+
+static enum tri_status load(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
+                            struct tri_error *e)
+{
+    if (outline(l, budget, pool, e) != TRI_OK)
+        return e->status;
     take_stacks(l);
     if (tri_model_place(l->model, e) != TRI_OK || fill_all_scales(l, e) != TRI_OK)
         return e->status;
@@ -713,18 +720,33 @@ struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool
     return tri_model_load_within(g, &(struct tri_budget){0}, pool, e);
 }
 
-struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
-                                        struct tri_pool *pool, struct tri_error *e)
+typedef enum tri_status load_fn(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
+                                struct tri_error *e);
+
+static struct tri_model *load_by(load_fn *by, const struct tri_gguf *g, const struct tri_budget *budget,
+                                 struct tri_pool *pool, struct tri_error *e)
 {
     struct loader l = {.g = g, .is_packed = tri_packed_is(g)};
     struct tri_config c;
     if (tri_config_read(g, &c, e) != TRI_OK || !(l.model = tri_model_new(&c, e)))
         return NULL;
     l.source = tri_alloc((size_t)c.layers, sizeof l.source[0], "layers", e);
-    bool done = l.source && load(&l, budget, pool, e) == TRI_OK;
+    bool done = l.source && by(&l, budget, pool, e) == TRI_OK;
     tri_free(l.source);
     if (done)
         return l.model;
     tri_model_free(l.model);
     return NULL;
+}
+
+struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
+                                        struct tri_pool *pool, struct tri_error *e)
+{
+    return load_by(load, g, budget, pool, e);
+}
+
+struct tri_model *tri_model_load_outline(const struct tri_gguf *g, enum tri_bits bits, struct tri_pool *pool,
+                                         struct tri_error *e)
+{
+    return load_by(outline, g, &(struct tri_budget){.memory = SIZE_MAX, .bits = bits}, pool, e);
 }

@@ -97,7 +97,7 @@ struct tri_model {
 
 /* How much memory a model and what runs it may take. Zeros are the usual. */
 struct tri_budget {
-    size_t memory;      /* bytes, of all; 0: what is available */
+    size_t memory;      /* bytes, of all; 0: what is available; SIZE_MAX: without end */
     size_t reserve;     /* bytes of these for others: sessions, the program */
     enum tri_bits bits; /* AUTO: as the dispatch table has it, or the fewest where that does not fit */
 };
@@ -109,6 +109,10 @@ struct tri_budget {
 struct tri_model *tri_model_load(const struct tri_gguf *g, struct tri_pool *pool, struct tri_error *e);
 struct tri_model *tri_model_load_within(const struct tri_gguf *g, const struct tri_budget *budget,
                                         struct tri_pool *pool, struct tri_error *e);
+/* The same without packing anything, for traffic.h: layers, plans, bytes and scales' places; `packed` and `scales` are
+ * NULL, so nothing can be computed with it. Memory is no matter. */
+struct tri_model *tri_model_load_outline(const struct tri_gguf *g, enum tri_bits bits, struct tri_pool *pool,
+                                         struct tri_error *e);
 void tri_model_free(struct tri_model *m);
 
 /* Another activation than the file's architecture stands for, by name, where converters wrote the wrong one: of
@@ -123,6 +127,9 @@ enum tri_status tri_model_skip(struct tri_model *m, enum tri_ffn ffn, struct tri
 /* Makes the copy, in parallel on `pool`; before sessions of the model begin. TRI_NO_MEMORY; TRI_UNSUPPORTED if
  * TRI_HEAD_SCREENED meets rows that are no numbers. */
 enum tri_status tri_model_screen(struct tri_model *m, enum tri_head head, struct tri_pool *pool, struct tri_error *e);
+
+/* The same of an outline: the size of the copy, and no copy. */
+enum tri_status tri_model_screen_outline(struct tri_model *m, enum tri_head head, struct tri_error *e);
 
 /* The family that files call `arch`, or NULL. */
 const struct tri_family *tri_family_find(const char *arch);

@@ -135,6 +135,24 @@ static enum tri_status screen(struct tri_model *m, bool demanded, struct tri_poo
     return TRI_OK;
 }
 
+static bool takes(const struct tri_model *m, enum tri_head head)
+{
+    return head == TRI_HEAD_SCREENED ||
+           (head == TRI_HEAD_AUTO && m->config.hidden <= MOST_HIDDEN && tri_screen_pays(m->head->encoding, &m->config));
+}
+
+enum tri_status tri_model_screen_outline(struct tri_model *m, enum tri_head head, struct tri_error *e)
+{
+    if (!takes(m, head))
+        return TRI_OK;
+    struct tri_screen *s = tri_model_own(m, 1, sizeof *s, "screen", e);
+    if (!s)
+        return e->status;
+    *s = (struct tri_screen){.ld = tri_screen_ld(&m->config), .bytes = tri_screen_bytes(&m->config)};
+    m->screen = s;
+    return TRI_OK;
+}
+
 static bool pays(const struct tri_model *m)
 {
     const size_t available = tri_memory_available(), bytes = tri_screen_bytes(&m->config);

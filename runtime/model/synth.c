@@ -89,6 +89,18 @@ static void make_rows(void *arg, int thread, int threads)
         tri_contents_row(r->k->contents, r->head, i, r->to + (size_t)i * r->bytes);
 }
 
+static enum tri_status fill_embedding(const struct making *k, bool head, struct tri_tensor *t, struct tri_error *e)
+{
+    uint8_t *rows = tri_model_own(k->m, t->bytes, 1, "embedding", e);
+    if (!rows)
+        return e->status;
+    t->data = rows;
+    struct rows r = {k, head, rows, t->bytes / (uint64_t)t->ne[1]};
+    tri_pool_run(k->pool, make_rows, &r);
+    return TRI_OK;
+}
+
+/* Of an outline, which has no pool to make rows on, the tensor alone. */
 static enum tri_status make_embedding(const struct making *k, bool head, const struct tri_tensor **into,
                                       struct tri_error *e)
 {
@@ -96,14 +108,8 @@ static enum tri_status make_embedding(const struct making *k, bool head, const s
     if (!t)
         return e->status;
     *t = tri_contents_embedding(k->contents, head);
-    uint8_t *rows = tri_model_own(k->m, t->bytes, 1, "embedding", e);
-    if (!rows)
-        return e->status;
-    t->data = rows;
-    struct rows r = {k, head, rows, t->bytes / (uint64_t)t->ne[1]};
-    tri_pool_run(k->pool, make_rows, &r);
     *into = t;
-    return TRI_OK;
+    return k->pool ? fill_embedding(k, head, t, e) : TRI_OK;
 }
 
 static enum tri_status make_both_embeddings(const struct making *k, struct tri_error *e)
@@ -328,6 +334,21 @@ static enum tri_status fill(const struct making *k, struct tri_error *e)
         if (make_matrices(k, (enum tri_role)r, e) != TRI_OK)
             return e->status;
     return TRI_OK;
+}
+
+struct tri_model *tri_model_synth_outline(const struct tri_synth *s, struct tri_error *e)
+{
+    struct tri_synth unlimited = *s;
+    unlimited.budget.memory = SIZE_MAX;
+    struct tri_contents contents;
+    struct making k = {.contents = &contents};
+    const bool made = tri_contents_open(&contents, &unlimited, e) == TRI_OK && (k.m = outline(&contents, e)) &&
+                      make_both_embeddings(&k, e) == TRI_OK;
+    tri_contents_close(&contents);
+    if (made)
+        return k.m;
+    tri_model_free(k.m);
+    return NULL;
 }
 
 struct tri_model *tri_model_synth(const struct tri_synth *s, struct tri_pool *pool, struct tri_error *e)

@@ -38,6 +38,10 @@ bool tri_synth_size(const char *name, struct tri_synth *s);
  * TRI_NO_MEMORY before anything large is allocated, if it would not fit. */
 struct tri_model *tri_model_synth(const struct tri_synth *s, struct tri_pool *pool, struct tri_error *e);
 
+/* The same without weights, for traffic.h: layers, plans, bytes, and tensors without data. It takes some KiB a layer,
+ * and its budget only says how many bits. */
+struct tri_model *tri_model_synth_outline(const struct tri_synth *s, struct tri_error *e);
+
 struct tri_gguf_writer;
 
 /* The same as a file: adds keys and tensors to a file that has none of them yet, and writes these in parallel on

@@ -1,4 +1,5 @@
-/* What decoding a token reads, on shapes whose bytes can be counted by hand, with layouts made for it. */
+/* What decoding a token reads: on shapes whose bytes can be counted by hand, with layouts made for it; and of outlines
+ * the same as of models. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 
 #include "model/build.h"
 #include "model/screen.h"
+#include "model/synth.h"
 #include "model/traffic.h"
 
 enum { LAYERS = 3, HIDDEN = 64, FFN = 96, HEADS = 4, KV_HEADS = 2, DIM = 16, VOCAB = 40 };
@@ -107,11 +109,76 @@ static void test_whole(void **state)
     tri_model_free(m);
 }
 
+/* -- outlines: as the models they stand for -------------------------------- */
+
+static void assert_alike(const struct tri_model *outline, const struct tri_model *m)
+{
+    const struct tri_decoding d = {.candidates = outline->screen ? 3 : -1, .position = 10, .depth = 1, .tokens = 1};
+    const struct tri_traffic a = tri_traffic_of(outline, &d), b = tri_traffic_of(m, &d);
+    assert_int_equal(a.attention, b.attention);
+    assert_int_equal(a.ffn, b.ffn);
+    assert_int_equal(a.head, b.head);
+    assert_int_equal(tri_model_bytes(outline), tri_model_bytes(m));
+    assert_int_equal(tri_model_parameters(outline), tri_model_parameters(m));
+    assert_int_equal(tri_model_ternary(outline), tri_model_ternary(m));
+}
+
+static void check_synth(int group, enum tri_bits bits, enum tri_head head)
+{
+    struct tri_error e;
+    struct tri_synth s;
+    struct tri_pool *pool = tri_pool_new(1, &e);
+    assert_true(tri_synth_size("125m", &s));
+    s.config.layers = 2;
+    s.group = group;
+    s.budget.bits = bits;
+    s.head = s.embedding;
+    struct tri_model *outline = tri_model_synth_outline(&s, &e), *m = tri_model_synth(&s, pool, &e);
+    assert_non_null(outline);
+    assert_non_null(m);
+    assert_null(outline->layer[0].matrix[0].packed);
+    assert_int_equal(tri_model_screen_outline(outline, head, &e), TRI_OK);
+    assert_int_equal(tri_model_screen(m, head, pool, &e), TRI_OK);
+    assert_int_equal(outline->screen != NULL, m->screen != NULL);
+    assert_int_equal(outline->screen != NULL, head != TRI_HEAD_FULL);
+    assert_alike(outline, m);
+    tri_model_free(outline);
+    tri_model_free(m);
+    tri_pool_free(pool);
+}
+
+static void test_synthetic(void **state)
+{
+    (void)state;
+    check_synth(0, TRI_BITS_2, TRI_HEAD_FULL);
+    check_synth(0, TRI_BITS_1_6, TRI_HEAD_AUTO);
+    check_synth(64, TRI_BITS_AUTO, TRI_HEAD_SCREENED);
+}
+
+static void test_file(void **state)
+{
+    struct tri_error e;
+    struct tri_pool *pool = tri_pool_new(2, &e);
+    struct tri_gguf *g =
+        tri_gguf_read(tri_embedded_model, (size_t)(tri_embedded_model_end - tri_embedded_model), "the model", &e);
+    struct tri_model *outline = tri_model_load_outline(g, TRI_BITS_AUTO, pool, &e), *m = tri_model_load(g, pool, &e);
+    (void)state;
+    assert_non_null(outline);
+    assert_non_null(m);
+    assert_null(outline->layer[0].matrix[0].packed);
+    assert_alike(outline, m);
+    tri_model_free(outline);
+    tri_model_free(m);
+    tri_gguf_close(g);
+    tri_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes), cmocka_unit_test(test_padding), cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_counted), cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_counted), cmocka_unit_test(test_whole),   cmocka_unit_test(test_synthetic),
+        cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
