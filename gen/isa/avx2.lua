@@ -19,6 +19,10 @@ return {
   dot_zero = "_mm256_setzero_si256()",
   dot      = "_mm256_add_epi16($1, _mm256_maddubs_epi16($2, $3))",
   widen    = "_mm256_add_epi32($1, _mm256_madd_epi16($2, _mm256_set1_epi16(1)))",
+  -- bytes with a sign: |w| times x with the sign of w, of which two are at most 2 * 128 * 127
+  signed_dot = "_mm256_add_epi32($1, _mm256_madd_epi16("
+    .. "_mm256_maddubs_epi16(_mm256_abs_epi8($2), _mm256_sign_epi8($3, $2)), _mm256_set1_epi16(1)))",
+  signed_bias = 0,
   sum_t    = "__m256i",
   sum_zero = "_mm256_setzero_si256()",
   sum_add  = "_mm256_add_epi32($1, $2)",

@@ -10,6 +10,17 @@ return {
   dot16    = 508,
   dot_zero = "_mm512_setzero_si512()",
   dot      = "_mm512_add_epi16($1, _mm512_maddubs_epi16($2, $3))",
+  signed_dot = "signed_dot($1, $2, $3)",
+  signed_bias = 0,
+  signed_words = [[
+/* bytes with a sign, four to a lane: |w| times x with the sign of w, of which two are at most 2 * 128 * 127 */
+static inline __m512i signed_dot(__m512i s, __m512i w, __m512i x)
+{
+    const __m512i turned = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
+    const __m512i two = _mm512_maddubs_epi16(_mm512_abs_epi8(w), turned);
+    return _mm512_add_epi32(s, _mm512_madd_epi16(two, _mm512_set1_epi16(1)));
+}
+]],
   pairs    = "_mm512_add_epi32($1, _mm512_madd_epi16($2, $3))",
   widen    = "_mm512_add_epi32($1, _mm512_madd_epi16($2, _mm512_set1_epi16(1)))",
 }

@@ -35,6 +35,9 @@ return {
   opaque   = '__asm__("" : "+v"($1))',
   zero     = "_mm512_setzero_si512()",
   dot      = "dot($1, $2, $3)",
+  -- bytes with a sign: as codes that are 128 more, which the sum begins without
+  signed_dot = "dot($1, _mm512_xor_si512($2, _mm512_set1_epi8((char)128)), $3)",
+  signed_bias = 128,
   sum_t    = "__m512i",
   sum_zero = "_mm512_setzero_si512()",
   sum_add  = "_mm512_add_epi32($1, $2)",

@@ -7,6 +7,8 @@ return {
 
   dot16    = false,
   dot      = "dot($1, $2, $3)",
+  signed_dot = "dot($1, _mm256_xor_si256($2, _mm256_set1_epi8((char)128)), $3)",
+  signed_bias = 128,
   sum_thirds = "_mm256_srai_epi32(_mm256_sub_epi32(_mm256_add_epi32($1, _mm256_add_epi32($1, $1)), $2), 8)",
   integers = [[
 static inline int quad_at(const void *p)

@@ -14,6 +14,8 @@ return {
   sum_t    = "i32x4",
   sum_zero = "(i32x4){{0}}",
   dot      = "dot_v16($1, $2, $3)",
+  signed_dot = "signed_dot_v16($1, $2, $3)",
+  signed_bias = 0,
   sum_add  = "add_i32x4($1, $2)",
   sum_shr  = "shr_i32x4($1, $2)",
   sum_less = "less_i32x4($1, $2)",
@@ -93,6 +95,13 @@ static inline i32x4 dot_v16(i32x4 s, v16 w, v16 x)
     for (int i = 0; i < 4; i++)
         s.l[i] += w.b[4 * i] * (int8_t)x.b[4 * i] + w.b[4 * i + 1] * (int8_t)x.b[4 * i + 1] +
                   w.b[4 * i + 2] * (int8_t)x.b[4 * i + 2] + w.b[4 * i + 3] * (int8_t)x.b[4 * i + 3];
+    return s;
+}
+
+static inline i32x4 signed_dot_v16(i32x4 s, v16 w, v16 x)
+{
+    for (int i = 0; i < 16; i++)
+        s.l[i / 4] += (int8_t)w.b[i] * (int8_t)x.b[i];
     return s;
 }
 

@@ -20,6 +20,16 @@ return {
   dot_zero = "(int16x8x2_t){{vdupq_n_s16(0), vdupq_n_s16(0)}}",
   dot      = "dot($1, $2, $3)",
   widen    = "vpadalq_s16($1, vpaddq_s16($2.val[0], $2.val[1]))",
+  signed_dot = "signed_dot($1, vreinterpretq_s8_u8($2), vreinterpretq_s8_u8($3))",
+  signed_bias = 0,
+  signed_words = [[
+/* four to a lane, of which two are at most 2 * 128 * 127 */
+static inline int32x4_t signed_dot(int32x4_t s, int8x16_t w, int8x16_t x)
+{
+    const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
+    return vpadalq_s16(s, vpaddq_s16(low, high));
+}
+]],
   sum_t    = "int32x4_t",
   sum_zero = "vdupq_n_s32(0)",
   sum_add  = "vaddq_s32($1, $2)",

@@ -6,5 +6,6 @@ return {
 
   dot16 = false,
   dot   = "vdotq_s32($1, vreinterpretq_s8_u8($2), vreinterpretq_s8_u8($3))",
+  signed_dot = "vdotq_s32($1, vreinterpretq_s8_u8($2), vreinterpretq_s8_u8($3))",
   sum_thirds = "vshrq_n_s32(vsubq_s32(vmulq_n_s32($1, 3), $2), 8)",
 }

@@ -21,6 +21,10 @@ return {
   dot_zero = "_mm_setzero_si128()",
   dot      = "_mm_add_epi16($1, _mm_maddubs_epi16($2, $3))",
   widen    = "_mm_add_epi32($1, _mm_madd_epi16($2, _mm_set1_epi16(1)))",
+  -- bytes with a sign: |w| times x with the sign of w, of which two are at most 2 * 128 * 127
+  signed_dot = "_mm_add_epi32($1, _mm_madd_epi16("
+    .. "_mm_maddubs_epi16(_mm_abs_epi8($2), _mm_sign_epi8($3, $2)), _mm_set1_epi16(1)))",
+  signed_bias = 0,
   sum_t    = "__m128i",
   sum_zero = "_mm_setzero_si128()",
   sum_add  = "_mm_add_epi32($1, $2)",

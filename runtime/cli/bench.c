@@ -86,6 +86,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {NULL, "--synth", TRI_TEXT, "SIZE", "random weights of one of these shapes instead: " TRI_SYNTH_SIZES,
          &o.shape.size, 0, 0},
         TRI_SHAPE_OPTIONS(o.shape),
+        TRI_WEIGHTS_OPTION(o.shape),
         {"-p", "--n-prompt", TRI_TEXTS, "N,...", "tokens of a prompt, fed in batches; 0: no such test; ranges as 1-4, "
          "128-512+128, 128-1024*2 (default: 512)", &o.tests.prompt, 0, 0},
         {"-n", "--n-gen", TRI_TEXTS, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &o.tests.gen, 0,

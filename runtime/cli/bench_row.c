@@ -75,8 +75,9 @@ static double share_of(const struct tri_bench *b, const struct tri_bench_row *r)
 
 static void type_of(const struct tri_bench *b, char *out, size_t room)
 {
-    snprintf(out, room, "%s%s%s", b->load.weights->config.family->arch, b->size ? " synthetic " : "",
-             b->size ? b->size : "");
+    const struct tri_dense *dense = b->load.weights->layer[0].matrix[0].dense;
+    snprintf(out, room, "%s%s%s%s%s", b->load.weights->config.family->arch, b->size ? " synthetic " : "",
+             b->size ? b->size : "", dense ? " " : "", dense ? dense->layout.name : "");
 }
 
 /* -- its JSON ------------------------------------------------------------ */

@@ -23,6 +23,13 @@ static enum tri_status read_type(const char *option, const char *name, const str
     return tri_fail(e, TRI_USAGE, "option %s: expected f16, q8_0 or q6_k, found \"%s\"", option, name);
 }
 
+static enum tri_status read_weights(const char *name, struct tri_synth *synth, struct tri_error *e)
+{
+    if (!name || strcmp(name, "ternary") == 0 || (synth->weights = tri_dense_find(name)))
+        return TRI_OK;
+    return tri_fail(e, TRI_USAGE, "option --weights: expected ternary, f16, q8_0 or q4_0, found \"%s\"", name);
+}
+
 static enum tri_status read_family(const char *name, struct tri_config *c, struct tri_error *e)
 {
     char known[128];
@@ -59,7 +66,8 @@ static enum tri_status read_contents(const struct tri_shape *s, struct tri_synth
     if (s->ffn_sparsity >= 0 && synth->config.family->activation != TRI_RELU2)
         return tri_fail(e, TRI_USAGE, "option --ffn-sparsity: expected a model with squared ReLU, found %s; "
                         "add --act relu2", synth->config.family->arch);
-    return read_type("--embedding", s->embedding, &synth->embedding, e) == TRI_OK
+    return read_weights(s->weights, synth, e) == TRI_OK &&
+                   read_type("--embedding", s->embedding, &synth->embedding, e) == TRI_OK
                ? read_type("--head-type", s->head, &synth->head, e)
                : e->status;
 }
@@ -120,7 +128,7 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 bool tri_shape_given(const struct tri_shape *s)
 {
     return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group ||
-           s->zeros >= 0 || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head;
+           s->zeros >= 0 || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head || s->weights;
 }
 
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)

@@ -12,6 +12,7 @@ struct tri_shape {
     int seed;
     float zeros, ffn_sparsity;          /* below 0: as published models have it */
     const char *family, *act, *embedding, *head; /* NULL: likewise */
+    const char *weights; /* of models in memory: "ternary" or a tri_dense_find; NULL: ternary */
 };
 
 #define TRI_SHAPE_START {.seed = 1, .zeros = -1, .ffn_sparsity = -1}
@@ -39,6 +40,10 @@ struct tri_shape {
      0},                                                                                                        \
     {NULL, "--head-type", TRI_TEXT, "TYPE", "of an output matrix of its own (default: as SIZE has, else none)",  \
      &(s).head, 0, 0}
+
+#define TRI_WEIGHTS_OPTION(s)                                                                                    \
+    {NULL, "--weights", TRI_TEXT, "TYPE", "what a random model's matrices are: ternary, or the same values kept as "  \
+     "f16, q8_0 or q4_0 (default: ternary)", &(s).weights, 0, 0}
 
 /* Whether any of them was given but a size. */
 bool tri_shape_given(const struct tri_shape *s);

@@ -113,7 +113,7 @@ static void ready(const struct pass *p, const struct tri_matrix *m)
 {
     if (!p->solo)
         sync(p);
-    if (m->plan.kernels[0]->prepare) {
+    if (m->plan.count && m->plan.kernels[0]->prepare) {
         tri_prepare(&m->plan, m->kp, &p->input.x, p->n, p->w->pool, p->thread);
         sync(p);
     }
@@ -287,11 +287,10 @@ static size_t bytes_read(const struct pass *p, const struct tri_layer *w, int po
 static void count(const struct pass *p, int layer)
 {
     struct tri_ffn_count *c = &p->w->counts[layer];
-    int positive = 0, nonzero = 0;
-    for (int i = 0; i < p->c->ffn; i++) {
+    const int nonzero = tri_linear_nonzero(&p->model->layer[layer].matrix[TRI_ROLE_DOWN], &p->input);
+    int positive = 0;
+    for (int i = 0; i < p->c->ffn; i++)
         positive += p->w->wide[i] > 0;
-        nonzero += p->input.x.q[i] != 0;
-    }
     c->tokens++;
     c->idle += (uint64_t)(p->c->ffn - positive);
     c->zeros += (uint64_t)(p->c->ffn - nonzero);
@@ -440,6 +439,7 @@ static struct pass begin(const struct job *job, int thread, int threads)
     if (p.solo) {
         p.to = 1;
         p.input.x.q += (size_t)thread * p.input.x.ldq;
+        p.input.x.f += (size_t)thread * p.input.x.ldf;
         p.input.s += (size_t)thread * w->marks_each;
         p.input.x.sum += (size_t)thread * w->marks_each;
     } else {

@@ -15,12 +15,25 @@ static void quantize_groups(const struct tri_vec *v, const struct tri_matrix *m,
     }
 }
 
+/* As floats, which have no scale. */
+static void take_floats(const struct tri_matrix *m, const struct tri_input *in, int t, const float *x, int k)
+{
+    float *f = in->x.f + (size_t)t * in->x.ldf;
+    in->s[t] = 1;
+    memcpy(f, x, (size_t)k * sizeof *f);
+    memset(f + k, 0, (size_t)(m->kp - k) * sizeof *f);
+}
+
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
                   const float *x, struct tri_measure of)
 {
     int8_t *q = in->x.q + (size_t)t * in->x.ldq;
     bool finite = of.squares < INFINITY;
     int k = finite ? m->k : 0;
+    if (tri_takes_floats(m)) {
+        take_floats(m, in, t, x, k);
+        return finite;
+    }
     in->s[t] = 127.0f / (of.most > 1e-5f ? of.most : 1e-5f);
     if (m->group)
         quantize_groups(v, m, x, in->s[t], q, k, in->x.sum + (size_t)t * (size_t)tri_groups(m->kp, m->group));
@@ -38,10 +51,9 @@ struct scaling {
     int thread;
 };
 
-/* out[n] = y / s of kernels that have scaled groups, or added to what is there. */
-static void scale_grouped(const float *y, float s, float *out, int n, bool add)
+/* out[n] = y * r of kernels that have scaled groups, or added to what is there. */
+static void scale_grouped(const float *y, float r, float *out, int n, bool add)
 {
-    const float r = 1.0f / s;
     for (int i = 0; i < n; i++)
         out[i] = add ? out[i] + y[i] * r : y[i] * r;
 }
@@ -53,7 +65,7 @@ static void scale_rows(const struct scaling *c, const struct tri_part *part, flo
     const bool add = c->out->add;
     const int n = to - from;
     if (c->m->group)
-        scale_grouped((const float *)(const void *)sums, s, out, n, add);
+        scale_grouped((const float *)(const void *)sums, (c->m->dense ? part->scale : 1.0f) / s, out, n, add);
     else if (c->m->scales)
         (add ? c->v->dequantize_rows_add : c->v->dequantize_rows)(sums, c->m->scales + from, s, out, n);
     else
@@ -87,7 +99,20 @@ void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struc
 {
     const struct scaling c = {v, m, in, out, thread};
     const float *grouped = m->group ? m->scales : NULL;
-    tri_product(&m->plan, m->packed, grouped, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
+    if (m->dense)
+        tri_dense_product(v, m->dense, m->packed, m->m, m->kp, &in->x, n, pool, thread, (float *)(void *)sums,
+                          scale_back, &c);
+    else
+        tri_product(&m->plan, m->packed, grouped, m->m, m->kp, &in->x, n, pool, thread, sums, scale_back, &c);
+}
+
+int tri_linear_nonzero(const struct tri_matrix *m, const struct tri_input *in)
+{
+    const bool floats = tri_takes_floats(m);
+    int n = 0;
+    for (int i = 0; i < m->k; i++)
+        n += floats ? in->x.f[i] != 0 : in->x.q[i] != 0;
+    return n;
 }
 
 /* The layout of the copy may pad further than the one the input was quantised for. */

@@ -1,11 +1,12 @@
-/* A ternary matrix times a batch of quantised tokens: one thread's share of the rows.
+/* A matrix times a batch of tokens, quantised but for F16 weights: one thread's share of the rows.
  *
  *     tri_quantize(vec, m, in, t, x, measure);           each token once: int8 values, sum, scale
  *     tri_prepare(&m->plan, m->kp, &in->x, n, ...);      behind a barrier, where the kernels want tables
  *     tri_linear(vec, m, in, n, pool, thread, ...);    behind a barrier
  *
  * Row r of a part with scale w is (float)(exact integer product) * (w / s), s the token's scale; where columns share
- * scales, the sum of kernel.h's tri_grouped_fn times 1 / s. */
+ * scales, the sum of kernel.h's tri_grouped_fn times 1 / s. Of a dense matrix, the float product times (w / s), where s is
+ * 1 for F16. */
 #ifndef TRI_LINEAR_H
 #define TRI_LINEAR_H
 
@@ -35,13 +36,21 @@ struct tri_output {
     bool add; /* to what is there */
 };
 
-/* x as int8, by its measure. False, and zeros, if its squares are beyond the range of floats. */
+static inline bool tri_takes_floats(const struct tri_matrix *m)
+{
+    return m->dense && m->dense->kind == TRI_ROWS_F16;
+}
+
+/* x as int8 or, for F16 weights, as it is, by its measure. False, and zeros, if its squares are beyond the range of floats. */
 bool tri_quantize(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int t,
                   const float *x, struct tri_measure of);
 
-/* sums: scratch of tri_product_sums(&m->plan) int32, or as many floats. */
+/* sums: scratch of tri_product_sums(&m->plan) int32, or as many floats; of a dense matrix tri_dense_sums() floats. */
 void tri_linear(const struct tri_vec *v, const struct tri_matrix *m, const struct tri_input *in, int n,
                 const struct tri_pool *pool, int thread, int32_t *sums, const struct tri_output *out);
+
+/* Inputs of a single token that are not zero as the matrix takes them. */
+int tri_linear_nonzero(const struct tri_matrix *m, const struct tri_input *in);
 
 /* The same for a single token and a matrix of one part, but of what is in the list only, from a copy in
  * m->plan.sparse.layout: rows list[i], to out[list[i]]; or columns list[i], whose quantised inputs are values[i], added

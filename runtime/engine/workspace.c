@@ -22,7 +22,7 @@ static size_t lines(size_t n, size_t line)
 
 /* What the matrices of a model ask of the buffers, at most. */
 struct needs {
-    size_t kp, table, sums, wide, spare, list, groups;
+    size_t kp, table, sums, wide, spare, list, groups, floats;
 };
 
 /* Of a layer that skips: sums of all rows of up or down, and inputs as its layouts pad them. */
@@ -38,6 +38,19 @@ static void need_skip(struct needs *n, const struct tri_layer *l)
     }
 }
 
+static void need_plan(struct needs *n, const struct tri_matrix *m)
+{
+    n->table = most(n->table, tri_table_bytes(&m->plan, m->kp));
+    n->sums = most(n->sums, tri_product_sums(&m->plan));
+    n->spare = most(n->spare, (size_t)tri_product_spare(&m->plan));
+}
+
+static void need_dense(struct needs *n, const struct tri_matrix *m)
+{
+    n->sums = most(n->sums, tri_dense_sums());
+    n->floats = most(n->floats, m->dense->kind == TRI_ROWS_F16 ? (size_t)m->kp : 0);
+}
+
 static struct needs needs_of(const struct tri_model *m)
 {
     struct needs n = {0};
@@ -47,10 +60,8 @@ static struct needs needs_of(const struct tri_model *m)
             const struct tri_matrix *matrix = &m->layer[i].matrix[r];
             n.kp = most(n.kp, (size_t)matrix->kp);
             n.groups = most(n.groups, matrix->group ? (size_t)tri_groups(matrix->kp, matrix->group) : 1);
-            n.table = most(n.table, tri_table_bytes(&matrix->plan, matrix->kp));
-            n.sums = most(n.sums, tri_product_sums(&matrix->plan));
             n.wide = most(n.wide, (size_t)matrix->m);
-            n.spare = most(n.spare, (size_t)tri_product_spare(&matrix->plan));
+            (matrix->dense ? need_dense : need_plan)(&n, matrix);
         }
     }
     return n;
@@ -90,6 +101,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
     size_t marks = most(tokens * need.groups, threads * w->marks_each);
     w->input.x.ldq = lines(need.kp, 64) + 64; /* rows of different tokens fall into different sets */
     w->input.x.ldt = lines(need.table, 64) + 64;
+    w->input.x.ldf = need.floats ? lines(need.floats, LINE_FLOATS) + LINE_FLOATS : 0;
     w->ldw = lines(need.wide, LINE_FLOATS);
     w->floats_each = lines(tri_forward_floats(c), LINE_FLOATS);
     w->sums_each = lines(need.sums, LINE_FLOATS);
@@ -97,6 +109,7 @@ static enum tri_status allocate_buffers(struct tri_workspace *w, struct tri_erro
     const struct buffer buffers[] = {
         {&w->input.x.q, each, w->input.x.ldq, "activations"},
         {&w->input.x.table, need.table ? tokens : 1, w->input.x.ldt, "activation tables"},
+        {&w->input.x.f, need.floats ? each : 1, most(w->input.x.ldf, 1) * f, "activations"},
         {&w->input.s, marks, f, "activations"},
         {&w->input.x.sum, marks, sizeof(int32_t), "activations"},
         {&w->input.x.scale, need.groups > 1 ? marks : 1, f, "activations"},
@@ -147,10 +160,10 @@ void tri_workspace_free(struct tri_workspace *w)
 {
     if (!w)
         return;
-    void *const memory[] = {w->input.x.q, w->input.x.table, w->input.x.sum, w->input.x.scale, w->input.s, w->frequency,
-                            w->cosine,    w->sine,          w->x,           w->wide,          w->mixed,   w->branch,
-                            w->parts,     w->last,          w->floats,      w->sums,          w->list,    w->listed,
-                            w->overflow,  w};
+    void *const memory[] = {w->input.x.q, w->input.x.table, w->input.x.sum, w->input.x.scale, w->input.x.f, w->input.s,
+                            w->frequency, w->cosine,        w->sine,        w->x,             w->wide,      w->mixed,
+                            w->branch,    w->parts,         w->last,        w->floats,        w->sums,      w->list,
+                            w->listed,    w->overflow,      w};
     tri_screening_free(w->screening);
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         tri_free(memory[i]);

@@ -110,6 +110,13 @@ struct tri_rows {
                   int n);
 };
 
+/* A tile of 16 rows of blocks (dense.h), k columns, a multiple of 32, by tokens' int8 activations x[tokens][ldx]: block
+ * after block, from 0,
+ *     y[t * 16 + r] = fma((float)dot of the block's codes and x, d, y[t * 16 + r])
+ * xsum: [tokens][k / 32], the sums of x there. */
+typedef void tri_tile_fn(const uint8_t *tile, int k, const int8_t *x, size_t ldx, const int32_t *xsum, int tokens,
+                         float *y);
+
 /* What a quantiser or norm wants to know of a vector y. */
 struct tri_measure {
     float most;    /* max |y|, 0 for n = 0; what is no number is passed over */
@@ -128,6 +135,7 @@ struct tri_coded {
 struct tri_vec {
     const char *isa;
     struct tri_rows rows[TRI_ROWS_KINDS];
+    tri_tile_fn *tile[TRI_ROWS_KINDS]; /* Q8_0, Q4_0; else NULL */
     void (*scale)(float s, float *y, int n);                        /* y = y * s */
     struct tri_measure (*measure)(const float *y, int n);
     /* y = (x * r) * w, measured as it is made; y may be x */

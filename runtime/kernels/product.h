@@ -14,6 +14,8 @@ struct tri_operand {
     uint8_t *table; /* [tokens][ldt] bytes, where the plan's form is not q8 */
     size_t ldt;
     float *scale; /* [tokens][groups] where columns share scales: 1 if only a token has one, to be applied later */
+    float *f;     /* [tokens][ldf] of F16 weights (dense.h) instead of all this, zero from K to the padded K */
+    size_t ldf;
 };
 
 /* Tokens that kernels of the plan may read behind the last of several; a single one is read alone. */

@@ -444,7 +444,8 @@ static void matrix(const struct work *w, int i, int thread)
         sparse_matrix(w, i, packed, thread);
         return;
     }
-    const struct tri_operand x = {w->t->q, (size_t)w->kp, w->t->sum, w->t->table, w->ldt, w->t->scale};
+    const struct tri_operand x = {.q = w->t->q, .ldq = (size_t)w->kp, .sum = w->t->sum, .table = w->t->table,
+                                  .ldt = w->ldt, .scale = w->t->scale};
     if (plan->kernels[0]->prepare) {
         tri_prepare(plan, w->kp, &x, w->job->tokens, w->t->pool, thread);
         tri_pool_sync(w->t->pool);

@@ -130,7 +130,7 @@ static int groups_of(const struct tri_matrix *m)
 
 bool tri_matrix_has_scales(const struct tri_matrix *m)
 {
-    bool has = m->group != 0;
+    bool has = m->group != 0 && !m->dense;
     for (int i = 0; i < m->parts; i++)
         has |= m->part[i].group != 0;
     return has;
@@ -184,8 +184,11 @@ static void plan_bits(struct tri_model *m, enum tri_bits bits)
     struct tri_plan plans[TRI_ROLES];
     for (int r = 0; r < TRI_ROLES; r++) {
         const struct tri_matrix *first = &m->layer[0].matrix[r];
-        tri_dispatch_plan_of(first->group ? TRI_BITS_AUTO : bits, first->role, rows_of(first), first->k, first->group,
-                             &plans[r]);
+        if (first->dense)
+            plans[r] = (struct tri_plan){.layout = &first->dense->layout};
+        else
+            tri_dispatch_plan_of(first->group ? TRI_BITS_AUTO : bits, first->role, rows_of(first), first->k,
+                                 first->group, &plans[r]);
     }
     tri_model_plan(m, plans);
 }
@@ -199,7 +202,7 @@ static enum tri_status does_not_fit(const struct tri_model *m, const struct tri_
                                     struct tri_error *e)
 {
     return tri_fail(e, TRI_NO_MEMORY,
-                    "this model takes %zu MiB (ternary weights %zu, embedding and output %zu, caches, scratch and "
+                    "this model takes %zu MiB (weights %zu, embedding and output %zu, caches, scratch and "
                     "program %zu), and %zu are %s; use a smaller context (-c), a cache of fewer bits (-ctk q8_0 "
                     "-ctv q8_0), fewer tokens at once (-ub), %sor %s",
                     mib(m->packed_bytes + rest + b->reserve), mib(m->packed_bytes), mib(rest), mib(b->reserve),
@@ -214,7 +217,7 @@ enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, s
     const size_t others = rest + b->reserve, most = others < memory ? memory - others : 0; /* for what is packed */
     plan_bits(m, b->bits);
     const size_t usual = m->packed_bytes;
-    if (usual > most && b->bits == TRI_BITS_AUTO) {
+    if (usual > most && b->bits == TRI_BITS_AUTO && !m->layer[0].matrix[0].dense) {
         plan_bits(m, TRI_BITS_1_6);
         snprintf(m->notice, sizeof m->notice, "memory is short: weights are packed to 1.6 bits each, %zu MiB instead "
                  "of %zu; --bits 2 insists on two", mib(m->packed_bytes), mib(usual));

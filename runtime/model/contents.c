@@ -73,6 +73,9 @@ static enum tri_status check_group(const struct tri_synth *s, struct tri_error *
     struct tri_plan plan;
     if (!s->group)
         return TRI_OK;
+    if (s->weights)
+        return tri_fail(e, TRI_USAGE, "a random model: expected ternary weights for scales of %d columns, found %s; leave "
+                        "out one of the two", s->group, s->weights->layout.name);
     for (int p = 0; p < TRI_PARTS; p++) {
         const struct tri_part_shape *shape = &tri_part_shapes[p];
         const int rows = tri_width(&s->config, shape->rows), columns = tri_width(&s->config, shape->columns);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "file/gguf.h"
+#include "kernels/dense.h"
 #include "kernels/dispatch.h"
 
 enum tri_activation { TRI_RELU2, TRI_SILU, TRI_GELU /* by tanh */, TRI_ACTIVATIONS };
@@ -57,6 +58,8 @@ struct tri_matrix {
     int group;           /* columns that share a scale; 0: whole rows do */
     const float *scales; /* [m], of each row; with a group as kernel.h lays them out; NULL: each part has one */
     struct tri_plan plan;
+    const struct tri_dense *dense; /* what its weights are, times their part's scale; the plan is a layout and no more.
+                                    * NULL: trits */
     uint8_t *packed; /* in the model's memory, 64-byte aligned */
     size_t bytes;
 };

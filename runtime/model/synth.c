@@ -283,8 +283,15 @@ static bool has_plans(const struct tri_synth *s)
 
 static enum tri_status make_plans(struct tri_model *m, const struct tri_contents *c, struct tri_error *e)
 {
-    for (int i = 0; i < m->config.layers * TRI_ROLES; i++)
-        m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES].group = c->synth->group;
+    const struct tri_synth *s = c->synth;
+    for (int i = 0; i < m->config.layers * TRI_ROLES; i++) {
+        struct tri_matrix *matrix = &m->layer[i / TRI_ROLES].matrix[i % TRI_ROLES];
+        matrix->dense = s->weights;
+        matrix->group = s->weights ? TRI_DENSE_GROUP : s->group;
+    }
+    if (s->weights && s->budget.bits != TRI_BITS_AUTO)
+        return tri_fail(e, TRI_USAGE, "bits of packed weights: expected ternary weights, found %s; leave out one of the "
+                        "two", s->weights->layout.name);
     if (!has_plans(c->synth))
         return tri_model_fit(m, &c->synth->budget, rest_bytes(c), e);
     tri_model_plan(m, c->synth->plan);

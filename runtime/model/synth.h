@@ -20,6 +20,7 @@ struct tri_synth {
     uint64_t seed;
     float zeros;                     /* share of trits that are 0: 0 to 0.99 */
     int group;                       /* columns that share a scale, a multiple of 32; 0: all of a matrix */
+    const struct tri_dense *weights; /* in memory: what trits times a scale are kept as; NULL: packed trits */
     float ffn_sparsity;              /* share of gate's values that are not positive: 0 to 0.99; 0.5 without a bias */
     const struct tri_encoding *embedding, *head; /* F16, Q8_0 or Q6_K; NULL: F16, and as head the embedding */
 };
