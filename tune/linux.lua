@@ -24,6 +24,10 @@ long read(int fd, void *to, size_t count);
 long write(int fd, const void *from, size_t count);
 int64_t lseek(int fd, int64_t offset, int whence);
 int fsync(int fd);
+int posix_fadvise(int fd, int64_t offset, int64_t size, int advice);
+void *mmap(void *at, size_t size, int protection, int flags, int fd, int64_t offset);
+int munmap(void *at, size_t size);
+int mincore(void *at, size_t size, unsigned char *pages);
 int flock(int fd, int operation);
 int rename(const char *from, const char *to);
 int unlink(const char *path);
@@ -53,6 +57,8 @@ local EINTR, EEXIST = 4, 17
 local LOCK_EX, LOCK_UN = 2, 8
 local TIOCGWINSZ = 0x5413
 local PR_SET_PDEATHSIG = 1
+local PROT_READ, MAP_SHARED, MAP_FAILED, PAGE = 1, 1, ffi.cast("void *", -1), 4096
+local POSIX_FADV_DONTNEED = 4
 local PERMISSIONS = 420 -- rw-r--r--
 
 local function message() return ffi.string(C.strerror(ffi.errno())) end
@@ -220,6 +226,31 @@ function linux.replace(path, text)
 end
 
 function linux.rename(from, to) return C.rename(from, to) == 0 end
+
+-- The share of a file's pages that lie in the page cache; nil if that cannot be told.
+local function cached_share(fd, size)
+  local at = C.mmap(nil, size, PROT_READ, MAP_SHARED, fd, 0)
+  if at == MAP_FAILED then return nil end
+  local count, there = math.ceil(size / PAGE), 0
+  local pages = ffi.new("unsigned char[?]", count)
+  local known = C.mincore(at, size, pages) == 0
+  C.munmap(at, size)
+  for i = 0, count - 1 do there = there + bit.band(pages[i], 1) end
+  return known and there / count or nil
+end
+
+-- Drops a file from the page cache, as far as the system does so: the share of it that stays, nil if that cannot be
+-- told.
+function linux.forget(path)
+  local fd = C.open(path, bit.bor(O_RDWR, O_CLOEXEC))
+  if fd < 0 then return nil end
+  local size = tonumber(C.lseek(fd, 0, 2))
+  C.fsync(fd) -- pages that are not on the disk yet stay
+  C.posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)
+  local share = size > 0 and cached_share(fd, size) or nil
+  C.close(fd)
+  return share
+end
 
 -- Opens a file for appending lines under a lock; nil and why.
 function linux.append_open(path)

@@ -1,0 +1,148 @@
+-- run: runs of tritune as child processes, with their files made before and their page cache as wanted. Owns what a
+-- process may take and what its end means; leaves out when and why anything is run (collect.lua).
+
+local json = require "cjson"
+local linux = require "linux"
+local host = require "host"
+local collect = require "tables.collect"
+
+local run = {}
+
+local NO_MEMORY, GRACE = 5, 5 -- tritune's exit code; seconds to end after being asked to
+
+-- o: root (left out of commands that people read), scratch (a folder for files of a moment), folder (for receipts).
+function run.new(o) return { root = o.root, scratch = o.scratch, folder = o.folder, made = {} } end
+
+-- -- processes ------------------------------------------------------------------------------------------------
+
+local function ended(child, deadline)
+  while not child.ended and linux.now() < deadline and not linux.interrupted() do linux.wait({ child }, deadline) end
+  return child.ended
+end
+
+-- What a program printed, what it said on stderr, and its exit code; nil and why there is none. Ctrl-C is passed on.
+local function call(r, words, deadline)
+  local errors = r.scratch .. "/stderr"
+  local child = linux.spawn { "sh", "-c", 'exec "$@" 2>"$0" </dev/null', errors, unpack(words) }
+  if not ended(child, deadline) then
+    linux.interrupt(child)
+    local until_ = linux.now() + GRACE
+    while not child.ended and linux.now() < until_ do linux.wait({ child }, until_) end
+  end
+  local kind, number = linux.reap(child, not child.ended)
+  if linux.interrupted() then error(collect.interruption, 0) end
+  if linux.now() >= deadline then return nil, "stopped, since it took longer than the budget left" end
+  if kind == "signal" then return nil, ("ended by signal %d"):format(number) end
+  return child.text, linux.read(errors) or "", number
+end
+
+local function last_line(text) return text:match("([^\n]+)%s*$") or "no word of why" end
+
+-- -- files ----------------------------------------------------------------------------------------------------
+
+-- Makes what a run needs, once; nil and why.
+local function prepare(r, step, deadline)
+  local there = r.made[step.makes] or not step.again and linux.read(step.makes, 1)
+  if there then return true end
+  local said, errors, status = call(r, step.words, deadline)
+  if not said then return nil, errors end
+  if status ~= 0 then return nil, ("%s cannot be made: %s"):format(step.makes, last_line(errors)) end
+  r.made[step.makes] = true
+  return true
+end
+
+local function read_whole(path)
+  local f = io.open(path, "rb")
+  while f and f:read(2 ^ 20) do end
+  if f then f:close() end
+end
+
+local STAYS = 0.01 -- share of a file's pages that may stay in memory for it to be cold
+
+-- A turn's file as it shall be found: out of memory, or in it. What could not be had is a notice.
+local function arrange(t, notices)
+  if t.cached then read_whole(t.cached) end
+  local stays = t.forget and linux.forget(t.forget)
+  if stays and stays > STAYS then
+    notices[#notices + 1] = ("%s: %.0f %% of the file stayed in the page cache"):format(t.label, 100 * stays)
+  end
+end
+
+-- -- a run ----------------------------------------------------------------------------------------------------
+
+local function plain(word) return word:match("^[%w%-%._,/=:]+$") and word or host.quote(word) end
+
+-- A command as a person would type it in the project's folder.
+local function shown(r, words)
+  local said = {}
+  for i, word in ipairs(words) do
+    said[i] = plain(word:sub(1, #r.root) == r.root and word:sub(#r.root + 1) or word)
+  end
+  return table.concat(said, " ")
+end
+
+local function copied(words, ...)
+  local out = { unpack(words) }
+  for _, word in ipairs { ... } do out[#out + 1] = word end
+  return out
+end
+
+-- stderr's lines without what only a terminal needs, as notices.
+local function add_notices(notices, label, errors)
+  for line in errors:gmatch("[^\r\n]+") do
+    local text = (label ~= "" and label .. ": " or "") .. line:gsub("%c", " ")
+    if not notices[text] then notices[#notices + 1], notices[text] = text, true end
+  end
+end
+
+-- One process of a turn: its rows; "refused" and why, if memory is short; nil and why.
+local function once(r, t, notices, deadline)
+  arrange(t, notices)
+  local said, errors, status = call(r, copied(t.words, "-r", tostring(t.repetitions), "-o", "json"), deadline)
+  if not said then return nil, errors end
+  if status == NO_MEMORY then return "refused", last_line(errors):gsub("%c", " ") end
+  if status ~= 0 then return nil, ("exit %d: %s"):format(status, last_line(errors)) end
+  local ok, rows = pcall(json.decode, said)
+  if not ok or type(rows) ~= "table" or #rows == 0 then return nil, "what it printed is no JSON of rows" end
+  add_notices(notices, t.label, errors)
+  return rows
+end
+
+-- Takes a turn in one more round: true, or nil and why.
+local function take(r, t, kept, notices, deadline)
+  if kept.refused then return true end
+  local rows, why = once(r, t, notices, deadline)
+  if not rows then return nil, why end
+  if rows == "refused" then kept.rounds, kept.refused = nil, why
+  else kept.rounds[#kept.rounds + 1] = rows end
+  return true
+end
+
+local function started(r, x)
+  local turns, command = {}, {}
+  for i, t in ipairs(x.turns) do
+    turns[i] = { label = t.label, rounds = {} }
+    command[i] = shown(r, copied(t.words, "-r", tostring(t.repetitions)))
+  end
+  return { turns = turns, command = command, notices = {} }
+end
+
+-- Runs x (list.lua): { seconds, command, notices, turns } as keep.lua has them, or nil and why. deadline: of linux.now.
+function run.measure(r, x, deadline)
+  local begin, out = linux.now(), started(r, x)
+  for _, step in ipairs(x.prepare or {}) do
+    local ok, why = prepare(r, step, deadline)
+    if not ok then return nil, why end
+  end
+  for _ = 1, x.rounds do
+    for i, t in ipairs(x.turns) do
+      local ok, why = take(r, t, out.turns[i], out.notices, deadline)
+      if not ok then return nil, t.label == "" and why or t.label .. ": " .. why end
+    end
+  end
+  out.notices = { unpack(out.notices) }
+  out.seconds = linux.now() - begin
+  return out
+end
+
+return run
