@@ -8,18 +8,18 @@ local linux = require "linux"
 
 local chart = {}
 
-local WIDTH, HEIGHT, BAR = 720, 380, 26 -- pixels: of one panel of lines; what a bar adds to a panel of bars
+local WIDTH, HEIGHT, BAR = 720, 360, 30 -- pixels: of one panel of lines; what a bar adds to a panel of bars
 
 local colours = { "#1f5fa8", "#d1662a", "#3a8a4d", "#8455a3" }
 
 local start = [[
 set encoding utf8
-set terminal svg size %d,%d font "sans-serif,13" background "white" linewidth 1.2
+set terminal svg size %d,%d noenhanced font "sans-serif,13" background "white" linewidth 1.2
 set style line 100 lc rgb "#dddddd" lw 0.8
 set grid back ls 100
 set border 3 lc rgb "#666666"
 set tics nomirror
-set key top left opaque noautotitle spacing 1.2
+set key top right opaque noautotitle spacing 1.2
 ]]
 
 local function quoted(text) return '"' .. text:gsub('[\\"]', "\\%0"):gsub("[%c]", " ") .. '"' end
@@ -48,12 +48,22 @@ unset logscale
 set format "%g"
 set xtics auto
 set ytics auto
-set offsets graph 0.03, graph 0.03
 ]]
+
+-- A little more than the values of x: so that points stand free, and 0 is the axis.
+local function range_x(panel)
+  local least, most = math.huge, -math.huge
+  for _, s in ipairs(panel.series) do
+    for _, p in ipairs(s.points) do least, most = math.min(least, p.x), math.max(most, p.x) end
+  end
+  if panel.whole_x then return least - 0.5, most + 0.5 end
+  if panel.log_x then return least / 1.2, most * 1.2 end
+  return math.min(least, 0), most > 0 and most * 1.05 or 1
+end
 
 local function axes(panel)
   local lines = { ("set title %s\nset xlabel %s\nset ylabel %s\n"):format(quoted(panel.title), quoted(panel.x),
-    quoted(panel.y)), plain_axes }
+    quoted(panel.y)), plain_axes, ("set xrange [%.6g:%.6g]\n"):format(range_x(panel)) }
   if panel.log_x then lines[#lines + 1] = ("set logscale x %d\n"):format(panel.log_x) end
   local range = ("set yrange [0:%.6g]\n"):format(1.15 * greatest(panel))
   lines[#lines + 1] = panel.log_y and "set logscale y 10\nset autoscale y\n" or range
@@ -61,8 +71,8 @@ local function axes(panel)
   return table.concat(lines)
 end
 
-local one_line = '$%s using 1:2 with linespoints lc rgb "%s" lw 2 pt 7 ps 0.6 title %s, '
-  .. '$%s using 1:2:3:4 with yerrorbars lc rgb "%s" pt 7 ps 0'
+local one_line = '$%s using 1:2:3:4 with yerrorbars lc rgb "%s" pt 7 ps 0.2, '
+  .. '$%s using 1:2 with linespoints lc rgb "%s" lw 2 pt 7 ps 0.6%s'
 
 local function plot_lines(panel, n)
   local blocks, plots = {}, {}
@@ -74,7 +84,8 @@ local function plot_lines(panel, n)
     if #points > 0 then
       local block = ("d%d_%d"):format(n, i)
       blocks[#blocks + 1] = data(block, points)
-      plots[#plots + 1] = one_line:format(block, colours[i], quoted(s.title), block, colours[i])
+      local title = #panel.series > 1 and " title " .. quoted(s.title) or ""
+      plots[#plots + 1] = one_line:format(block, colours[i], block, colours[i], title)
     end
   end
   return table.concat(blocks) .. axes(panel) .. "plot " .. table.concat(plots, ", ") .. "\n"
@@ -88,26 +99,29 @@ set xlabel %s
 unset ylabel
 unset logscale
 set xtics auto
+set grid noytics
+set lmargin %d
+set bmargin 3.4
 set ytics (%s) scale 0
 set yrange [-0.6:%.1f]
 set xrange [0:%.6g]
 plot $%s using (0):1:(0):2:($1-0.3):($1+0.3) with boxxyerror fs solid 0.85 noborder lc rgb "%s", \
-     $%s using 2:1:3:4 with xerrorbars lc rgb "#333333" pt 7 ps 0, \
+     $%s using 2:1:3:4 with xerrorbars lc rgb "#333333" pt 7 ps 0.2, \
      $%s using 4:1:5 with labels left offset 0.8,0
 ]]
 
 -- Bars lie, so that labels of any length are read without turning one's head; the first is on top.
 local function plot_bars(panel, n)
-  local points, labels, most = {}, {}, greatest(panel)
+  local points, labels, most, longest = {}, {}, greatest(panel), 0
   for i, b in ipairs(panel.bars) do
     local at = #panel.bars - i
     points[i] = ("%d %.6g %.6g %.6g %s"):format(at, b.y.median, b.y.least, b.y.greatest,
       quoted((b.y.median >= 99.95 and "%.0f" or "%.3g"):format(b.y.median)))
-    labels[i] = ("%s %d"):format(quoted(b.label), at)
+    labels[i], longest = ("%s %d"):format(quoted(b.label), at), math.max(longest, #b.label)
   end
   local block = ("d%d"):format(n)
-  return data(block, points) .. bar_plot:format(quoted(panel.title), quoted(panel.y), table.concat(labels, ", "),
-    #panel.bars - 0.4, 1.18 * most, block, colours[1], block, block)
+  return data(block, points) .. bar_plot:format(quoted(panel.title), quoted(panel.y), longest + 3,
+    table.concat(labels, ", "), #panel.bars - 0.4, 1.18 * most, block, colours[1], block, block)
 end
 
 local kinds = { lines = plot_lines, bars = plot_bars }
@@ -115,7 +129,7 @@ local kinds = { lines = plot_lines, bars = plot_bars }
 -- -- all of it -------------------------------------------------------------------------------------------------
 
 local function height(panel)
-  return panel.kind == "bars" and 100 + BAR * #panel.bars or HEIGHT
+  return panel.kind == "bars" and 90 + BAR * #panel.bars or HEIGHT
 end
 
 -- What gnuplot is to do, or nil if there is nothing to draw. Panels of lines stand side by side, those of bars one

@@ -162,8 +162,8 @@ list[#list + 1] = {
     end
     return rows
   end,
-  columns = { { "model", size_of, "left" }, { "weights", function(r)
-      return r.facts and figures.number(r.facts.parameters / 1e9) .. "e9" or ""
+  columns = { { "model", size_of, "left" }, { "weights, 10^9", function(r)
+      return r.facts and figures.number(r.facts.parameters / 1e9) or ""
     end }, { "bits", function(r) return r.refused and "" or r.bits end }, MEMORY, DECODE, SHARE, PROMPT },
   chart = function(rows)
     local function weights(r) return r.facts.parameters / 1e9 end
