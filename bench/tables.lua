@@ -108,7 +108,8 @@ end
 local function surroundings(o, tritune)
   local binary = hash(contents(tritune))
   return { machine = host.cpu(), commit = commit(),
-    programs = { tritune = binary, builds = hash(binary .. (linux.read(o.dispatch) or "")) } }
+    programs = { tritune = binary, builds = hash(binary .. (linux.read(o.dispatch) or "")),
+      kernels = hash(contents(o.build .. "/libtri_tune.so")) } }
 end
 
 local function settings(o, tritune, facts)

@@ -8,7 +8,7 @@ local linux = require "linux"
 
 local chart = {}
 
-local WIDTH, HEIGHT, BAR = 720, 360, 30 -- pixels: of one panel of lines; what a bar adds to a panel of bars
+local WIDTH, HEIGHT, BAR = 720, 360, 26 -- pixels: of one panel of lines; what a bar adds to a panel of bars
 
 local colours = { "#1f5fa8", "#d1662a", "#3a8a4d", "#8455a3" }
 
@@ -50,6 +50,8 @@ set xtics auto
 set ytics auto
 ]]
 
+local decades = "set xtics (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)\n"
+
 -- A little more than the values of x: so that points stand free, and 0 is the axis.
 local function range_x(panel)
   local least, most = math.huge, -math.huge
@@ -68,6 +70,7 @@ local function axes(panel)
   local range = ("set yrange [0:%.6g]\n"):format(1.15 * greatest(panel))
   lines[#lines + 1] = panel.log_y and "set logscale y 10\nset autoscale y\n" or range
   if panel.whole_x then lines[#lines + 1] = "set xtics 1\n" end
+  if panel.log_x == 10 then lines[#lines + 1] = decades end
   return table.concat(lines)
 end
 
@@ -129,7 +132,7 @@ local kinds = { lines = plot_lines, bars = plot_bars }
 -- -- all of it -------------------------------------------------------------------------------------------------
 
 local function height(panel)
-  return panel.kind == "bars" and 90 + BAR * #panel.bars or HEIGHT
+  return panel.kind == "bars" and 110 + BAR * #panel.bars or HEIGHT
 end
 
 -- What gnuplot is to do, or nil if there is nothing to draw. Panels of lines stand side by side, those of bars one

@@ -36,6 +36,7 @@ function figures.text(f)
   return ("%s (%s to %s)"):format(figures.number(f.median), figures.number(f.least), figures.number(f.greatest))
 end
 
+-- "85 %"; nothing where there is no figure.
 function figures.percent(x) return x and ("%.0f %%"):format(100 * x) or "" end
 
 local function gib(bytes) return ("%s GiB"):format(figures.number(bytes / 2 ^ 30)) end

@@ -2,140 +2,50 @@
 -- Leaves out how anything is run (run.lua), chosen (collect.lua), written (page.lua) or drawn (chart.lua).
 --
 --   name, title, says     its name, its heading, and what is measured, for people
---   runs(o)               runs, each with id, level, seconds, repetitions, rounds, program, key and turns (below)
+--   runs(o)               its runs (runs.lua)
 --   rows(found, o)        rows out of records: found(id) gives that of a run, or nil
 --   columns               { heading, of a row its text[, "left"] } each
 --   chart(rows, o)        a list of panels (chart.lua)
+--   spread(row)           the figures of a row, whose spread tells of noise; speeds where nothing is said
 --
--- A level is how soon a run is worth its time: 1 for what everybody wants to see, 3 for what a long budget is for.
+-- A run's level is how soon it is worth its time: 1 for what everybody wants to see, 3 for what a long budget is for.
 -- o: tritune (path), root, build, folder (results of this machine), scratch, synth and dense (sizes), cores, tuned
 -- (whether tritune is), has_table (whether the machine is), memory (or nil).
 
 local cost = require "tables.cost"
 local figures = require "tables.figures"
 local samples = require "tables.samples"
+local runs = require "tables.runs"
+local show = require "tables.show"
+local kernels = require "tables.kernels"
+local peers = require "tables.peers"
 
-local LOADED = 128 -- tokens of a prompt, where prompts are not what is looked at
+local PROMPT = 128 -- tokens of a prompt, where its length is not what is looked at
 
--- -- runs ------------------------------------------------------------------------------------------------------
-
-local function commas(list) return table.concat(list, ",") end
-
--- A turn of `tritune bench`. t: size or model (a file); prompt, gen, depth, threads: lists; more: further words.
-local function turn(o, t)
-  local words = { t.program or o.tritune, "bench", t.model and "-m" or "--synth", t.model or t.size,
-    "-p", commas(t.prompt or { 0 }), "-n", commas(t.gen or { 0 }) }
-  local function add(...) for _, word in ipairs { ... } do words[#words + 1] = word end end
-  if t.depth then add("-d", commas(t.depth)) end
-  if t.threads then add("-t", commas(t.threads)) end
-  if o.memory then add("--memory", o.memory) end
-  add(unpack(t.more or {}))
-  t.repetitions, t.cores = t.repetitions or 3, o.cores
-  return { label = t.label or "", words = words, repetitions = t.repetitions, seconds = cost.bench(t),
-    forget = t.forget, cached = t.cached }
-end
-
--- A run of turns that follow each other in rounds.
-local function run(r)
-  r.rounds, r.program, r.seconds, r.repetitions = r.rounds or 1, r.program or "tritune", r.seconds or 0, math.huge
-  local said = {}
-  for i, t in ipairs(r.turns) do
-    r.seconds = r.seconds + r.rounds * t.seconds
-    r.repetitions = math.min(r.repetitions, r.rounds * t.repetitions)
-    said[i] = t.label .. ": " .. table.concat(t.words, " ", 2)
-  end
-  r.key = table.concat(said, "; ")
-  return r
-end
-
--- A table's only run of one process.
-local function single(o, id, level, t) return run { id = id, level = level, turns = { turn(o, t) } } end
-
--- 1, 2, 4 ... and `most`; every number if there are few.
-local function threads_to(most)
-  local list, step = {}, 1
-  while step < most do
-    list[#list + 1] = step
-    step = most <= 4 and step + 1 or 2 * step
-  end
-  list[#list + 1] = most
-  return list
-end
-
--- -- rows ------------------------------------------------------------------------------------------------------
-
--- Rows of all turns of a record, in pairs of what decoding and prompts reached: by whatever `key` of a row says.
-local function paired(record, key)
-  local rows, by = {}, {}
-  for _, t in ipairs(record and record.turns or {}) do
-    for _, r in ipairs(samples.rows(t)) do
-      local at = t.label .. " " .. tostring(r[key])
-      if not by[at] then
-        by[at] = { label = t.label, [key] = r[key], facts = r, record = record }
-        rows[#rows + 1] = by[at]
-      end
-      by[at][r.gen > 0 and "decode" or "prompt"] = r
-    end
-    if t.refused then rows[#rows + 1] = { label = t.label, refused = t.refused, record = record } end
-  end
-  return rows
-end
-
-local function appended(rows, more)
-  for _, r in ipairs(more) do rows[#rows + 1] = r end
-  return rows
-end
-
--- -- columns and charts --------------------------------------------------------------------------------------------
-
-local function speed(field)
-  return function(r) return r[field] and figures.text(r[field].speed) or r.refused and "does not fit" or "" end
-end
-local function memory(r)
-  if r.refused then return "takes " .. figures.bytes(samples.taken(r.refused)) end
-  return r.facts and figures.bytes(r.facts.rss) or ""
-end
-local function share(r) return r.decode and figures.percent(r.decode.share) or "" end
-local function label(r) return r.label end
-
-local DECODE, PROMPT = { "decode, t/s", speed "decode" }, { "prompt, t/s", speed "prompt" }
-local MEMORY, SHARE = { "memory", memory }, { "of read bandwidth", share }
-
--- Points of a line: x by a field of the row or a function, y the figures of decode or prompt.
-local function line(rows, title, x, phase)
-  local points = {}
-  for _, r in ipairs(rows) do
-    if r[phase] then points[#points + 1] = { x = type(x) == "function" and x(r) or r[x], y = r[phase].speed } end
-  end
-  return { title = title, points = points }
-end
-
-local function lines(panel)
-  panel.kind = "lines"
-  return panel
-end
-
--- One panel of bars; value: figures of a row or nil.
-local function bars(title, y, rows, value)
-  local list = {}
-  for _, r in ipairs(rows) do
-    local f = value(r)
-    if f then list[#list + 1] = { label = label(r), y = f } end
-  end
-  return { kind = "bars", title = title, y = y, bars = list }
-end
-
-local function decoded(r) return r.decode and r.decode.speed end
-local function prompted(r) return r.prompt and r.prompt.speed end
-
--- -- the tables ----------------------------------------------------------------------------------------------------
+local function on_all(o) return ("%d thread%s"):format(o.cores, o.cores == 1 and "" or "s") end
 
 local list = {}
+
+-- -- sizes -----------------------------------------------------------------------------------------------------
 
 local sizes = { { "125m", 1 }, { "350m", 1 }, { "1b", 1 }, { "1.5b", 2 }, { "2b4t", 1 }, { "2.7b", 2 }, { "3b", 1 },
   { "3.8b", 2 }, { "7b", 2 }, { "13b", 2 }, { "30b", 3 }, { "70b", 3 }, { "100b", 3 } }
 
-local function size_of(r) return r.size end
+local function size_run(o, size, level)
+  local large = cost.weights(size) >= 10
+  return runs.single(o, "sizes-" .. size, level, { size = size, prompt = { PROMPT }, gen = { large and 8 or 32 },
+    repetitions = large and 2 or 3 })
+end
+
+local function size_rows(found, size)
+  local rows = show.paired(found("sizes-" .. size), "depth")
+  for _, r in ipairs(rows) do
+    r.size, r.bits = size, samples.short_of_memory(r.record) and "1.6" or "2"
+  end
+  return rows
+end
+
+local function weights(r) return r.facts and r.facts.parameters / 1e9 end
 
 list[#list + 1] = {
   name = "sizes", title = "Models from 125M to 100B",
@@ -143,82 +53,33 @@ list[#list + 1] = {
     .. "two bits a weight do not fit into memory, weights take 1.6; of what does not fit either way the table has the "
     .. "bytes it would take.",
   runs = function(o)
-    local runs = {}
-    for _, s in ipairs(sizes) do
-      local large = cost.weights(s[1]) >= 10
-      runs[#runs + 1] = single(o, "sizes-" .. s[1], s[2], { size = s[1], prompt = { LOADED },
-        gen = { large and 8 or 32 }, repetitions = large and 2 or 3 })
-    end
-    return runs
+    local all = {}
+    for i, s in ipairs(sizes) do all[i] = size_run(o, s[1], s[2]) end
+    return all
   end,
   rows = function(found)
     local rows = {}
-    for _, s in ipairs(sizes) do
-      for _, r in ipairs(paired(found("sizes-" .. s[1]), "depth")) do
-        r.size = s[1]
-        r.bits = samples.short_of_memory(r.record) and "1.6" or "2"
-        rows[#rows + 1] = r
-      end
-    end
+    for _, s in ipairs(sizes) do show.append(rows, size_rows(found, s[1])) end
     return rows
   end,
-  columns = { { "model", size_of, "left" }, { "weights, 10^9", function(r)
-      return r.facts and figures.number(r.facts.parameters / 1e9) or ""
-    end }, { "bits", function(r) return r.refused and "" or r.bits end }, MEMORY, DECODE, SHARE, PROMPT },
+  columns = { { "model", function(r) return r.size end, "left" },
+    { "weights, 10^9", function(r) return figures.number(weights(r)) end },
+    { "bits", function(r) return r.refused and "" or r.bits end }, show.MEMORY, show.DECODE, show.SHARE, show.PROMPT },
   chart = function(rows)
-    local function weights(r) return r.facts.parameters / 1e9 end
-    return { lines { title = "Tokens per second by size of the model", x = "weights, billions", y = "tokens/s",
-      log_x = 10, log_y = true,
-      series = { line(rows, "prompt of 128", weights, "prompt"), line(rows, "decoding", weights, "decode") } } }
+    return { { kind = "lines", title = "Tokens per second by size of the model", x = "weights, billions",
+      y = "tokens/s", log_x = 10, log_y = true, series = { show.line(rows, "prompt of 128", weights, "prompt"),
+        show.line(rows, "decoding", weights, "decode") } } }
   end,
 }
 
--- A build of this tree with that dispatch table ("none": without), its own folder, its binary.
-local function built(o, which, dispatch)
-  local folder = o.build .. "/tables-" .. which
-  local binary = folder .. "/tritune"
-  return binary, { makes = binary, again = true, words = { "sh", "-c", 'cmake -S "$1" -B "$2" -DTRI_DISPATCH="$3" '
-    .. '-DTRI_TESTS=OFF && cmake --build "$2" --target tritune -j "$4"', "sh", o.root, folder, dispatch,
-    tostring(o.cores) } }
+-- -- tuned -----------------------------------------------------------------------------------------------------
+
+local function plain(o)
+  return runs.run { id = "plain", level = 1, turns = {
+    runs.turn(o, { label = o.tuned and "tuned" or "default", prompt = { PROMPT }, gen = { 32 }, repetitions = 2 }),
+    runs.turn(o, { label = "plain C", prompt = { 8 }, gen = { 4 }, repetitions = 2, slow = 40,
+      more = { "--isa", "c" } }) } }
 end
-
-local BUILDING, TUNING = 150, 90 -- seconds
-
--- What the winners need: this machine's table, made first if there is none.
-local function tuning(o)
-  return { makes = o.folder .. "/dispatch.lua", words = { "luajit", o.root .. "tune/tune.lua", "--budget",
-    tostring(TUNING), "--build", o.build, "--results", (o.folder:gsub("/[^/]*$", "")), "--quiet" } }
-end
-
--- Tuned and default binaries in turns. The one that o.tritune is not is built; tuning comes first where there is no
--- table.
-local function tuned_against_default(o, level, rounds)
-  local untuned = not o.tuned and not o.has_table
-  local prepare = { untuned and tuning(o) or nil }
-  local binary, build = built(o, o.tuned and "default" or "tuned", o.tuned and "none" or o.folder .. "/dispatch.lua")
-  prepare[#prepare + 1] = build
-  local function side(name, program)
-    return turn(o, { label = name, program = program, size = o.synth, prompt = { LOADED }, gen = { 32 },
-      repetitions = 2 })
-  end
-  return run { id = "tuned", level = level, rounds = rounds, program = "builds", prepare = prepare,
-    seconds = BUILDING + (untuned and TUNING or 0),
-    turns = { side("tuned", o.tuned and o.tritune or binary), side("default", o.tuned and binary or o.tritune) } }
-end
-
--- A factor over the first row of `base` among rows: "12.3".
-local function factors(rows, base)
-  for _, phase in ipairs { "decode", "prompt" } do
-    local one
-    for _, r in ipairs(rows) do if r.label == base and r[phase] then one = r[phase].speed.median end end
-    for _, r in ipairs(rows) do
-      if one and r[phase] then r[phase .. "_factor"] = r[phase].speed.median / one end
-    end
-  end
-  return rows
-end
-
-local function factor(field) return function(r) return figures.number(r[field .. "_factor"]) end end
 
 list[#list + 1] = {
   name = "tuned", title = "Tuned, default, plain C",
@@ -226,74 +87,148 @@ list[#list + 1] = {
     .. "C that defines what all of them compute. Plain C ran a prompt of 8 and decoded 4 tokens, the others 128 and "
     .. "32.",
   runs = function(o)
-    return {
-      run { id = "plain", level = 1, turns = {
-        turn(o, { label = o.tuned and "tuned" or "default", size = o.synth, prompt = { LOADED }, gen = { 32 },
-          repetitions = 2 }),
-        turn(o, { label = "plain C", size = o.synth, prompt = { 8 }, gen = { 4 }, repetitions = 2, slow = 40,
-          more = { "--isa", "c" } }) } },
-      tuned_against_default(o, 2, 3) }
+    return { plain(o), runs.tuned_against_default(o, 2, 3, { prompt = { PROMPT }, gen = { 32 }, repetitions = 2 }) }
   end,
   rows = function(found)
-    local pair, rows = paired(found("tuned"), "depth"), {}
-    for _, r in ipairs(paired(found("plain"), "depth")) do
-      if #pair == 0 or r.label == "plain C" then rows[#rows + 1] = r end
+    local rows = show.paired(found("tuned"), "depth")
+    local both = #rows > 0
+    for _, r in ipairs(show.paired(found("plain"), "depth")) do
+      if not both or r.label == "plain C" then rows[#rows + 1] = r end
     end
-    return factors(appended(pair, rows), "plain C")
+    return show.factors(rows, "plain C")
   end,
-  columns = { { "kernels", label, "left" }, DECODE, { "times plain C", factor "decode" }, PROMPT,
-    { "times plain C", factor "prompt" } },
+  columns = { { "kernels", show.label, "left" }, show.DECODE, show.factor("times plain C", "decode"), show.PROMPT,
+    show.factor("times plain C", "prompt") },
   chart = function(rows, o)
-    return { bars("Decoding, " .. o.synth, "tokens/s", rows, decoded),
-      bars("Prompt, " .. o.synth, "tokens/s", rows, prompted) }
+    return { show.bars("Decoding, " .. o.synth, "tokens/s", rows, show.decoded),
+      show.bars("Prompt, " .. o.synth, "tokens/s", rows, show.prompted) }
   end,
 }
 
-local dense_types = { { "ternary", { "--bits", "2" } }, { "ternary, 1.6 bits", { "--bits", "1.6" } },
-  { "Q4_0", { "--weights", "q4_0" } }, { "Q8_0", { "--weights", "q8_0" } }, { "F16", { "--weights", "f16" } } }
+-- -- dense -----------------------------------------------------------------------------------------------------
 
-local function dense_turns(o)
+local dense_types = { { "ternary", { "--bits", "2" } }, { "ternary, 1.6 bits", { "--bits", "1.6" } },
+  { "Q4_0", { "--weights", "q4_0" }, "q4_0" }, { "Q8_0", { "--weights", "q8_0" }, "q8_0" },
+  { "F16", { "--weights", "f16" }, "f16" } }
+
+local function dense_run(o, level, rounds)
   local turns = {}
   for i, t in ipairs(dense_types) do
-    turns[i] = turn(o, { label = t[1], size = o.dense, prompt = { LOADED }, gen = { 16 }, repetitions = 2, more = t[2],
-      slow = i > 2 and 3 or 1 })
+    turns[i] = runs.turn(o, { label = t[1], size = o.dense, prompt = { PROMPT }, gen = { 16 }, repetitions = 2,
+      more = t[2], slow = t[3] and 3 })
   end
-  return turns
+  return runs.run { id = "dense", level = level, rounds = rounds, turns = turns }
+end
+
+-- Where another program is known to be faster with these weights, its figures stand in place of ours.
+local function fairly(row, kind, o)
+  local best, said = peers.faster(o.folder, kind, o.cores), {}
+  for _, phase in ipairs { "decode", "prompt" } do
+    local f = best[phase]
+    if f and row[phase] then
+      row[phase] = setmetatable({ speed = f.speed, share = false }, { __index = row[phase] })
+      said[#said + 1] = ("%s by %s (%s)"):format(phase, f.peer, f.test)
+    end
+  end
+  row.by = #said > 0 and table.concat(said, ", ") or nil
 end
 
 list[#list + 1] = {
   name = "dense", title = "Ternary against Q4_0, Q8_0 and F16",
-  says = "The same shape with dense weights through kernels of this project, in one run, in turns.",
-  runs = function(o)
-    return { run { id = "dense", level = 1, turns = dense_turns(o) },
-      run { id = "dense", level = 3, rounds = 3, turns = dense_turns(o) } }
+  says = "The same shape with ternary and with dense weights, in one run, in turns, through kernels of this project; "
+    .. "where another program was faster with dense weights, side by side, the figure is that program's, and named.",
+  runs = function(o) return { dense_run(o, 1, 1), dense_run(o, 3, 3) } end,
+  rows = function(found, o)
+    local rows = show.paired(found("dense"), "depth")
+    for _, r in ipairs(rows) do
+      for _, t in ipairs(dense_types) do
+        if t[3] and t[1] == r.label then fairly(r, t[3], o) end
+      end
+    end
+    return show.factors(rows, "F16")
   end,
-  rows = function(found) return factors(paired(found("dense"), "depth"), "F16") end,
-  columns = { { "weights", label, "left" }, MEMORY, DECODE, { "times F16", factor "decode" }, SHARE, PROMPT,
-    { "times F16", factor "prompt" } },
+  columns = { { "weights", show.label, "left" }, show.MEMORY, show.DECODE, show.factor("times F16", "decode"),
+    show.SHARE, show.PROMPT, show.factor("times F16", "prompt"),
+    { "other programs", function(r) return r.by end, "left" } },
   chart = function(rows, o)
-    return { bars("Decoding, " .. o.dense, "tokens/s", rows, decoded),
-      bars("Prompt of 128, " .. o.dense, "tokens/s", rows, prompted),
-      bars("Memory, " .. o.dense, "GiB", rows, function(r) return r.facts and figures.of { r.facts.rss / 2 ^ 30 } end) }
+    local function memory(r) return r.facts and figures.of { r.facts.rss / 2 ^ 30 } end
+    return { show.bars("Decoding, " .. o.dense, "tokens/s", rows, show.decoded),
+      show.bars("Prompt of 128, " .. o.dense, "tokens/s", rows, show.prompted),
+      show.bars("Memory, " .. o.dense, "GiB", rows, memory) }
   end,
 }
 
-local function on_all(o) return ("%d thread%s"):format(o.cores, o.cores == 1 and "" or "s") end
+-- -- kernels ---------------------------------------------------------------------------------------------------
+
+local shapes = { "6912x2560", "2560x6912", "2560x2560" } -- of 2B4T: gate and up, down, output of attention
+
+local function kernel_runs(o, prefix, levels, tokens, seconds)
+  local all = {}
+  for i, shape in ipairs(shapes) do
+    all[i] = runs.run { id = prefix .. "-" .. shape, level = levels[i], program = "kernels",
+      turns = { runs.kernels(o, { shape = shape, threads = o.cores, tokens = tokens, seconds = seconds }) } }
+  end
+  return all
+end
+
+local function kernel_rows(found, prefix, by)
+  local rows = {}
+  for _, shape in ipairs(shapes) do
+    show.append(rows, kernels.best(kernels.rows(found(prefix .. "-" .. shape)), by))
+  end
+  return rows
+end
+
+-- The first shape alone: the others look alike, and all in one picture would be too many to read.
+local function kernel_panel(rows, title, unit, by)
+  local first = {}
+  for _, r in ipairs(rows) do if r.shape == rows[1].shape then first[#first + 1] = r end end
+  return { show.bars(("%s, %s"):format(title, rows[1].shape), unit, first, function(r) return r[by] end) }
+end
+
+local function percent(r) return figures.percent(r.percent) end
+local KERNEL, SHAPE = { "kernel", function(r) return r.kernel end, "left" }, { "shape", function(r) return r.shape end }
+local function rate(heading, by) return { heading, function(r) return figures.text(r[by]) end } end
+
+list[#list + 1] = {
+  name = "kernels", title = "Kernels, decoding",
+  says = "One token, all threads, weights from memory: of each instruction set, family and layout the best kernel that "
+    .. "is linked. GB/s are packed weights; the share is of what the same threads read doing nothing else, at that "
+    .. "time. rows and columns skip half of their weights.",
+  runs = function(o) return kernel_runs(o, "kernels", { 1, 2, 2 }, 1, 12) end,
+  rows = function(found) return kernel_rows(found, "kernels", "weights") end,
+  columns = { KERNEL, SHAPE, rate("GB/s", "gbps"), { "of bandwidth", percent }, rate("10^9 weights/s", "weights") },
+  spread = function(row) return { row.weights } end,
+  chart = function(rows) return kernel_panel(rows, "Decoding kernels", "10^9 weights/s", "weights") end,
+}
+
+list[#list + 1] = {
+  name = "batches", title = "Kernels, prompts",
+  says = "A batch of 128 tokens, all threads: of each instruction set, family and layout the best kernel that is "
+    .. "linked, and its share of what the multipliers reach in registers, at that time.",
+  runs = function(o) return kernel_runs(o, "batches", { 2, 3, 3 }, PROMPT, 40) end,
+  rows = function(found) return kernel_rows(found, "batches", "operations") end,
+  columns = { KERNEL, SHAPE, rate("10^9 operations/s", "operations"), { "of the peak", percent } },
+  spread = function(row) return { row.operations } end,
+  chart = function(rows) return kernel_panel(rows, "Batches of 128 tokens", "10^9 operations/s", "operations") end,
+}
+
+-- -- sweeps ----------------------------------------------------------------------------------------------------
 
 list[#list + 1] = {
   name = "threads", title = "Threads",
   says = "The same model with more and more threads: decoding 32 tokens, and a prompt of 128.",
   runs = function(o)
-    return { single(o, "threads", 1, { size = o.synth, prompt = { LOADED }, gen = { 32 }, threads = threads_to(o.cores),
+    return { runs.single(o, "threads", 1, { prompt = { PROMPT }, gen = { 32 }, threads = runs.threads_to(o.cores),
       repetitions = 2 }) }
   end,
-  rows = function(found) return paired(found("threads"), "threads") end,
-  columns = { { "threads", function(r) return ("%d"):format(r.threads or 0) end }, DECODE, SHARE, PROMPT },
+  rows = function(found) return show.paired(found("threads"), "threads") end,
+  columns = { show.whole("threads", "threads"), show.DECODE, show.SHARE, show.PROMPT },
   chart = function(rows, o)
-    return { lines { title = "Decoding, " .. o.synth, x = "threads", y = "tokens/s", whole_x = true,
-        series = { line(rows, "decoding", "threads", "decode") } },
-      lines { title = "Prompt of 128, " .. o.synth, x = "threads", y = "tokens/s", whole_x = true,
-        series = { line(rows, "prompt", "threads", "prompt") } } }
+    return { { kind = "lines", title = "Decoding, " .. o.synth, x = "threads", y = "tokens/s", whole_x = true,
+        series = { show.line(rows, "decoding", "threads", "decode") } },
+      { kind = "lines", title = "Prompt of 128, " .. o.synth, x = "threads", y = "tokens/s", whole_x = true,
+        series = { show.line(rows, "prompt", "threads", "prompt") } } }
   end,
 }
 
@@ -301,16 +236,16 @@ list[#list + 1] = {
   name = "prompts", title = "Length of the prompt",
   says = "Tokens of a prompt that are fed at once: the longer it is, the more often each weight that was read is used.",
   runs = function(o)
-    return { single(o, "prompts", 1, { size = o.synth, prompt = { 1, 4, 16, 64, 256 }, repetitions = 2 }),
-      single(o, "prompts-long", 2, { size = o.synth, prompt = { 512, 1024, 2048 }, repetitions = 2 }) }
+    return { runs.single(o, "prompts", 1, { prompt = { 1, 4, 16, 64, 256 }, repetitions = 2 }),
+      runs.single(o, "prompts-long", 2, { prompt = { 512, 1024, 2048 }, repetitions = 2 }) }
   end,
   rows = function(found)
-    return appended(paired(found("prompts"), "tokens"), paired(found("prompts-long"), "tokens"))
+    return show.append(show.paired(found("prompts"), "tokens"), show.paired(found("prompts-long"), "tokens"))
   end,
-  columns = { { "tokens", function(r) return ("%d"):format(r.tokens or 0) end }, PROMPT },
+  columns = { show.whole("tokens", "tokens"), show.PROMPT },
   chart = function(rows, o)
-    return { lines { title = ("Prompts, %s, %s"):format(o.synth, on_all(o)), x = "tokens of the prompt", y = "tokens/s",
-      log_x = 2, series = { line(rows, "prompt", "tokens", "prompt") } } }
+    return { { kind = "lines", title = ("Prompts, %s, %s"):format(o.synth, on_all(o)), x = "tokens of the prompt",
+      y = "tokens/s", log_x = 2, series = { show.line(rows, "prompt", "tokens", "prompt") } } }
   end,
 }
 
@@ -318,24 +253,28 @@ list[#list + 1] = {
   name = "depth", title = "Depth of the cache",
   says = "Decoding 16 tokens behind so many that are in the KV cache (F16), and what reading them adds.",
   runs = function(o)
-    return { single(o, "depth", 1, { size = o.synth, gen = { 16 }, depth = { 0, 256, 512 }, repetitions = 2 }),
-      single(o, "depth-long", 2, { size = o.synth, gen = { 16 }, depth = { 1024, 2048, 4096 }, repetitions = 2 }) }
+    return { runs.single(o, "depth", 1, { gen = { 16 }, depth = { 0, 256, 512 }, repetitions = 2 }),
+      runs.single(o, "depth-long", 2, { gen = { 16 }, depth = { 1024, 2048, 4096 }, repetitions = 2 }) }
   end,
-  rows = function(found) return appended(paired(found("depth"), "depth"), paired(found("depth-long"), "depth")) end,
-  columns = { { "tokens before", function(r) return ("%d"):format(r.depth or 0) end }, DECODE, SHARE,
-    { "of it KV", function(r) return r.decode and figures.percent(r.decode.kv) or "" end } },
+  rows = function(found)
+    return show.append(show.paired(found("depth"), "depth"), show.paired(found("depth-long"), "depth"))
+  end,
+  columns = { show.whole("tokens before", "depth"), show.DECODE, show.SHARE,
+    { "of it KV", function(r) return r.decode and figures.percent(r.decode.kv) end } },
   chart = function(rows, o)
-    return { lines { title = ("Decoding, %s, %s"):format(o.synth, on_all(o)), x = "tokens in the cache", y = "tokens/s",
-      series = { line(rows, "decoding", "depth", "decode") } } }
+    return { { kind = "lines", title = ("Decoding, %s, %s"):format(o.synth, on_all(o)), x = "tokens in the cache",
+      y = "tokens/s", series = { show.line(rows, "decoding", "depth", "decode") } } }
   end,
 }
 
+-- -- loading ---------------------------------------------------------------------------------------------------
+
 local function loading(o)
   local gguf, packed = o.scratch .. "/load.gguf", o.scratch .. "/load-packed.gguf"
-  local function one(name, file, state)
-    return turn(o, { label = name, size = o.synth, model = file, gen = { 1 }, repetitions = 1, [state] = file })
+  local function one(label, file, state)
+    return runs.turn(o, { label = label, model = file, gen = { 1 }, repetitions = 1, [state] = file })
   end
-  return run { id = "load", level = 1, rounds = 3, seconds = 3 + 6 * cost.weights(o.synth),
+  return runs.run { id = "load", level = 1, rounds = 3, seconds = 3 + 6 * cost.weights(o.synth),
     prepare = { { makes = gguf, words = { o.tritune, "synth", o.synth, "--out", gguf } },
       { makes = packed, words = { o.tritune, "synth", o.synth, "--type", "tritune", "--out", packed } } },
     turns = { one("GGUF (I2_S), cold", gguf, "forget"), one("GGUF (I2_S), in the page cache", gguf, "cached"),
@@ -350,9 +289,11 @@ list[#list + 1] = {
     .. "cache): as GGUF, which is packed while it is loaded, and as this machine's packed file, which is mapped as it "
     .. "is.",
   runs = function(o) return { loading(o) } end,
-  rows = function(found) return paired(found("load"), "depth") end,
-  columns = { { "file", label, "left" }, { "load, ms", function(r) return figures.text(load_ms(r)) end }, MEMORY },
-  chart = function(rows, o) return { bars("Loading, " .. o.synth, "ms", rows, load_ms) } end,
+  rows = function(found) return show.paired(found("load"), "depth") end,
+  columns = { { "file", show.label, "left" }, { "load, ms", function(r) return figures.text(load_ms(r)) end },
+    show.MEMORY },
+  spread = function(row) return { load_ms(row) } end,
+  chart = function(rows, o) return { show.bars("Loading, " .. o.synth, "ms", rows, load_ms) } end,
 }
 
 return list

@@ -2,7 +2,6 @@
 -- measured. The same records make the same bytes.
 
 local figures = require "tables.figures"
-local samples = require "tables.samples"
 
 local page = {}
 
@@ -42,15 +41,15 @@ local function dates(records)
   return days[1] == days[#days] and days[1] or days[1] .. " to " .. days[#days]
 end
 
--- The median and greatest half of spread of all figures, and the worst grade where bench gave any.
-local function noise(records)
+-- The median and greatest half of spread of a table's figures, and the worst grade where bench gave any.
+local function noise(t)
   local list, grade = {}, nil
-  for _, record in ipairs(records) do
-    for _, t in ipairs(record.turns) do
-      for _, r in ipairs(samples.rows(t)) do
-        if r.speed.count > 1 then list[#list + 1] = figures.noise(r.speed) end
-        if r.noise and (not grade or r.noise > grade) then grade = r.noise end
-      end
+  for _, row in ipairs(t.rows) do
+    for _, f in ipairs(t.spread(row)) do
+      if f.count > 1 then list[#list + 1] = figures.noise(f) end
+    end
+    for _, r in pairs { row.decode, row.prompt } do
+      if r.noise and (not grade or r.noise > grade) then grade = r.noise end
     end
   end
   local f = figures.of(list)
@@ -73,9 +72,9 @@ local function commits(records)
   return table.concat(distinct(all), ", ")
 end
 
-local function origin(records, about)
-  return ("%s. %s; commit %s. Noise: %s.\n\n```\n%s\n```\n"):format(about.machine, dates(records), commits(records),
-    noise(records), table.concat(commands(records), "\n"))
+local function origin(t, about)
+  return ("%s. %s; commit %s. Noise: %s.\n\n```\n%s\n```\n"):format(about.machine, dates(t.records),
+    commits(t.records), noise(t), table.concat(commands(t.records), "\n"))
 end
 
 -- Records that a newer build would measure anew.
@@ -102,12 +101,12 @@ end
 local function section(t, about)
   local body = t.says .. "\n"
   if t.chart then body = body .. ("\n![%s](%s)\n"):format(t.title, t.chart) end
-  if #t.rows > 0 then body = body .. "\n" .. page.table(t.columns, t.rows) .. "\n" .. origin(t.records, about) end
+  if #t.rows > 0 then body = body .. "\n" .. page.table(t.columns, t.rows) .. "\n" .. origin(t, about) end
   for _, note in ipairs(t.notes) do body = body .. "\n" .. note .. "\n" end
   return ("## %s\n\n%s%s%s"):format(t.title, body, outdated(t), missing(t))
 end
 
--- tables: title, says, columns, rows, records, chart (a file's name, or nil), notes, outdated (by id), missing (of id
+-- tables: title, says, columns, rows, spread (of a row its figures), records, chart (a file's name, or nil), notes, outdated (by id), missing (of id
 -- why, seconds it would take or nil). about: machine (a line about it), command (what makes all this).
 function page.text(tables, about)
   local parts = { ("# Measured on %s\n\nMade by `%s`. Figures are medians, with the least and the greatest sample in "

@@ -95,15 +95,31 @@ local function add_notices(notices, label, errors)
   end
 end
 
+-- By the kind of a turn: what its command ends with, and where in what it prints rows are.
+local kinds = {
+  bench = { tail = function(t) return "-r", tostring(t.repetitions), "-o", "json" end,
+    rows = function(said) return said end },
+  kernels = { tail = function(t)
+      return ("--benchmark_repetitions=%d"):format(t.repetitions), "--benchmark_enable_random_interleaving=true",
+        "--benchmark_format=json"
+    end, rows = function(said) return said.benchmarks end },
+}
+
+local function rows_of(t, text)
+  local ok, said = pcall(json.decode, text)
+  local rows = ok and type(said) == "table" and kinds[t.kind].rows(said)
+  return type(rows) == "table" and #rows > 0 and rows or nil
+end
+
 -- One process of a turn: its rows; "refused" and why, if memory is short; nil and why.
 local function once(r, t, notices, deadline)
   arrange(t, notices)
-  local said, errors, status = call(r, copied(t.words, "-r", tostring(t.repetitions), "-o", "json"), deadline)
+  local said, errors, status = call(r, copied(t.words, kinds[t.kind].tail(t)), deadline)
   if not said then return nil, errors end
   if status == NO_MEMORY then return "refused", last_line(errors):gsub("%c", " ") end
   if status ~= 0 then return nil, ("exit %d: %s"):format(status, last_line(errors)) end
-  local ok, rows = pcall(json.decode, said)
-  if not ok or type(rows) ~= "table" or #rows == 0 then return nil, "what it printed is no JSON of rows" end
+  local rows = rows_of(t, said)
+  if not rows then return nil, "what it printed is no JSON of rows" end
   add_notices(notices, t.label, errors)
   return rows
 end
@@ -122,7 +138,7 @@ local function started(r, x)
   local turns, command = {}, {}
   for i, t in ipairs(x.turns) do
     turns[i] = { label = t.label, rounds = {} }
-    command[i] = shown(r, copied(t.words, "-r", tostring(t.repetitions)))
+    command[i] = shown(r, copied(t.words, kinds[t.kind].tail(t)))
   end
   return { turns = turns, command = command, notices = {} }
 end

@@ -2,6 +2,7 @@
 
 local linux = require "linux"
 local host = require "host"
+local show = require "tables.show"
 local page = require "tables.page"
 local chart = require "tables.chart"
 
@@ -23,7 +24,7 @@ end
 -- A table's records in the order of its runs, which of them are of other programs, and which runs are missing.
 local function gather(o, t)
   local x = { title = t.title, says = t.says, columns = t.columns, notes = {}, records = {}, outdated = {},
-    missing = {} }
+    missing = {}, spread = t.spread or show.speeds }
   local seen = {}
   for _, run in ipairs(runs_of(o, t)) do
     local record = o.found[run.id]
