@@ -89,6 +89,12 @@ local function output(command)
   return text
 end
 
+-- A folder's whole name; dies if it is none.
+local function real(path)
+  local name = output("cd " .. host.quote(path == "" and "." or path) .. " && pwd -P"):match("^(.+)\n$")
+  return name or die(FAILED, "%s: no such folder; build there first, or name the build directory with --build", path)
+end
+
 local function commit()
   local git = "git -C " .. host.quote(host.root == "" and "." or host.root)
   local id = output(git .. " rev-parse --short HEAD"):match("^(%x+)\n$")
@@ -114,7 +120,7 @@ end
 
 local function settings(o, tritune, facts)
   local scratch = o.build .. "/tables"
-  return { tritune = tritune, root = host.root, build = o.build, folder = o.folder, scratch = scratch, synth = o.synth,
+  return { tritune = tritune, root = o.root, build = o.build, folder = o.folder, scratch = scratch, synth = o.synth,
     dense = o.dense, cores = facts.cores, memory = o.memory, tuned = tuned_for(tritune) == host.cpu(),
     has_table = linux.read(o.dispatch, 1) ~= nil }
 end
@@ -140,12 +146,13 @@ local function main()
   local skip, facts, view = unwanted(o), machine.facts(), screen.new(o.quiet)
   o.folder = o.results .. "/" .. host.slug(host.cpu())
   o.dispatch = o.folder .. "/dispatch.lua"
+  o.root, o.build = real(host.root) .. "/", real(o.build)
   local tritune = o.build .. "/tritune"
   local around, s = surroundings(o, tritune), settings(o, tritune, facts)
   folder(o.folder .. "/bench")
   folder(s.scratch)
   linux.catch_interrupts()
-  local runner = run.new { root = host.root, scratch = s.scratch, folder = o.folder .. "/bench" }
+  local runner = run.new { root = o.root, scratch = s.scratch, folder = o.folder .. "/bench" }
   local function say(...) screen.line(view, ...) end
   local plan, found, interrupted = collect.all { tables = list, settings = s, folder = o.folder .. "/bench",
     here = around, measure = function(x, deadline) return run.measure(runner, x, deadline) end, budget = o.budget,
@@ -153,7 +160,7 @@ local function main()
     status = function(...) screen.status(view, { "tables", ... }) end, again = o.again, unwanted = skip }
   screen.close(view)
   local failed = write.all { tables = list, settings = s, plan = plan, found = found, folder = o.folder, facts = facts,
-    root = host.root, here = around, readme = o.readme, say = say }
+    root = o.root, here = around, readme = o.readme, say = say }
   os.execute("rm -rf " .. host.quote(s.scratch))
   if interrupted then die(INTERRUPTED, "interrupted; what was measured is kept: the same command goes on") end
   return failed and FAILED or 0

@@ -75,10 +75,10 @@ list[#list + 1] = {
 -- -- tuned -----------------------------------------------------------------------------------------------------
 
 local function plain(o)
-  return runs.run { id = "plain", level = 1, turns = {
+  return runs.run(o, { id = "plain", level = 1, turns = {
     runs.turn(o, { label = o.tuned and "tuned" or "default", prompt = { PROMPT }, gen = { 32 }, repetitions = 2 }),
     runs.turn(o, { label = "plain C", prompt = { 8 }, gen = { 4 }, repetitions = 2, slow = 40,
-      more = { "--isa", "c" } }) } }
+      more = { "--isa", "c" } }) } })
 end
 
 list[#list + 1] = {
@@ -117,7 +117,7 @@ local function dense_run(o, level, rounds)
     turns[i] = runs.turn(o, { label = t[1], size = o.dense, prompt = { PROMPT }, gen = { 16 }, repetitions = 2,
       more = t[2], slow = t[3] and 3 })
   end
-  return runs.run { id = "dense", level = level, rounds = rounds, turns = turns }
+  return runs.run(o, { id = "dense", level = level, rounds = rounds, turns = turns })
 end
 
 -- Where another program is known to be faster with these weights, its figures stand in place of ours.
@@ -165,8 +165,8 @@ local shapes = { "6912x2560", "2560x6912", "2560x2560" } -- of 2B4T: gate and up
 local function kernel_runs(o, prefix, levels, tokens, seconds)
   local all = {}
   for i, shape in ipairs(shapes) do
-    all[i] = runs.run { id = prefix .. "-" .. shape, level = levels[i], program = "kernels",
-      turns = { runs.kernels(o, { shape = shape, threads = o.cores, tokens = tokens, seconds = seconds }) } }
+    all[i] = runs.run(o, { id = prefix .. "-" .. shape, level = levels[i], program = "kernels",
+      turns = { runs.kernels(o, { shape = shape, threads = o.cores, tokens = tokens, seconds = seconds }) } })
   end
   return all
 end
@@ -274,11 +274,11 @@ local function loading(o)
   local function one(label, file, state)
     return runs.turn(o, { label = label, model = file, gen = { 1 }, repetitions = 1, [state] = file })
   end
-  return runs.run { id = "load", level = 1, rounds = 3, seconds = 3 + 6 * cost.weights(o.synth),
+  return runs.run(o, { id = "load", level = 1, rounds = 3, seconds = 3 + 6 * cost.weights(o.synth),
     prepare = { { makes = gguf, words = { o.tritune, "synth", o.synth, "--out", gguf } },
       { makes = packed, words = { o.tritune, "synth", o.synth, "--type", "tritune", "--out", packed } } },
     turns = { one("GGUF (I2_S), cold", gguf, "forget"), one("GGUF (I2_S), in the page cache", gguf, "cached"),
-      one("packed, cold", packed, "forget"), one("packed, in the page cache", packed, "cached") } }
+      one("packed, cold", packed, "forget"), one("packed, in the page cache", packed, "cached") } })
 end
 
 local function load_ms(r) return r.facts and r.facts.load_ms end

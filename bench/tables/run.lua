@@ -3,8 +3,8 @@
 
 local json = require "cjson"
 local linux = require "linux"
-local host = require "host"
 local collect = require "tables.collect"
+local runs = require "tables.runs"
 
 local run = {}
 
@@ -70,17 +70,6 @@ end
 
 -- -- a run ----------------------------------------------------------------------------------------------------
 
-local function plain(word) return word:match("^[%w%-%._,/=:]+$") and word or host.quote(word) end
-
--- A command as a person would type it in the project's folder.
-local function shown(r, words)
-  local said = {}
-  for i, word in ipairs(words) do
-    said[i] = plain(word:sub(1, #r.root) == r.root and word:sub(#r.root + 1) or word)
-  end
-  return table.concat(said, " ")
-end
-
 local function copied(words, ...)
   local out = { unpack(words) }
   for _, word in ipairs { ... } do out[#out + 1] = word end
@@ -88,9 +77,9 @@ local function copied(words, ...)
 end
 
 -- stderr's lines without what only a terminal needs, as notices.
-local function add_notices(notices, label, errors)
+local function add_notices(r, notices, label, errors)
   for line in errors:gmatch("[^\r\n]+") do
-    local text = (label ~= "" and label .. ": " or "") .. line:gsub("%c", " ")
+    local text = (label ~= "" and label .. ": " or "") .. runs.inside(r.root, line):gsub("%c", " ")
     if not notices[text] then notices[#notices + 1], notices[text] = text, true end
   end
 end
@@ -116,11 +105,11 @@ local function once(r, t, notices, deadline)
   arrange(t, notices)
   local said, errors, status = call(r, copied(t.words, kinds[t.kind].tail(t)), deadline)
   if not said then return nil, errors end
-  if status == NO_MEMORY then return "refused", last_line(errors):gsub("%c", " ") end
-  if status ~= 0 then return nil, ("exit %d: %s"):format(status, last_line(errors)) end
+  if status == NO_MEMORY then return "refused", (runs.inside(r.root, last_line(errors)):gsub("%c", " ")) end
+  if status ~= 0 then return nil, ("exit %d: %s"):format(status, runs.inside(r.root, last_line(errors))) end
   local rows = rows_of(t, said)
   if not rows then return nil, "what it printed is no JSON of rows" end
-  add_notices(notices, t.label, errors)
+  add_notices(r, notices, t.label, errors)
   return rows
 end
 
@@ -138,7 +127,7 @@ local function started(r, x)
   local turns, command = {}, {}
   for i, t in ipairs(x.turns) do
     turns[i] = { label = t.label, rounds = {} }
-    command[i] = shown(r, copied(t.words, kinds[t.kind].tail(t)))
+    command[i] = runs.shown(r.root, copied(t.words, kinds[t.kind].tail(t)))
   end
   return { turns = turns, command = command, notices = {} }
 end

@@ -5,6 +5,7 @@
 -- program: what it depends on (tables.lua has a hash of each); key: what makes it the same run; makes: a file;
 -- again: make it even if it is there; forget, cached: a file that is to be out of the page cache before, or in it.
 
+local host = require "host"
 local cost = require "tables.cost"
 
 local runs = {}
@@ -37,15 +38,34 @@ function runs.kernels(o, t)
     ("--benchmark_filter=^[a-z]+_[a-z0-9]+_[^_g]+__[a-z0-9]+/%s%s/threads:%d/cold"):format(t.shape, call, t.threads) } }
 end
 
+local function plain(word) return word:match("^[%w%-%._,/=:]+$") and word or host.quote(word) end
+
+-- A command as a person would type it in the project's folder, root, whose name is left out.
+function runs.shown(root, words)
+  local said = {}
+  for i, word in ipairs(words) do said[i] = plain(runs.inside(root, word)) end
+  return table.concat(said, " ")
+end
+
+-- A text without the name of the project's folder, where that stands.
+function runs.inside(root, text)
+  local from, to = text:find(root, 1, true)
+  while from do
+    text = text:sub(1, from - 1) .. text:sub(to + 1)
+    from, to = text:find(root, from, true)
+  end
+  return text
+end
+
 -- A run of turns that follow each other, in r.rounds rounds (1). r: id, level, turns; program ("tritune"), prepare;
 -- seconds: of what is made before.
-function runs.run(r)
+function runs.run(o, r)
   r.rounds, r.program, r.seconds, r.repetitions = r.rounds or 1, r.program or "tritune", r.seconds or 0, math.huge
   local said = {}
   for i, t in ipairs(r.turns) do
     r.seconds = r.seconds + r.rounds * t.seconds
     r.repetitions = math.min(r.repetitions, r.rounds * t.repetitions)
-    said[i] = t.label .. ": " .. table.concat(t.words, " ", 2)
+    said[i] = t.label .. ": " .. runs.shown(o.root, { unpack(t.words, 2) })
   end
   r.key = table.concat(said, "; ")
   return r
@@ -53,7 +73,7 @@ end
 
 -- A run of one process of `tritune bench`.
 function runs.single(o, id, level, t)
-  return runs.run { id = id, level = level, turns = { runs.turn(o, t) } }
+  return runs.run(o, { id = id, level = level, turns = { runs.turn(o, t) } })
 end
 
 -- 1, 2, 4 ... and `most`; every number if there are few.
@@ -74,8 +94,8 @@ local function built(o, which, dispatch)
   local folder = o.build .. "/tables-" .. which
   local binary = folder .. "/tritune"
   return binary, { makes = binary, again = true, words = { "sh", "-c", 'cmake -S "$1" -B "$2" -DTRI_DISPATCH="$3" '
-    .. '-DTRI_TESTS=OFF && cmake --build "$2" --target tritune -j "$4"', "sh", o.root == "" and "." or o.root, folder,
-    dispatch, tostring(o.cores) } }
+    .. '-DTRI_TESTS=OFF && cmake --build "$2" --target tritune -j "$4"', "sh", o.root, folder, dispatch,
+    tostring(o.cores) } }
 end
 
 local BUILDING, TUNING = 150, 90 -- seconds
@@ -96,9 +116,9 @@ function runs.tuned_against_default(o, level, rounds, t)
   local function side(name, program)
     return runs.turn(o, setmetatable({ label = name, program = program }, { __index = t }))
   end
-  return runs.run { id = "tuned", level = level, rounds = rounds, program = "builds", prepare = prepare,
+  return runs.run(o, { id = "tuned", level = level, rounds = rounds, program = "builds", prepare = prepare,
     seconds = BUILDING + (untuned and TUNING or 0),
-    turns = { side("tuned", o.tuned and o.tritune or binary), side("default", o.tuned and binary or o.tritune) } }
+    turns = { side("tuned", o.tuned and o.tritune or binary), side("default", o.tuned and binary or o.tritune) } })
 end
 
 return runs
