@@ -52,13 +52,31 @@ local function work_of(line)
   return 0, not word:match("^st") and word ~= "mov"
 end
 
--- { all, alu, loads }: instructions, those that compute vectors (a load within one counts as both), loads of vectors.
+-- Patterns of what multiplies integers, and of what computes on floating-point numbers, which moves of such do not.
+local products = { "^v?pmul", "^v?pmadd", "^v?pdp", "^t?dpb", "^[su]?ml", "^[su]?mul", "^[su]+dot", "^[su]+mmla",
+  "^imul", "^madd$" }
+local floats = { "^v?cvt", "^v?fn?m[as]", "^v?[admrs]%a+[ps][sdh]$", "^v?cmp%a*[ps][sdh]$", "^f%a", "^[su]cvtf$" }
+local moves = { "^v?mov", "^v?broadcast", "^v?shuf", "^v?unpck", "^fmov$" }
+
+local function any(word, patterns)
+  for _, pattern in ipairs(patterns) do
+    if word:find(pattern) then return true end
+  end
+  return false
+end
+
+-- { all, alu, loads, products, floats }: instructions, those that compute vectors (a load within one counts as both),
+-- loads of vectors, multiplications of integers, and what computes on floating-point numbers.
 function loop.count(body)
-  local n = { all = #body, alu = 0, loads = 0 }
+  local n = { all = #body, alu = 0, loads = 0, products = 0, floats = 0 }
   for _, line in ipairs(body) do
     local loads, computes = work_of(line)
+    local word = line:gsub("^{vex}%s*", ""):match("^%S+")
     n.loads = n.loads + loads
     if computes then n.alu = n.alu + 1 end
+    local float = any(word, floats)
+    if float and not any(word, moves) then n.floats = n.floats + 1 end
+    if not float and any(word, products) then n.products = n.products + 1 end
   end
   return n
 end

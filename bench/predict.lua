@@ -144,8 +144,9 @@ local function json(architecture, row)
     local n = row.predicted[core]
     if n then predicted[#predicted + 1] = ('"%s":%.2f'):format(core, n) end
   end
-  return ('{"isa":"%s","kernel":"%s","weights":%d,"alu":%.2f,"loads":%.2f,"all":%.2f,"predicted":{%s}}'):format(row.isa,
-    row.kernel, weights, row.alu, row.loads, row.all, table.concat(predicted, ","))
+  return ('{"isa":"%s","kernel":"%s","weights":%d,"alu":%.2f,"loads":%.2f,"all":%.2f,"products":%.2f,"floats":%.2f,'
+    .. '"predicted":{%s}}'):format(row.isa, row.kernel, weights, row.alu, row.loads, row.all, row.products, row.floats,
+    table.concat(predicted, ","))
 end
 
 -- -- one run -----------------------------------------------------------------------------------------------------

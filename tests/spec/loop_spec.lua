@@ -62,7 +62,22 @@ describe("loop", function()
   end)
 
   it("counts what computes, what loads, and all", function()
-    assert.same({ all = 12, alu = 5, loads = 3 }, loop.count(loop.hottest(x86)))
-    assert.same({ all = 12, alu = 3, loads = 4 }, loop.count(loop.hottest(arm)))
+    assert.same({ all = 12, alu = 5, loads = 3, products = 2, floats = 0 }, loop.count(loop.hottest(x86)))
+    assert.same({ all = 12, alu = 3, loads = 4, products = 1, floats = 0 }, loop.count(loop.hottest(arm)))
+  end)
+
+  it("tells arithmetic of floating-point numbers from moves, and products of integers from both", function()
+    local function kinds(...)
+      local n = loop.count { ... }
+      return { n.products, n.floats }
+    end
+    assert.same({ 0, 0 }, kinds("vmovups (%rax), %zmm1", "movaps %xmm0, %xmm1", "vbroadcastss (%rax), %ymm0",
+      "fmov s0, w1", "vpaddd %zmm0, %zmm1, %zmm1", "vpshufb %ymm0, %ymm1, %ymm2", "subs w0, w0, 1"))
+    assert.same({ 0, 11 }, kinds("vaddps %zmm0, %zmm1, %zmm1", "mulss %xmm0, %xmm1", "vfmadd231ps %ymm0, %ymm1, %ymm2",
+      "vcvtdq2ps %zmm0, %zmm1", "divsd %xmm0, %xmm1", "vmaxps %xmm0, %xmm1, %xmm2", "vsqrtpd %xmm0, %xmm1",
+      "fadd v0.4s, v1.4s, v2.4s", "fmla v0.4s, v1.4s, v2.4s", "scvtf v0.4s, v1.4s", "vcmpltps %zmm0, %zmm1, %k1"))
+    assert.same({ 9, 0 }, kinds("vpmaddubsw %ymm0, %ymm1, %ymm2", "pmulld %xmm0, %xmm1",
+      "{vex} vpdpbusd %ymm1, %ymm2, %ymm0", "tdpbssd %tmm0, %tmm1, %tmm2", "smlal v0.8h, v1.8b, v2.8b", "sdot v0.4s, v1.16b, v2.16b",
+      "usmmla v6.4s, v0.16b, v1.16b", "mul v0.4s, v1.4s, v2.4s", "imull %ecx, %edx"))
   end)
 end)
