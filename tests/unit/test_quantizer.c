@@ -38,7 +38,7 @@ static void check_q(const json_t *want, const int8_t *q, int n)
 static void quantise(const struct tri_vec *v, const float *x, int n, int kp, int8_t *q, float *s, int32_t *sum)
 {
     const struct tri_matrix m = {.k = n, .kp = kp};
-    const struct tri_input in = {{.q = q, .ldq = MOST, .sum = sum}, s};
+    const struct tri_input in = {.x = {.q = q, .ldq = MOST, .sum = sum}, .s = s};
     assert_true(tri_quantize(v, &m, &in, 0, x, v->measure(x, n)));
 }
 
@@ -99,7 +99,7 @@ static void test_linear(void **state)
     const struct tri_vec *v = tri_dispatch_isa()->vec;
     quantise(v, x, k, matrix.kp, q, &s, &sum);
     check_q(json_object_get(c, "q"), q, k);
-    const struct tri_input in = {{.q = q, .ldq = MOST, .sum = &sum}, &s};
+    const struct tri_input in = {.x = {.q = q, .ldq = MOST, .sum = &sum}, .s = &s};
     const struct tri_output out = {y, MOST, false};
     assert_true(tri_product_sums(&matrix.plan) <= MOST);
     struct tri_pool *pool = tri_pool_new(1, &e);
