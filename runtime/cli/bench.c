@@ -2,6 +2,8 @@
  * memory they need would allow. Owns the options; leaves out which rows they ask for (bench_tests.c), running those
  * (bench_run.c) and how they are shown (bench_report.c). */
 #include "cli/bench.h"
+#include "cli/bench_compare.h"
+#include "cli/bench_like.h"
 #include "cli/bench_llama.h"
 #include "cli/interrupt.h"
 #include "cli/shape.h"
@@ -15,7 +17,8 @@ struct options {
     struct tri_bench_tests tests;
     struct tri_shape shape;
     struct tri_llama_bench llama;
-    const char *output;
+    struct tri_bench_like like;
+    const char *output, *compare;
 };
 
 static const struct output {
@@ -36,13 +39,23 @@ static const struct output *find_output(const char *name)
     return NULL;
 }
 
+static enum tri_status run_like(struct options *o, struct tri_error *e)
+{
+    const bool as_json = strcmp(o->output, "json") == 0;
+    if (!as_json && strcmp(o->output, "md") != 0)
+        return tri_fail(e, TRI_USAGE, "option -o: expected md or json with --like, found \"%s\"", o->output);
+    return tri_bench_run_like(&o->like, &o->bench, &o->tests, &o->shape, as_json, e);
+}
+
 /* What is done is shown when interrupted, too. */
 static enum tri_status run_with(struct options *o, struct tri_error *e)
 {
     struct tri_bench *b = &o->bench;
     const struct output *output = find_output(o->output);
-    b->done = output->row;
     tri_catch_interrupt();
+    if (o->like.name)
+        return run_like(o, e);
+    b->done = output->row;
     enum tri_status status = tri_bench_make_rows(b, &o->tests, e);
     if (status == TRI_OK)
         status = tri_bench_measure(b, e);
@@ -50,8 +63,7 @@ static enum tri_status run_with(struct options *o, struct tri_error *e)
         status = output->print(b, e);
     else if (status == TRI_INTERRUPTED)
         output->print(b, &(struct tri_error){0});
-    tri_bench_free_rows(b);
-    tri_load_close(&b->load);
+    tri_bench_close(b);
     return status;
 }
 
@@ -62,6 +74,8 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
         return tri_fail(e, TRI_USAGE, "option -o: expected md, csv, json or jsonl, found \"%s\"", o->output);
     if (tri_llama_bench_check(&o->llama, e) != TRI_OK)
         return e->status;
+    if (o->like.published.count && !o->like.name)
+        return tri_fail(e, TRI_USAGE, "option --published: expected --like, too, found it alone");
     const bool random = o->shape.size || tri_shape_given(&o->shape);
     if (random && (b->load.model || b->load.hub))
         return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
@@ -70,6 +84,18 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
     b->load.synth = synth;
     b->size = o->shape.size ? o->shape.size : "by hand";
     return tri_shape_read(&o->shape, synth, e);
+}
+
+static enum tri_status compare(const struct options *o, const char *other, struct tri_error *e)
+{
+    if (!o->compare)
+        return tri_fail(e, TRI_USAGE, "unexpected word \"%s\"; to compare two results: --compare A.json B.json", other);
+    if (!other)
+        return tri_fail(e, TRI_USAGE, "option --compare: expected two files, found one");
+    const bool as_json = strcmp(o->output, "json") == 0;
+    if (!as_json && strcmp(o->output, "md") != 0)
+        return tri_fail(e, TRI_USAGE, "option -o: expected md or json of a comparison, found \"%s\"", o->output);
+    return tri_bench_compare(o->compare, other, as_json, e);
 }
 
 #define LLAMA_OPTION(id, short_name, long_name, accepted, instead)                                              \
@@ -104,6 +130,12 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          0, 3600},
         {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv, json, or jsonl, a line as soon as a test is done, with "
          "llama-bench's keys (default: md)", &o.output, 0, 0},
+        {NULL, "--like", TRI_TEXT, "PROGRAM", "what the tables of others have, and what they published beside it: "
+         TRI_BENCH_LIKES, &o.like.name, 0, 0},
+        {NULL, "--published", TRI_TEXTS, "FILE", "with --like: a table to show beside, as bench/schema/published.json "
+         "says", &o.like.published, 0, 0},
+        {NULL, "--compare", TRI_TEXT, "FILE", "run nothing: ratios of the tests of another FILE, named behind it, to "
+         "those of this one, both of -o json or jsonl", &o.compare, 0, 0},
         {NULL, "--draft,--draft-max", TRI_INT, "N", "guess so many decoded tokens, which seldom repeat (default: 0)",
          &o.bench.draft, 0, 64},
         TRI_RUN_OPTIONS(o.bench.load),
@@ -113,10 +145,12 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {0},
     };
     bool helped = false;
-    int operands = 0;
+    int operands = 1;
     enum tri_status status = tri_parse(&tri_command_bench, options, argc, argv, &operands, &helped, e);
     if (status != TRI_OK || helped)
         return status;
+    if (o.compare || operands)
+        return compare(&o, operands ? argv[1] : NULL, e);
     return check(&o, &synth, e) == TRI_OK ? run_with(&o, e) : e->status;
 }
 

@@ -44,13 +44,14 @@ struct tri_bench_tests {
 };
 
 /* b->row and b->rows, of depths, threads and tokens crossed; the context and the threads of b->load become the most
- * that a row needs. TRI_USAGE names the option. To be freed by tri_bench_free_rows, after an error, too. */
+ * that a row needs. TRI_USAGE names the option. tri_bench_close is the end of it, after an error, too. */
 enum tri_status tri_bench_make_rows(struct tri_bench *b, const struct tri_bench_tests *texts, struct tri_error *e);
-void tri_bench_free_rows(struct tri_bench *b);
 
-/* Opens b->load, to be closed by the caller, and runs the rows in turn: a warm-up, then b->repetitions. What was
+/* Opens b->load and runs the rows in turn: a warm-up, then b->repetitions. What was
  * measured before an error stays in the rows. */
 enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e);
+/* Frees rows and model. */
+void tri_bench_close(struct tri_bench *b);
 
 /* On stderr: how long the repetitions will take, as the warm-up lets expect; and on a terminal what is running (round 0
  * is the warm-up) with the time left. */
@@ -60,6 +61,9 @@ void tri_bench_end_progress(void);
 
 /* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);
+
+/* "pp512", "pp512+tg128", "tg128 @ d4096", at most 64 bytes: of any object that has n_prompt, n_gen and n_depth. */
+void tri_bench_name_test(const json_t *row, char *out, size_t room);
 
 /* Rows without samples (an interrupted run's) are left out. */
 typedef enum tri_status tri_bench_print_fn(const struct tri_bench *b, struct tri_error *e);

@@ -44,8 +44,7 @@ static bool known(const json_t *row, const char *key)
 
 /* -- a table ----------------------------------------------------------- */
 
-/* "pp512", "pp512+tg128", "tg128 @ d4096" */
-static void name_test(const json_t *row, char *out, size_t room)
+void tri_bench_name_test(const json_t *row, char *out, size_t room)
 {
     const int prompt = integer(row, "n_prompt"), gen = integer(row, "n_gen"), depth = integer(row, "n_depth");
     int n = 0;
@@ -60,7 +59,7 @@ static void name_test(const json_t *row, char *out, size_t room)
 static void print_row(const json_t *row)
 {
     char size[32], params[32], test[64], spread[64], share[16] = "", zeros[32] = "";
-    name_test(row, test, sizeof test);
+    tri_bench_name_test(row, test, sizeof test);
     snprintf(size, sizeof size, "%.2f MiB", number(row, "model_size") / (1 << 20));
     snprintf(params, sizeof params, "%.2f M", number(row, "model_n_params") / 1e6);
     snprintf(spread, sizeof spread, "%.2f .. %.2f", number(row, "min_ts"), number(row, "max_ts"));

@@ -270,3 +270,11 @@ enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e)
     tri_session_want(b->load.session, 1); /* as greedy decoding does */
     return run_rounds(b, e);
 }
+
+void tri_bench_close(struct tri_bench *b)
+{
+    for (int i = 0; i < b->rows; i++)
+        tri_free(b->row[i].speed);
+    tri_free(b->row);
+    tri_load_close(&b->load);
+}

@@ -213,12 +213,3 @@ enum tri_status tri_bench_make_rows(struct tri_bench *b, const struct tri_bench_
     tri_free(t);
     return status;
 }
-
-void tri_bench_free_rows(struct tri_bench *b)
-{
-    for (int i = 0; i < b->rows; i++)
-        tri_free(b->row[i].speed);
-    tri_free(b->row);
-    b->row = NULL;
-    b->rows = 0;
-}

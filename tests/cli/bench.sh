@@ -1,6 +1,6 @@
 #!/bin/bash
 # tritune bench: rows, keys and arithmetic of the three outputs, and Ctrl-C. How fast anything is is not tested.
-tritune=$1
+tritune=$1 root=${2:-.}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -79,6 +79,30 @@ decoded 'check("rows", #d, 1)
     check("one sample deviates", d[1].stddev_ts, 0)
     check("bytes of other caches", d[1].bytes_per_token.kv, 6 * 2 * (68 + 256))' <"$scratch/json" || exit 1
 
+# -- the schema fits what is written, and not what lacks a key, has another, or says what cannot be
+
+fits() { bash "$root/tests/cli/schema.sh" "$root/bench/schema/bench.json" "$1" 2>"$scratch/err"; }
+
+bench -p 3 -n 0,2 -pg 2,2 -d 0,2 -t 1 -r 2 --head screened -o json >"$scratch/json"
+fits "$scratch/json"
+case $? in
+0)  cut() { luajit -e 'local json = require "cjson"
+        local d = json.decode(io.read("*a"))
+        local r = d[2]
+        '"$1"'
+        io.write(json.encode(d))' <"$scratch/json" >"$scratch/cut"; }
+    cut ''
+    fits "$scratch/cut" || fail "the same JSON again: $(cat "$scratch/err")"
+    for edit in 'r.median_ts = nil' 'r.median = 1' 'r.samples_ts = { 0 }' 'r.n_threads = 0' 'r.avg_ts = -1' \
+        'r.n_gen, r.n_prompt = 0, 0' 'r.bytes_per_token.head = nil' 'r.bytes_per_token = json.null' 'r.ffn = "none"' \
+        'd = r'; do
+        cut "$edit"
+        fits "$scratch/cut" && fail "$edit: expected no fit with the schema"
+    done ;;
+77) echo "the schema: not tested without python3-jsonschema" ;;
+*)  fail "$(cat "$scratch/err")" ;;
+esac
+
 # -- what is skipped is not counted: 0.4 of the weights are gate and attention, of the rest what is not zero counts
 
 bench -p 0 -n 2 -r 1 -t 1 -o json >"$scratch/dense"
@@ -94,8 +118,8 @@ decoded 'local dense, sparse = d[1], d[2]
 
 bench -p 4 -n 2 -d 3 -t 1 -r 1 --head full -o csv >"$scratch/csv"
 [ "$(wc -l <"$scratch/csv")" = 3 ] || fail "CSV: expected 3 lines in: $(cat "$scratch/csv")"
-grep -q '^model_filename,model_type,.*n_threads,.*n_prompt,n_gen,n_depth,avg_ts,stddev_ts,median_ts,min_ts,max_ts,bytes_per_token_weights,' \
-    "$scratch/csv" || fail "CSV: $(head -1 "$scratch/csv")"
+names='model_filename,model_type,.*n_threads,.*n_prompt,n_gen,n_depth,avg_ts,stddev_ts,median_ts,min_ts,max_ts'
+grep -q "^$names,bytes_per_token_weights," "$scratch/csv" || fail "CSV: $(head -1 "$scratch/csv")"
 [ "$(tr -cd ',\n' <"$scratch/csv" | sort -u | wc -l)" = 1 ] || fail "CSV: lines of different lengths"
 grep -q '"dense","full","0","0","2","3","[0-9.]*","0",\("[0-9.]*",\)\{3\}"[0-9]*","2097152","' "$scratch/csv" ||
     fail "CSV: $(tail -1 "$scratch/csv")"
@@ -106,7 +130,7 @@ for test in "pp4" "tg2" "pp4 @ d3" "tg2 @ d3"; do
 done
 said=$(sed 's/[0-9.]* \(s\|min\|h\)$/N \1/' "$scratch/err")
 [ "$said" = "4 tests, 1 repetition each: about N s" ] || fail "expected an estimate on stderr, found: $said"
-[ "$(tr -d '\033\r' <"$scratch/err" | wc -c)" = "$(wc -c <"$scratch/err")" ] || fail "progress where there is no terminal"
+[ "$(wc -l <"$scratch/err")" = 1 ] || fail "progress where there is no terminal: $(cat "$scratch/err")"
 
 # -- lists and ranges, several times, prompts with tokens decoded behind them; the order of llama-bench
 
@@ -151,7 +175,8 @@ refused() {
     [ -s "$scratch/out" ] && fail "$*: expected nothing on stdout"
 }
 
-for list in '' , 5, ,5 5,,6 5-2 5- -5 1-9+ 1-9+0 '1-9*1' '0-9*2' 1-9/2 1-9+1+1 1.5 five 16777217 99999999999999999999; do
+for list in '' , 5, ,5 5,,6 5-2 5- -5 1-9+ 1-9+0 '1-9*1' '0-9*2' 1-9/2 1-9+1+1 1.5 five 16777217 \
+    99999999999999999999; do
     refused "option -p: expected numbers" -p "$list"
 done
 refused "option -t: expected numbers from 1 to" -t 0-2
@@ -168,8 +193,8 @@ refused "option -p: expected it at most 64 times" $many
 
 # -- what users of llama-bench type: accepted where it is so anyway, else refused by name with what there is instead
 
-bench -p 1 -n 0 -r 1 -t 1 -ngl 0 -fa 0,1 -mmp 0 -nkvo 1 -sm none -mg 0 -embd 0 --poll 50 --prio 0 -dev none -oe none -v \
-    --progress -C 0x0 --delay 0.01 >"$scratch/md"
+bench -p 1 -n 0 -r 1 -t 1 -ngl 0 -fa 0,1 -mmp 0 -nkvo 1 -sm none -mg 0 -embd 0 --poll 50 --prio 0 -dev none -oe none \
+    -v --progress -C 0x0 --delay 0.01 >"$scratch/md"
 refused "option -ngl: expected 0, found \"99\"" -ngl 99
 refused "tritune embed" -embd 1
 refused "numactl" --numa distribute
@@ -208,6 +233,132 @@ decoded 'check("no candidates", d[1].head_candidates, null)' <"$scratch/json" ||
 
 bench --hidden 64 --layers 1 --heads 2 --ffn-size 96 --vocab 50 -p 0 -n 1 -t 1 -r 1 >"$scratch/md"
 grep -q 'bitnet-b1.58 synthetic by hand' "$scratch/md" || fail "by hand: $(cat "$scratch/md")"
+
+# -- two results side by side: ratios of medians with bounds, what differs, what only one has
+
+# result FILE ROW...: rows "PROMPT GEN DEPTH THREADS SAMPLES [KEYS]" of a model
+result() {
+    local file=$1 row comma=
+    shift
+    for row in "$@"; do
+        set -- $row
+        printf '%s{"model_type": "m", "model_n_params": 7, "n_prompt": %s, "n_gen": %s, "n_depth": %s,
+            "n_threads": %s, "samples_ts": [%s]%s}' "$comma" "$1" "$2" "$3" "$4" "$5" "${6:+, $6}"
+        comma=,
+    done | sed '1s/^/[/; $s/$/]/' >"$scratch/$file"
+}
+
+result a.json "8 0 0 1 10,20,30" "0 4 0 1 5" "0 4 0 2 2,2" "0 4 9 1 1"
+result b.json '0 4 0 2 2,2 "model_size":9' "0 5 0 1 1" "0 4 0 1 10,10" "8 0 0 1 60,30,90"
+bench --compare "$scratch/a.json" "$scratch/b.json" -o json >"$scratch/json"
+decoded 'check("pairs", #d, 3)
+    check("medians", d[1].a_median_ts .. " " .. d[1].b_median_ts .. " " .. d[1].ratio, "20 60 3")
+    check("bounds", d[1].low .. " " .. d[1].high, "1 9")
+    check("one sample", d[2].ratio .. tostring(d[2].low) .. tostring(d[2].high), "2userdata: NULLuserdata: NULL")
+    check("threads", d[3].n_threads .. " " .. d[3].ratio .. " " .. d[3].low .. " " .. d[3].high, "2 1 1 1")' \
+    <"$scratch/json" || exit 1
+bench --compare "$scratch/a.json" "$scratch/b.json" >"$scratch/md"
+for line in '| "m" | *1 | *pp8 | *20.00 | *60.00 | *3.000 | *1.000 .. 9.000 |' \
+    '^only in A, ".*a.json": "m", 1 threads, tg4 @ d9$' '^only in B, ".*b.json": "m", 1 threads, tg5$'; do
+    grep -q "$line" "$scratch/md" || fail "no $line in: $(cat "$scratch/md")"
+done
+
+# another model is another test, unless nothing else is left; lines, receipts and what a run wrote are read, too
+result a.json '0 4 0 1 5,5 "model_size":8,"head":"auto"'
+result b.json '0 4 0 1 6,6 "model_size":9,"head":"auto"' '0 4 0 1 7,7 "model_size":9'
+sed 's/"m"/"other\\u001b"/; 1s/^\[//; s/}\]$/}/; s/^,//' "$scratch/b.json" >"$scratch/lines"
+printf '{"machine": 1, "rows": %s}' "$(cat "$scratch/a.json")" >"$scratch/receipt"
+bench --compare "$scratch/receipt" "$scratch/b.json" -o json >"$scratch/json"
+decoded 'check("pairs", #d, 1) check("the first", d[1].ratio, 1.2)
+    check("sizes", table.concat(d[1].differs.model_size, " "), "8 9") check("the head", d[1].differs.head, nil)' \
+    <"$scratch/json" || exit 1
+bench --compare "$scratch/a.json" "$scratch/lines" >"$scratch/md"
+grep -qF '| model_type "m" -> "other\x1b", model_size 8 -> 9 |' "$scratch/md" ||
+    fail "another model: $(cat "$scratch/md")"
+bench --compare "$scratch/jsonl" "$scratch/jsonl" -o json >"$scratch/json"
+decoded 'check("pairs", #d, 2) check("itself", d[2].ratio, 1) check("differs", next(d[2].differs), nil)' \
+    <"$scratch/json" || exit 1
+
+# fails CODE WORDS OPTION...: an exit code, and words that say why
+fails() {
+    local expected=$1 words=$2 code
+    shift 2
+    "$tritune" bench "$@" >"$scratch/out" 2>"$scratch/err"
+    code=$?
+    [ $code = "$expected" ] || fail "$*: expected exit code $expected, found $code: $(cat "$scratch/err")"
+    grep -qF -e "$words" "$scratch/err" || fail "$*: expected \"$words\" in: $(cat "$scratch/err")"
+}
+
+result c.json "1 0 0 1 1"
+fails 1 "expected tests that are in both files" --compare "$scratch/a.json" "$scratch/c.json"
+fails 3 "none" --compare "$scratch/a.json" "$scratch/none"
+deep=$(printf '[%.0s' {1..5000})
+for text in '' ' ' '[]' '{' '[1]' '{}' '"x"' '[{}]' '{"rows": [7]}' '[{"a": 1, "a": 1}]' "$deep"; do
+    printf '%s' "$text" >"$scratch/bad"
+    fails 3 "$scratch/bad: " --compare "$scratch/a.json" "$scratch/bad"
+done
+for change in 's/\[5,5\]/[]/' 's/\[5,5\]/[5,-5]/' 's/\[5,5\]/[0]/' 's/\[5,5\]/"5"/' 's/\[5,5\]/[null]/' \
+    's/\[5,5\]/[1e999]/' 's/"n_gen": 4/"n_gen": 4.5/' 's/"n_gen": 4/"n_gen": -4/' 's/"n_threads"/"threads"/' \
+    's/"n_depth": 0/"n_depth": 99999999999999999999/' 's/"m"/5/'; do
+    sed "$change" "$scratch/a.json" >"$scratch/bad"
+    cmp -s "$scratch/a.json" "$scratch/bad" && fail "$change: changed nothing"
+    fails 3 "$scratch/bad: " --compare "$scratch/bad" "$scratch/a.json"
+done
+refused "expected two files" --compare "$scratch/a.json"
+refused "unexpected word" "$scratch/a.json"
+refused "unexpected word" --compare "$scratch/a.json" "$scratch/a.json" "$scratch/a.json"
+refused "option -o: expected md or json" --compare "$scratch/a.json" "$scratch/a.json" -o csv
+
+# -- tables of others: their columns, and what they published beside ours with as many threads, else the fastest
+
+cat >"$scratch/published" <<'JSON'
+{"program": "a program", "kind": "ik-sweep", "source": "a test", "url": "https://example.org/table",
+ "date": "2024-12-06", "cpu": "some CPU", "bandwidth_gbps": 50, "bandwidth_source": "a test", "measured": "nothing",
+ "rows": [{"model": "125m", "test": "pp4", "threads": 16, "ts": 100},
+          {"model": "125m", "test": "tg2", "threads": 1, "ts": 12.5, "j_per_token": 0.25},
+          {"model": "125m", "test": "tg3", "threads": 1, "ts": 77},
+          {"model": "350m", "test": "tg2", "threads": 1, "ts": 66}]}
+JSON
+like() { bench --synth 125m -r 1 --published "$scratch/published" "$@"; }
+
+like --like ik-sweep -p 4 -n 2 -d 0,3 -t 1,2 >"$scratch/md"
+[ "$(grep -c '^| PP | TG | N_KV | T_PP s | S_PP t/s | T_TG s | S_TG t/s |$' "$scratch/md")" = 2 ] ||
+    fail "$(cat "$scratch/md")"
+for row in '| 4 | 2 | 0 |' '| 4 | 2 | 3 |'; do
+    [ "$(grep -cF "$row" "$scratch/md")" = 2 ] || fail "a sweep for each number of threads: $(cat "$scratch/md")"
+done
+awk -F' [|] ' '/^[|] 4 / { pp = $4 * $5; tg = $6 * $7; if (pp < 3.5 || pp > 4.5 || tg < 1.8 || tg > 2.2) exit 1 }' \
+    "$scratch/md" || fail "seconds times tokens per second: $(cat "$scratch/md")"
+one='[0-9.]*'
+theirs='| "125m" | "pp4" | "a program", "some CPU" | 16 | 100.00 |  | 50.0 |'
+grep -q "^$theirs [12] | $one | $one | $one |  |$" "$scratch/md" || fail "a prompt beside: $(cat "$scratch/md")"
+theirs='| "125m" | "tg2" | "a program", "some CPU" | 1 | 12.50 | 0.250 | 50.0 |'
+grep -q "^$theirs 1 | [0-9.]* | $one | $one | [0-9][0-9.]* |$" "$scratch/md" ||
+    fail "decoding beside: $(cat "$scratch/md")"
+grep -q '77.00\|66.00' "$scratch/md" && fail "what was not run is not beside: $(cat "$scratch/md")"
+grep -q 'https://example.org/table' "$scratch/md" || fail "no source in: $(cat "$scratch/md")"
+like --like llama-bench -p 4 -n 2 -t 1 >"$scratch/md"
+grep -q '^| bitnet synthetic 125m | .* MiB | .* M | .* | 1 | tg2 | .* ± 0.00 |$' "$scratch/md" ||
+    fail "$(cat "$scratch/md")"
+grep -q 'a program' "$scratch/md" && fail "a table of another kind is beside: $(cat "$scratch/md")"
+like --like bitnet.cpp -t 1 -o json >"$scratch/json"
+decoded 'check("rows", #d, 1) check("the test", d[1].n_prompt .. " " .. d[1].n_gen, "0 128")' <"$scratch/json" || exit 1
+like --like bitnet.cpp -n 2 -t 1 >"$scratch/md"
+grep -q '^| bitnet synthetic 125m | 1 | tg2 | [0-9.]* | .*|$' "$scratch/md" || fail "$(cat "$scratch/md")"
+bench --like bitnet.cpp -n 128 -r 1 -t 1 --memory 200M >"$scratch/md" # of the sizes of such tables, one fits
+grep -q '^| "125m" | "tg128" | .*i7-13700H' "$scratch/md" || fail "no size that fits: $(cat "$scratch/md")"
+grep -q '^100b: skipped: .*memory' "$scratch/err" || fail "no word of what does not fit: $(cat "$scratch/err")"
+fails 5 "expected memory for one of the sizes" --like bitnet.cpp --memory 70M
+
+refused "option --like: expected bitnet.cpp, llama-bench or ik-sweep" --like other
+refused "option --published: expected --like" --published "$scratch/published"
+refused "option -o: expected md or json" --like ik-sweep -o csv
+fails 3 "none" --like ik-sweep --published "$scratch/none"
+for change in 's/"kind"/"sort"/' 's/"cpu": "some CPU"/"cpu": 5/' 's/50,/0,/' 's/"ts": 77/"ts": -7/' 's/"rows"/"row"/' \
+    's/"threads": 16/"threads": "16"/' 's/\[{/[7, {/' 's/^/[/' '$d'; do
+    sed "$change" "$scratch/published" >"$scratch/bad"
+    fails 3 "$scratch/bad: " --like ik-sweep --synth 125m -p 4 -n 0 -r 1 --published "$scratch/bad"
+done
 
 # -- resident memory: packed weights, head and its copy, cache and 64 MiB, so the file's own weights (128 MiB) are gone
 
