@@ -4,6 +4,7 @@
 #define TRI_BENCH_H
 
 #include "cli/load.h"
+#include "cli/record.h"
 
 #include <jansson.h>
 
@@ -11,7 +12,7 @@ struct tri_bench_row {
     int prompt, gen; /* tokens, decoded ones behind those of the prompt; one of them may be 0 */
     int depth;       /* tokens in the cache before */
     int threads;
-    double gbps;   /* what so many threads read memory with, and nothing else */
+    double gbps;   /* what so many threads read the model's own bytes with, and nothing else: the median of reads */
     struct tri_ffn_count ffn; /* sums over layers and some tokens of a decoding row; none of a prompt's */
     double candidates;        /* rows of the output matrix that a screened head multiplies for such a token; < 0: all */
     double *speed;            /* [samples] tokens per second */
@@ -34,6 +35,7 @@ struct tri_bench {
     struct tri_bench_row *row;
     int rows;
     double load_ms, peak_rss_mib; /* the latter 0 where the system does not say */
+    struct tri_record record;
 };
 
 /* What is asked for, as options say it: lists of whole numbers, and ranges of these. */
@@ -50,7 +52,7 @@ enum tri_status tri_bench_make_rows(struct tri_bench *b, const struct tri_bench_
 /* Opens b->load and runs the rows in turn: a warm-up, then b->repetitions. What was
  * measured before an error stays in the rows. */
 enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e);
-/* Frees rows and model. */
+/* Frees rows, record and model. */
 void tri_bench_close(struct tri_bench *b);
 
 /* On stderr: how long the repetitions will take, as the warm-up lets expect; and on a terminal what is running (round 0
@@ -58,6 +60,12 @@ void tri_bench_close(struct tri_bench *b);
 void tri_bench_say_estimate(const struct tri_bench *b);
 void tri_bench_say_progress(const struct tri_bench *b, int round, int row);
 void tri_bench_end_progress(void);
+
+/* Of its samples. */
+double tri_bench_row_mean(const struct tri_bench_row *row);
+
+/* Bytes that decoding a token reads, the mean over the row's; 0: not known. */
+double tri_bench_row_bytes(const struct tri_bench *b, const struct tri_bench_row *row);
 
 /* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);

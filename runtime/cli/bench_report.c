@@ -84,6 +84,7 @@ enum tri_status tri_bench_markdown(const struct tri_bench *b, struct tri_error *
     json_array_foreach(list, i, row)
         print_row(row);
     printf("\nloaded in %.0f ms, resident at most %.0f MiB\n", b->load_ms, b->peak_rss_mib);
+    tri_record_print(b, stdout);
     json_decref(list);
     return TRI_OK;
 }

@@ -12,7 +12,7 @@
 
 /* -- what follows from samples and shapes ------------------------------ */
 
-static double mean_of(const struct tri_bench_row *r)
+double tri_bench_row_mean(const struct tri_bench_row *r)
 {
     double sum = 0;
     for (int i = 0; i < r->samples; i++)
@@ -23,7 +23,7 @@ static double mean_of(const struct tri_bench_row *r)
 /* Of a sample: 0 for a single one. */
 static double deviation_of(const struct tri_bench_row *r)
 {
-    double mean = mean_of(r), sum = 0;
+    double mean = tri_bench_row_mean(r), sum = 0;
     for (int i = 0; i < r->samples; i++)
         sum += (r->speed[i] - mean) * (r->speed[i] - mean);
     return r->samples > 1 ? sqrt(sum / (r->samples - 1)) : 0;
@@ -67,10 +67,17 @@ static struct tri_traffic traffic_of(const struct tri_bench *b, const struct tri
     return tri_traffic_of(b->load.weights, &d);
 }
 
+double tri_bench_row_bytes(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    if (!bounded(b, r))
+        return 0;
+    const struct tri_traffic t = traffic_of(b, r);
+    return (double)tri_traffic_sum(&t);
+}
+
 static double share_of(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    const struct tri_traffic t = traffic_of(b, r);
-    return (double)tri_traffic_sum(&t) * mean_of(r) / (r->gbps * 1e9);
+    return tri_bench_row_bytes(b, r) * tri_bench_row_mean(r) / (r->gbps * 1e9);
 }
 
 static void type_of(const struct tri_bench *b, char *out, size_t room)
@@ -109,7 +116,7 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
         "backends", tri_dispatch_isa()->name, "n_batch", b->batch, "n_ubatch", l->ubatch ? l->ubatch : TRI_UBATCH,
         "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k", l->cache_k, "type_v",
         l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft, "n_prompt", r->prompt,
-        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", mean_of(r), "stddev_ts", deviation_of(r), "samples_ts",
+        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", tri_bench_row_mean(r), "stddev_ts", deviation_of(r), "samples_ts",
         samples_of(r));
 }
 
@@ -147,9 +154,20 @@ static json_t *bounds_json(const struct tri_bench *b, const struct tri_bench_row
                      b->load_ms);
 }
 
+/* Why all this may be believed, and what it took: null where there is no counter. */
+static json_t *record_json(const struct tri_bench *b, const struct tri_bench_row *r)
+{
+    const struct tri_reads *reads = tri_record_reads(&b->record, r->threads);
+    const double joules = tri_record_joules(b, r);
+    char proof[128];
+    tri_proof_text(&b->record.proof, proof, sizeof proof);
+    return json_pack("{s:s, s:s, s:o}", "noise", tri_grade_of(tri_spread(reads->gbps, reads->count)), "proof", proof,
+                     "j_per_token", joules < 0 ? json_null() : json_real(joules));
+}
+
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    json_t *row = test_json(b, r), *more[] = {spread_json(r), bounds_json(b, r)};
+    json_t *row = test_json(b, r), *more[] = {spread_json(r), bounds_json(b, r), record_json(b, r)};
     bool whole = row;
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
         whole = whole && more[i] && json_object_update(row, more[i]) == 0;

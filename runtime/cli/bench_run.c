@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "cli/interrupt.h"
 #include "engine/generation.h"
-#include "kernels/timing.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,24 +14,6 @@
 enum { FILL = 512, COUNTED = 8 };
 
 /* -- the machine ------------------------------------------------------- */
-
-/* Before there is a model, whose memory might leave no room for what is read here. */
-static enum tri_status measure_reading(struct tri_bench *b, struct tri_error *e)
-{
-    struct tri_timing *t = tri_timing_new(b->load.threads[TRI_DECODE], e);
-    if (!t)
-        return e->status;
-    for (int i = 0; i < b->rows; i++) {
-        struct tri_bench_row *row = &b->row[i];
-        for (int j = 0; j < i && row->gbps == 0; j++)
-            if (b->row[j].threads == row->threads)
-                row->gbps = b->row[j].gbps;
-        if (row->gbps == 0)
-            row->gbps = tri_timing_read(t, row->threads, 0);
-    }
-    tri_timing_free(t);
-    return TRI_OK;
-}
 
 /* So that the peak is the model's; a system that cannot do it goes on with the whole program's. */
 static void forget_peak(void)
@@ -218,27 +199,38 @@ static enum tri_status run_row(struct tri_bench *b, struct tri_bench_row *row, c
         tri_session_use(b->load.session, phase, (struct tri_team){row->threads, b->load.setting.team[phase].pinned});
     if (fill(b, row, ids, warm, &before, e) != TRI_OK || (!warm && rest(b, e) != TRI_OK))
         return e->status;
+    tri_record_start(b);
     if ((warm ? warm_row(b, row, ids, &spent, e) : time_row(b, row, ids, &spent, e)) != TRI_OK)
         return e->status;
     row->seconds = before + spent + b->delay;
-    if (!warm)
-        row->speed[row->samples++] = (row->prompt + row->gen) / spent;
+    if (warm)
+        return TRI_OK;
+    row->speed[row->samples++] = (row->prompt + row->gen) / spent;
+    tri_record_sample(b, row, spent);
     return TRI_OK;
 }
 
-/* Rows take turns, so that a drift of the machine is in all of them. */
+/* What it reads beside what can be read; then it may be shown. */
+static enum tri_status finish_row(struct tri_bench *b, struct tri_bench_row *row, struct tri_error *e)
+{
+    const enum tri_status status = tri_record_row(b, row, e);
+    if (status != TRI_OK || !b->done)
+        return status;
+    tri_bench_end_progress();
+    return b->done(b, row, e);
+}
+
+/* Rows take turns, with each other and with reads, so that a drift of the machine is in all of them. */
 static enum tri_status run_round(struct tri_bench *b, int round, const int32_t *ids, struct tri_error *e)
 {
+    tri_record_round(b);
     for (int i = 0; i < b->rows; i++) {
         struct tri_bench_row *row = &b->row[i];
         tri_bench_say_progress(b, round, i);
         if (run_row(b, row, ids, round == 0, e) != TRI_OK)
             return e->status;
         b->peak_rss_mib = peak_rss_mib();
-        if (round < b->repetitions || !b->done)
-            continue;
-        tri_bench_end_progress();
-        if (b->done(b, row, e) != TRI_OK)
+        if (round == b->repetitions && finish_row(b, row, e) != TRI_OK)
             return e->status;
     }
     return TRI_OK;
@@ -260,15 +252,17 @@ static enum tri_status run_rounds(struct tri_bench *b, struct tri_error *e)
 
 enum tri_status tri_bench_measure(struct tri_bench *b, struct tri_error *e)
 {
-    if (measure_reading(b, e) != TRI_OK)
-        return e->status;
     forget_peak();
     const double begin = tri_now();
     if (tri_load_open(&b->load, e) != TRI_OK)
         return e->status;
     b->load_ms = 1e3 * (tri_now() - begin);
     tri_session_want(b->load.session, 1); /* as greedy decoding does */
-    return run_rounds(b, e);
+    if (tri_record_begin(b, e) != TRI_OK)
+        return e->status;
+    const enum tri_status status = run_rounds(b, e);
+    tri_record_end(b);
+    return status;
 }
 
 void tri_bench_close(struct tri_bench *b)
@@ -276,5 +270,6 @@ void tri_bench_close(struct tri_bench *b)
     for (int i = 0; i < b->rows; i++)
         tri_free(b->row[i].speed);
     tri_free(b->row);
+    tri_record_free(&b->record);
     tri_load_close(&b->load);
 }

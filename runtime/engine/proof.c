@@ -42,7 +42,8 @@ static int widest_call(const struct tri_model *m, int n)
 {
     int most = 0;
     for (int r = 0; r < TRI_ROLES; r++) {
-        const int tokens = tri_plan_next(&m->layer[0].matrix[r].plan, n)->tokens;
+        const struct tri_plan *plan = &m->layer[0].matrix[r].plan;
+        const int tokens = plan->count ? tri_plan_next(plan, n)->tokens : 0; /* dense: any number */
         most = tokens > most ? tokens : most;
     }
     return least(most, n);
@@ -55,8 +56,9 @@ static void choose(struct proving *p, int batch)
     const double weights = weights_of(m);
     const int threads = tri_pool_threads(p->s->work->pool), room = least(p->s->context, p->s->work->ubatch);
     const int fed = least(batch, room), call = fed > 1 ? widest_call(m, fed) : 0;
-    proof->tokens = least(weights < SMALL ? TRI_PROOF_TOKENS : FEW, p->s->context);
-    proof->whole = weights < SMALL || weights * proof->tokens / threads <= most_work;
+    const bool small = weights < SMALL, dense = m->layer[0].matrix[0].dense; /* plain C computes all of dense ones */
+    proof->tokens = least(small ? TRI_PROOF_TOKENS : dense ? 1 : FEW, p->s->context);
+    proof->whole = small || dense || weights * proof->tokens / threads <= most_work;
     proof->batch = fed > 1 ? least(fed, BATCH) : 0;
     proof->kernel = call > proof->batch ? call : 0;
     proof->seed = (uint64_t)(1e6 * tri_now()) | 1;
