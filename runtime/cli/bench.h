@@ -5,6 +5,7 @@
 
 #include "cli/load.h"
 #include "cli/record.h"
+#include "model/traffic.h"
 
 #include <jansson.h>
 
@@ -66,6 +67,9 @@ double tri_bench_row_mean(const struct tri_bench_row *row);
 
 /* Bytes that decoding a token reads, the mean over the row's; 0: not known. */
 double tri_bench_row_bytes(const struct tri_bench *b, const struct tri_bench_row *row);
+
+/* What a token of a decoding row read, once measured; b->load is still open. */
+struct tri_traffic tri_bench_traffic(const struct tri_bench *b, const struct tri_bench_row *row);
 
 /* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);

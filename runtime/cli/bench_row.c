@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "cli/compare.h"
 #include "cli/quote.h"
-#include "model/traffic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -58,8 +57,7 @@ static bool relu2(const struct tri_bench *b)
     return b->load.weights->config.family->activation == TRI_RELU2;
 }
 
-/* Of a row whose tokens were counted. */
-static struct tri_traffic traffic_of(const struct tri_bench *b, const struct tri_bench_row *r)
+struct tri_traffic tri_bench_traffic(const struct tri_bench *b, const struct tri_bench_row *r)
 {
     const struct tri_decoding d = {.ffn = r->ffn.bytes / r->ffn.tokens, .candidates = r->candidates,
                                    .position = tri_session_position_bytes(b->load.session), .depth = r->depth,
@@ -71,7 +69,7 @@ double tri_bench_row_bytes(const struct tri_bench *b, const struct tri_bench_row
 {
     if (!bounded(b, r))
         return 0;
-    const struct tri_traffic t = traffic_of(b, r);
+    const struct tri_traffic t = tri_bench_traffic(b, r);
     return (double)tri_traffic_sum(&t);
 }
 
@@ -136,7 +134,7 @@ static json_t *spread_json(const struct tri_bench_row *r)
 
 static json_t *bytes_json(const struct tri_bench *b, const struct tri_bench_row *r)
 {
-    const struct tri_traffic t = traffic_of(b, r);
+    const struct tri_traffic t = tri_bench_traffic(b, r);
     return json_pack("{s:I, s:I, s:I}", "weights", (json_int_t)(t.attention + t.ffn), "head", (json_int_t)t.head, "kv",
                      (json_int_t)t.kv);
 }

@@ -37,7 +37,7 @@ struct tri_command {
 
 extern const struct tri_command tri_command_run, tri_command_chat, tri_command_embed, tri_command_logits,
     tri_command_perplexity, tri_command_tokenize,
-    tri_command_kernels, tri_command_selftest, tri_command_inspect, tri_command_bench,
+    tri_command_kernels, tri_command_selftest, tri_command_inspect, tri_command_bench, tri_command_roofline,
     tri_command_synth, tri_command_convert, tri_command_pull;
 
 /* Parses argv[1..) into the table (ended by an entry without names). At most `*operands` words that are

@@ -104,7 +104,6 @@ static enum tri_status limit_kernels(const struct tri_load *l, struct tri_error 
     bool option = l->isa != NULL;
     if (tri_dispatch_limit(option ? l->isa : variable, e) != TRI_OK)
         return tri_fail_in(e, option ? "option --isa" : "variable TRI_ISA");
-    notice(tri_dispatch_notice());
     return TRI_OK;
 }
 
@@ -234,6 +233,7 @@ static enum tri_status open_text(struct tri_load *l, struct tri_error *e)
 {
     if (read_setting(l, &l->setting, e) != TRI_OK || limit_kernels(l, e) != TRI_OK)
         return e->status;
+    notice(tri_dispatch_notice());
     return l->synth ? TRI_OK : tri_load_text(l, e);
 }
 

@@ -10,7 +10,7 @@
 static const struct tri_command *const commands[] = {
     &tri_command_run,     &tri_command_chat,     &tri_command_embed,   &tri_command_logits,   &tri_command_perplexity,
     &tri_command_tokenize,
-    &tri_command_kernels, &tri_command_selftest, &tri_command_inspect, &tri_command_bench,
+    &tri_command_kernels, &tri_command_selftest, &tri_command_inspect, &tri_command_bench,   &tri_command_roofline,
     &tri_command_synth,   &tri_command_convert, &tri_command_pull,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -13,7 +13,7 @@ const char *const tri_role_names[TRI_ROLES] = {"qkv", "o", "gate_up", "down"};
 static int limit_rank = -1; /* -1: none */
 static const char *limit_name = "";
 
-static bool allowed(const struct tri_isa *isa)
+bool tri_dispatch_allows(const struct tri_isa *isa)
 {
     return isa && isa->present() &&
            (limit_rank < 0 || isa->rank < limit_rank || !strcmp(isa->name, limit_name));
@@ -42,7 +42,7 @@ const struct tri_isa *tri_dispatch_isa(void)
 {
     const struct tri_isa *best = tri_isas;
     for (const struct tri_isa *i = tri_isas; i->name; i++)
-        if (allowed(i))
+        if (tri_dispatch_allows(i))
             best = i;
     return best;
 }
@@ -52,7 +52,7 @@ static void accept_sparse(const struct tri_choice *c, int k, struct tri_sparse *
 {
     const struct tri_kernel *kernel = c->sparse ? tri_kernel_find(c->sparse) : NULL;
     const struct tri_layout *layout = kernel ? tri_layout_find(kernel->layout) : NULL;
-    if (layout && allowed(tri_isa_find(kernel->isa)) && tri_round_up(k, layout->kstep) <= kernel->kmax)
+    if (layout && tri_dispatch_allows(tri_isa_find(kernel->isa)) && tri_round_up(k, layout->kstep) <= kernel->kmax)
         *sparse = (struct tri_sparse){kernel, layout, c->break_even};
 }
 
@@ -64,7 +64,7 @@ static bool accept(const struct tri_choice *c, int k, int group, struct tri_plan
         return false;
     for (; plan->count < TRI_PLAN_KERNELS && c->kernels[plan->count]; plan->count++) {
         const struct tri_kernel *kernel = tri_kernel_find(c->kernels[plan->count]);
-        if (!kernel || !allowed(tri_isa_find(kernel->isa)))
+        if (!kernel || !tri_dispatch_allows(tri_isa_find(kernel->isa)))
             return false;
         plan->layout = tri_layout_find(kernel->layout);
         if (!plan->layout || tri_round_up(k, plan->layout->kstep) > kernel->kmax)
@@ -115,7 +115,8 @@ static void usual(const struct tri_choice *list, int k, int group, enum tri_bits
     struct tri_plan candidate;
     *plan = (struct tri_plan){0};
     for (const struct tri_choice *c = list; c->role; c++)
-        if (allowed(tri_isa_find(c->role)) && accept(c, k, group, &candidate) && has_bits(candidate.layout, bits)) {
+        if (tri_dispatch_allows(tri_isa_find(c->role)) && accept(c, k, group, &candidate) &&
+            has_bits(candidate.layout, bits)) {
             *plan = candidate;
             plan->why = "default";
         }

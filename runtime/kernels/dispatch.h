@@ -61,6 +61,9 @@ extern const struct tri_setting tri_tuned_setting; /* generated */
  * TRI_USAGE if no such ISA is linked, TRI_UNSUPPORTED if this CPU lacks it. */
 enum tri_status tri_dispatch_limit(const char *name, struct tri_error *e);
 
+/* Whether this CPU has it and no limit forbids it. */
+bool tri_dispatch_allows(const struct tri_isa *isa);
+
 /* The best ISA in force (present, within the limit); its vec is the engine's. Never NULL. */
 const struct tri_isa *tri_dispatch_isa(void);
 

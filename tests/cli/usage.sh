@@ -20,7 +20,7 @@ expect() {
 
 expect 2 'usage: tritune SUBCOMMAND'
 expect 2 'unknown subcommand "frobnicate"' frobnicate
-for command in run chat embed logits perplexity tokenize kernels selftest inspect bench synth convert pull; do
+for command in run chat embed logits perplexity tokenize kernels selftest inspect bench roofline synth convert pull; do
     expect 2 "tritune $command: unknown option --frobnicate" $command --frobnicate
     "$tritune" $command --help | grep -q "usage: tritune $command" || { echo "usage: $command --help"; failed=1; }
 done
