@@ -57,6 +57,16 @@ expect 2 'option -o: expected md, csv or json, found "sql"' bench -o sql
 expect 2 'expected one of the sizes 2b4t, .*found "6b"' bench --synth 6b
 expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --synth 2b4t -m x
 expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' bench --act silu -m x
+expect 2 'option --bandwidth: expected a model' roofline --bandwidth 200
+expect 2 'option --bandwidth: expected 0.001 to 1000000, found -3' roofline --synth 3b --bandwidth -3
+expect 2 'option --bandwidth: expected no number of threads' roofline --synth 3b --bandwidth 3 -t 2
+expect 2 'option --name: expected --bandwidth' roofline --name M2
+expect 2 'option --ffn: expected dense where nothing is run' roofline --synth 3b --ffn sparse --no-run
+expect 2 'option -d: expected numbers .* found "x"' roofline --synth 3b --bandwidth 3 -d x
+expect 2 'option -t: expected numbers from 1 to 512' roofline -t 0
+expect 2 'expected one of the sizes 2b4t, .*found "6b"' roofline --synth 6b
+expect 2 'expected one of -m FILE and a random model .--synth SIZE., found both' roofline --synth 3b -m x
+expect 2 'option --bits: expected auto, 2' roofline --synth 3b --bandwidth 3 --bits 3
 expect 2 'expected --out FILE' synth 2b4t
 expect 2 'expected one of the sizes 2b4t, .*found "6b"' synth 6b --out x
 expect 2 'expected --layers, or one of the sizes' synth --hidden 64 --out x
