@@ -7,7 +7,7 @@ local linux = require "linux"
 local measure = {}
 
 local said_of_candidates = { "name", "isa", "form", "kind", "tokens", "group", "kmax", "table_bytes", "symbol",
-  "prepare", "hash", "layout" }
+  "prepare", "hash", "layout", "linked" }
 
 -- Thrown when Ctrl-C arrives while the child is at work.
 measure.interruption = setmetatable({}, { __tostring = function() return "interrupted" end })
@@ -125,19 +125,19 @@ function measure.trial(m, label, plans, o)
     threads = o.threads, huge = o.huge }, 60)
 end
 
--- Google Benchmark's figures for rows { name, kernels, job, tokens }: ns by name, or nil and why.
-function measure.bench(m, library, rows, options)
-  local said, seconds = {}, 60
-  for i, r in ipairs(rows) do
-    local hashes, why = load_all(m, r.kernels)
-    if not hashes then return nil, why end
-    local bytes = measure.bytes(r.job, r.kernels[1].layout)
-    said[i] = { name = r.name, hashes = hashes, m = r.job.m, k = r.job.k, tokens = r.tokens, bytes = bytes,
-      span = measure.span(r.job, r.kernels[1].layout), matrices = math.max(1, math.floor(32 * 2 ^ 20 / bytes)) }
-    seconds = seconds + 10
-  end
-  local answer, why = measure.ask(m, { op = "bench", library = library, rows = said, options = options }, seconds)
-  return answer and answer.ns, why
+-- GB/s of so many threads reading `span` bytes (0: all that rotate) and nothing else.
+function measure.read(m, threads, span)
+  local answer, why = measure.ask(m, { op = "read", threads = threads, span = span })
+  return answer and answer.gbps or error(why, 0)
+end
+
+-- Exactly `matrices` of a row { kernels, job, tokens, threads (nil: all), span (0: all that rotates), active (of sparse
+-- kernels) }: { seconds, cpu }, of all of them, or nil and why.
+function measure.count(m, row, matrices, seconds)
+  local hashes, why = load_all(m, row.kernels)
+  if not hashes then return nil, why end
+  return measure.ask(m, { op = "count", hashes = hashes, m = row.job.m, k = row.job.k, tokens = row.tokens,
+    span = row.span, active = row.active, threads = row.threads, matrices = matrices }, seconds)
 end
 
 return measure

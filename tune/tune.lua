@@ -25,6 +25,7 @@ local space = require "space"
 local untuned = require "untuned"
 local build = require "build"
 local measure = require "measure"
+local benchmark = require "benchmark"
 local candidates = require "candidates"
 local search = require "search"
 local store = require "store"
@@ -427,20 +428,24 @@ end
 local bench_options = { "--benchmark_min_time=0.05", "--benchmark_repetitions=5",
   "--benchmark_enable_random_interleaving=true" }
 
--- Winners and runners-up once more, with Google Benchmark's clock and statistics.
+-- Winners and runners-up once more, with Google Benchmark's statistics.
 local function confirm(run, results)
   local rows = {}
   for _, job in ipairs(results) do
-    local k = job.kernels[1]
+    local k, timed = job.kernels[1], search.timed(run.search, job)
     for _, c in ipairs { k.candidate, k.runner } do
       candidates.ready(run.pool, { c }, math.huge, 1)
-      rows[#rows + 1] = { name = dispatch.key(job) .. " " .. c.name, kernels = { c }, tokens = 1,
-        job = search.timed(run.search, job) }
+      rows[#rows + 1] = { name = dispatch.key(job) .. " " .. c.name, kernels = { c }, tokens = 1, job = timed,
+        span = measure.span(timed, c.layout) }
     end
   end
   screen.line(run.screen, "confirming %d kernels with Google Benchmark", #rows)
-  local ns, why = measure.bench(run.measure, run.libbench, rows, bench_options)
-  if not ns then die(FAILED, "Google Benchmark: %s", why) end
+  local ns = benchmark.run(run.measure, benchmark.load(host.root, run.libbench), rows, bench_options)
+    or die(FAILED, "Google Benchmark refuses its options")
+  if linux.interrupted() then error(measure.interruption, 0) end
+  for _, r in ipairs(rows) do
+    if r.failed then die(FAILED, "Google Benchmark: %s: %s", r.name, r.failed) end
+  end
   for _, job in ipairs(results) do
     local k = job.kernels[1]
     local second = k.runner and ns[dispatch.key(job) .. " " .. k.runner.name]

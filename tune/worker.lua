@@ -50,13 +50,45 @@ function answer.machine()
     registers1 = tri.tri_timing_registers(t, 1), registers = tri.tri_timing_registers(t, threads) }
 end
 
-function answer.read(q) return { gbps = tri.tri_timing_read(clock(), threads, q.span) } end
+-- What is timed rotates through so many bytes; the cache that is really ours.
+function answer.memory()
+  return { memory = tonumber(tri.tri_timing_memory(clock())), cache = tonumber(tri.tri_timing_cache(clock())) }
+end
+
+function answer.read(q)
+  tri.tri_timing_use(clock(), q.threads or 0)
+  return { gbps = tri.tri_timing_read(clock(), q.threads or threads, q.span) }
+end
+
+local kinds = {}
+for _, kind in ipairs { "matmul", "grouped", "rows", "columns" } do
+  kinds[tonumber(ffi.cast("int", ffi.new("enum tri_kind", "TRI_KIND_" .. kind)))] = kind
+end
+
+-- The kernels linked that this CPU has, as candidates which need not be built (candidates.lua).
+function answer.linked()
+  local list, i = {}, 0
+  while tri.tri_kernels[i].name ~= nil do
+    local k = tri.tri_kernels[i]
+    local l = tri.tri_layout_find(k.layout)
+    list[#list + 1] = tri.tri_isa_find(k.isa).present() and { name = ffi.string(k.name), isa = ffi.string(k.isa),
+      form = ffi.string(k.form), kind = kinds[tonumber(k.kind)], tokens = k.tokens, group = k.group, kmax = k.kmax,
+      table_bytes = k.table_bytes, linked = true, hash = "linked " .. ffi.string(k.name),
+      layout = { name = ffi.string(l.name), rows = l.rows, kstep = l.kstep, bytes = l.bytes } } or nil
+    i = i + 1
+  end
+  return { cpu = ffi.string(tri.tri_tuned_cpu), kernels = list }
+end
+
+local function linked(c)
+  return { names = c, kernel = tri.tri_kernel_find(c.name), layout = tri.tri_layout_find(c.layout.name) }
+end
 
 -- A process may use some units only after it has asked the system, which `present` does.
 function answer.load(q)
   local isa = tri.tri_isa_find(q.candidate.isa)
   if isa == nil or not isa.present() then error("this CPU or its system lacks " .. q.candidate.isa, 0) end
-  loaded[q.candidate.hash] = native.candidate(q.candidate)
+  loaded[q.candidate.hash] = (q.candidate.linked and linked or native.candidate)(q.candidate)
   return {}
 end
 
@@ -104,31 +136,13 @@ function answer.time(q)
   return { ns = ns[0] }
 end
 
--- Rows for Google Benchmark: each { name, hashes, m, k, tokens, span, bytes, matrices }; the best of all
--- repetitions of each, per matrix and token.
-function answer.bench(q)
-  local bench = native.bench(root, q.library)
-  local ns = ffi.new("double[1]")
-  local keep, best, per, row_of = {}, {}, {}, ffi.cast("tri_bench_fn *", tri.tri_timing_row)
-  for _, r in ipairs(q.rows) do
-    local job = job_of(r)
-    check(tri.tri_timing_run(clock(), job, 0, ns, problem))
-    local row = ffi.new("struct tri_timing_row", { clock(), job, r.matrices })
-    keep[r.name] = { job, row } -- C holds them until the run is over
-    per[r.name] = r.matrices * r.tokens
-    bench.tri_bench_row(r.name, row_of, row, r.bytes * r.matrices)
-  end
-  local options = ffi.new("const char *[?]", #q.options, q.options)
-  local n = bench.tri_bench_run(options, #q.options)
-  if n < 0 then error("Google Benchmark refuses its options", 0) end
-  for i = 0, n - 1 do
-    local r = bench.tri_bench_result(i)
-    local name = ffi.string(r.name)
-    best[name] = math.min(best[name] or math.huge, r.ns / per[name])
-  end
-  bench.tri_bench_clear()
-  assert(next(keep))
-  return { ns = best }
+-- Exactly q.matrices, on the first q.threads threads (nil: all): the seconds of all, and of all processors.
+function answer.count(q)
+  local seconds = ffi.new("double[1]")
+  tri.tri_timing_use(clock(), q.threads or 0)
+  local cpu = os.clock()
+  check(tri.tri_timing_count(clock(), job_of(q), q.matrices, seconds, problem))
+  return { seconds = seconds[0], cpu = os.clock() - cpu }
 end
 
 -- -- the forward pass ---------------------------------------------------------------------------------------

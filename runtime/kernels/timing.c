@@ -490,11 +490,20 @@ enum tri_status tri_timing_run(struct tri_timing *t, const struct tri_timing_job
     return TRI_OK;
 }
 
-void tri_timing_row(void *row)
+enum tri_status tri_timing_count(struct tri_timing *t, const struct tri_timing_job *job, int matrices, double *seconds,
+                                 struct tri_error *e)
 {
-    const struct tri_timing_row *r = row;
-    struct tri_error e;
-    struct work w = {.t = r->timing, .job = r->job, .most = r->matrices, .seconds = 1e9};
-    if (prepare_work(&w, &e) == TRI_OK)
-        run(&w);
+    struct work w = {.t = t, .job = job, .most = matrices, .seconds = 1e9};
+    if (matrices < 1)
+        return tri_fail(e, TRI_USAGE, "timing: %d matrices cannot be timed", matrices);
+    if (prepare_work(&w, e) != TRI_OK)
+        return e->status;
+    run(&w);
+    *seconds = w.ended - w.began;
+    return TRI_OK;
+}
+
+void tri_timing_use(struct tri_timing *t, int threads)
+{
+    tri_pool_use(t->pool, (struct tri_team){.threads = threads});
 }

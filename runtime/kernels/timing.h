@@ -38,16 +38,15 @@ size_t tri_timing_cache(const struct tri_timing *t);  /* bytes at which reading 
 enum tri_status tri_timing_run(struct tri_timing *t, const struct tri_timing_job *job, double seconds, double *ns,
                                struct tri_error *e);
 
-/* The same without a clock, for a benchmark that brings its own: `matrices` in one go, `row` being a
- * struct tri_timing_row whose job has run before. */
-struct tri_timing_row {
-    struct tri_timing *timing;
-    const struct tri_timing_job *job;
-    int matrices;
-};
-void tri_timing_row(void *row);
+/* The same for exactly so many matrices, all tokens of each: the seconds of all. For a benchmark that decides itself
+ * how often. */
+enum tri_status tri_timing_count(struct tri_timing *t, const struct tri_timing_job *job, int matrices, double *seconds,
+                                 struct tri_error *e);
 
-/* GB/s of the first `threads` threads reading `span` bytes (0: all) and nothing else, prefetching. */
+/* From here on the first `threads` threads work and the others wait; 0: all work, as at first. */
+void tri_timing_use(struct tri_timing *t, int threads);
+
+/* GB/s of the first `threads` threads (of those in use) reading `span` bytes (0: all) and nothing else, prefetching. */
 double tri_timing_read(struct tri_timing *t, int threads, size_t span);
 
 /* 10^9 operations per second of the first `threads` threads, all together, in the loop of a peak whose ISA is present,

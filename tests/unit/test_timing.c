@@ -109,14 +109,23 @@ static void test_kernels(void **state)
     }
 }
 
-static void test_row(void **state)
+static void test_count(void **state)
 {
     struct tri_timing_job j = job(256, 256, 1);
-    struct tri_timing_row row = {.timing = timing, .job = &j, .matrices = 10};
+    struct tri_error e;
     (void)state;
-    run(&j);
-    tri_timing_row(&row);
-    tri_timing_row(&row);
+    for (int threads = 2; threads >= 0; threads--) {
+        double seconds = -1;
+        tri_timing_use(timing, threads);
+        assert_int_equal(tri_timing_count(timing, &j, 10, &seconds, &e), TRI_OK);
+        assert_true(isfinite(seconds) && seconds > 0);
+        assert_true(tri_timing_read(timing, threads ? threads : 2, 1 << 20) > 0);
+    }
+    double none = -1;
+    assert_int_equal(tri_timing_count(timing, &j, 0, &none, &e), TRI_USAGE);
+    j.k = 0;
+    assert_int_equal(tri_timing_count(timing, &j, 1, &none, &e), TRI_USAGE);
+    assert_true(none == -1);
 }
 
 static void refused(struct tri_timing_job j, enum tri_status status)
@@ -153,9 +162,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_machine), cmocka_unit_test(test_peaks),  cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_kernels),
-        cmocka_unit_test(test_row),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_machine), cmocka_unit_test(test_peaks), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_kernels), cmocka_unit_test(test_count), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
