@@ -23,6 +23,7 @@ local host = require "host"
 local linux = require "linux"
 local build = require "build"
 local measure = require "measure"
+local candidates = require "candidates"
 local benchmark = require "benchmark"
 local shapes = require "shapes"
 local screen = require "screen"
@@ -231,7 +232,7 @@ local function right(b, rows)
   local why = refused(b, kernels)
   for _, r in ipairs(rows) do
     wrong = wrong or why[r.kernel] ~= nil
-    if not why[r.kernel] and rows_of.fits(r) then out[#out + 1] = r
+    if not why[r.kernel] and candidates.fits(r.kernel, r.job) then out[#out + 1] = r
     elseif not why[r.kernel] then say(b, "kernels: %s is left out: the kernel sums %d columns at most", r.name,
       r.kernel.kmax)
     end

@@ -189,10 +189,4 @@ function rows.ready(list)
   return list
 end
 
--- Whether the kernel can sum as many columns; of columns in lists, as many as are active at most.
-function rows.fits(row)
-  local step = row.kernel.kind == "columns" and 1 or row.kernel.layout.kstep
-  return math.ceil(row.job.k / step) * step <= row.kernel.kmax
-end
-
 return rows

@@ -119,14 +119,18 @@ sed -i '/^    for (int row = m0; row < m1; row += /i\
     m1--;\
 |   elseif p == 16 then\
     __builtin_trap();\
+|   elseif p == 32 then\
+    if (k == 256)\
+        __builtin_trap();\
 |   end' "$project/templates/mad.c.lt"
 found=0
 kernels --build "$tmp/build" --space mad_q2r16_m16n1a2u1p --shapes 64x256 --benchmark_min_time=0.001 \
-    --benchmark_filter='p(0h1|16h1|64h2)__c/.*threads:1/cold' --benchmark_out="$tmp/right.json" || found=$?
+    --benchmark_filter='p(0h1|16h1|32h1|64h2)__c/.*threads:1/cold' --benchmark_out="$tmp/right.json" || found=$?
 [ $found = 6 ] || fail "wrong kernels: expected exit 6, found $found"
 grep -q '^mad_.*p64h2__c/64x256.*bytes=.*percent=' "$tmp/out" || fail "no row for people"
 grep -q 'p0h1__c is refused: .*y\[' "$tmp/err" || fail "the wrong kernel is not refused with its reason"
 grep -q 'p16h1__c is refused: crash: signal' "$tmp/err" || fail "the kernel that crashes is not refused"
+grep -q 'p32h1__c/64x256.* is not reported: crash: signal' "$tmp/err" || fail "the kernel that crashes while timed is kept"
 [ "$(rows "$tmp/right.json")" = 1 ] && grep -q '"mad_q2r16_m16n1a2u1p64h2__c/' "$tmp/right.json" ||
     fail "the right kernel was not timed, or another was"
 valid "$tmp/right.json"
