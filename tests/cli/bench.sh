@@ -231,6 +231,24 @@ decoded 'local rows = d[1].head_candidates
 bench --head full -p 0 -n 8 -r 1 -t 1 -o json >"$scratch/json"
 decoded 'check("no candidates", d[1].head_candidates, null)' <"$scratch/json" || exit 1
 
+# -- the same model of other weights: F16 takes 16 bits a weight, blocks of 32 half a byte or a byte each, and a half
+
+for type in ternary:0 f16:16 q8_0:8.5 q4_0:4.5; do
+    bench --synth large --layers 2 --vocab 1000 --weights "${type%:*}" -p 2 -n 2 -t 2 -r 1 -o json >"$scratch/json"
+    decoded 'local name, bits = ("'"$type"'"):match("(.*):(.*)")
+        local weights = 2 * (1536 * 1536 * 4 + 3 * 1536 * 4096) * bits / 8
+        check("rows", #d, 2)
+        check("type", d[2].model_type, "bitnet synthetic large" .. (bits == "0" and "" or " " .. name))
+        if bits ~= "0" then
+            check("bytes", d[2].bytes_per_token.weights, weights)
+            check("size", d[2].model_size, weights + 1000 * 1536 * 2)
+        end' <"$scratch/json" || exit 1
+done
+refused 'expected ternary, f16, q8_0 or q4_0, found "q6_k"' --synth large --weights q6_k
+refused "scales of 64 columns, found f16" --synth large --layers 1 --weights f16 --group 64
+refused "expected ternary weights, found q8_0" --synth large --layers 1 --weights q8_0 --bits 1.6
+refused "expected one of -m FILE and" -m "$scratch/none" --weights q4_0
+
 bench --hidden 64 --layers 1 --heads 2 --ffn-size 96 --vocab 50 -p 0 -n 1 -t 1 -r 1 >"$scratch/md"
 grep -q 'bitnet-b1.58 synthetic by hand' "$scratch/md" || fail "by hand: $(cat "$scratch/md")"
 
