@@ -57,7 +57,7 @@ end
 
 local inner = { "load", "quad", "table", "wide_table", "word_table", "and", "shr", "xor", "sign", "tops", "five_first",
   "five_last", "nibble", "trit", "triple", "dot", "lookup", "wide_lookup", "word_lookup", "low16", "high16", "low32",
-  "high32", "add16", "sub8" }
+  "high32", "word_join", "add16", "sub8" }
 
 -- "per 64 rows and 16 columns: 4 load, 16 dot": static counts of the words only inner loops use. counted: tokens and
 -- columns of one turn of the loop, and how often the template writes it.
@@ -186,9 +186,11 @@ function emit.layout(layout)
     local facts = family.pack and family.layout_facts(layout)
     if facts then
       facts.layout, facts.isa, facts.word = layout, { name = "plain C" }, facts.word or false
+      facts.three_of_four = facts.three_of_four or false
       local file = type(family.pack) == "function" and family.pack(facts) or family.pack
       local code = spell(file, facts)
-      return { name = layout, rows = facts.rows, kstep = facts.kstep, bytes = facts.bytes, code = code }
+      return { name = layout, rows = facts.rows, kstep = facts.kstep, bytes = facts.bytes,
+        three_of_four = facts.three_of_four, code = code }
     end
   end
   error("no family has a layout '" .. tostring(layout) .. "'", 0)
@@ -236,8 +238,8 @@ function emit.build(arch, points, choices)
   for _, layout in ipairs(space.layouts()) do
     local l = emit.layout(layout)
     packers[#packers + 1] = l.code
-    records[#records + 1] = ("    {\"%s\", %d, %d, %d, pack_%s, unpack_%s},"):format(l.name, l.rows, l.kstep,
-      l.bytes, l.name, l.name)
+    records[#records + 1] = ("    {\"%s\", %d, %d, %d, %s, pack_%s, unpack_%s},"):format(l.name, l.rows, l.kstep,
+      l.bytes, tostring(l.three_of_four), l.name, l.name)
   end
   packers[#packers + 1] = "const struct tri_layout tri_layouts[] = {\n" .. table.concat(records, "\n")
     .. "\n    {0},\n};\n"

@@ -66,7 +66,8 @@ function build.candidate(k, layout)
     name = k.name, isa = k.isa, form = k.form, kind = k.kind, tokens = k.tokens, group = k.group, kmax = k.kmax,
     table_bytes = k.table_bytes,
     symbol = k.symbol, prepare = k.prepare, hash = k.hash, point = k.point,
-    layout = { name = layout.name, rows = layout.rows, kstep = layout.kstep, bytes = layout.bytes },
+    layout = { name = layout.name, rows = layout.rows, kstep = layout.kstep, bytes = layout.bytes,
+      three_of_four = layout.three_of_four },
     code = source(k, layout), cflags = k.cflags,
   }
 end

@@ -1,9 +1,10 @@
 -- lut: a group of trits indexes a table of its exact activation sums, made once per token. What differs
 -- between codes is one row of `codes`; which of them an ISA offers follows from its table words.
-local lut = { name = "lut", pack = "lut_pack.c.lt", prepare = "lut_prepare.c.lt" }
+local lut = { name = "lut", prepare = "lut_prepare.c.lt" }
 
 -- trits of a group, groups a step, planes of bytes a row and step (the last of signs, if planes are more than
--- the code's), fields of an index in a byte, bits of an index, entries needed, the greatest sum of a step
+-- the code's), fields of an index in a byte, bits of an index, entries needed. three_of_four: it holds only groups of
+-- four trits of which exactly one is 0 (1.25 bits a trit)
 lut.codes = {
   l2 = { code = "nibble", trits = 2, groups = 2, planes = 1, code_planes = 1, fields = 2, index_bits = 4, used = 9 },
   l3 = { code = "nibble and sign", trits = 3, groups = 8, planes = 5, code_planes = 4, fields = 2, index_bits = 4,
@@ -14,6 +15,10 @@ lut.codes = {
     wide = true },
   w3 = { code = "word", trits = 3, groups = 3, planes = 2, code_planes = 2, fields = 3, index_bits = 5, used = 27,
     word = true },
+  s4 = { code = "nibble and sign", trits = 4, groups = 8, planes = 5, code_planes = 4, fields = 2, index_bits = 4,
+    used = 16, sign = true, three_of_four = true },
+  w4 = { code = "five words", trits = 4, groups = 16, planes = 10, code_planes = 10, fields = 3, index_bits = 5,
+    used = 32, word = true, three_of_four = true },
 }
 
 -- c the code; r rows of a layout tile; m rows at once; u steps unrolled; p cache lines fetched ahead, h the cache level
@@ -21,7 +26,7 @@ lut.codes = {
 lut.order = { "m", "u", "p", "h", "g" }
 lut.unsaid = { g = 0 }
 lut.space = {
-  c = { "l2", "l3", "l4", "t3", "w3" },
+  c = { "l2", "l3", "l4", "t3", "w3", "s4", "w4" },
   r = { 32, 64, 128, 256 },
   m = { 16, 32, 64, 128, 256 },
   u = { 1, 2 },
@@ -31,10 +36,16 @@ lut.space = {
 }
 lut.fine = { "u", "p", "h" }
 
-function lut.template(p) return p.c == "w3" and "lut_word.c.lt" or "lut_byte.c.lt" end
+local templates = { w3 = "lut_word.c.lt", w4 = "lut_words.c.lt" }
+
+function lut.template(p) return templates[p.c] or "lut_byte.c.lt" end
 
 function lut.words_of(p)
-  if p.c == "w3" then return { "load", "zero", "shr", "word_table", "word_lookup", "add16", "word_spill" } end
+  if lut.codes[p.c].word then
+    local words = { "load", "zero", "shr", "word_table", "word_lookup", "add16", "word_spill" }
+    for _, w in ipairs(p.c == "w4" and { "word_join", "opaque" } or {}) do words[#words + 1] = w end
+    return words
+  end
   local words = { "load", "zero", "mask", "and", "low16", "high16", "add16", "spill" }
   local tables = lut.codes[p.c].wide and { "wide_table", "wide_lookup", "tops" } or { "table", "lookup", "shr" }
   for _, w in ipairs(tables) do words[#words + 1] = w end
@@ -45,6 +56,8 @@ function lut.words_of(p)
   for _, w in ipairs(scaling) do words[#words + 1] = w end
   return words
 end
+
+function lut.pack(facts) return facts.three_of_four and "lut_structured_pack.c.lt" or "lut_pack.c.lt" end
 
 function lut.layout(p) return p.c .. "r" .. p.r end
 
@@ -64,9 +77,11 @@ local function entries(p, isa)
   return code.wide and isa.wide_entries or not code.wide and isa.table_entries or nil
 end
 
+-- Steps whose sums an int16 holds.
 local function flush(code)
-  local most = code.groups * ((code.sign and 1 or 0) + 127 * code.trits)
-  if code.word then most = 127 * code.trits end     -- one accumulator for each index of a word
+  local group = 127 * (code.three_of_four and 3 or code.trits)
+  local most = code.groups * ((code.sign and 1 or 0) + group)
+  if code.code == "word" then most = group end     -- one accumulator for each index of a word
   return math.floor(32767 / most)
 end
 
@@ -74,6 +89,7 @@ function lut.refuse(p, isa)
   local code = lut.codes[p.c]
   local lanes = math.floor(isa.bits / (code.word and 16 or 8))
   local have = entries(p, isa)
+  if code.three_of_four and p.g > 0 then return "scales of whole rows only" end
   if not have or have < code.used then return "table too short" end
   if have >= 64 and code.index_bits == 4 then return "wastes the table" end
   if p.m % lanes ~= 0 or p.r % p.m ~= 0 then return "rows do not divide" end
@@ -81,24 +97,39 @@ function lut.refuse(p, isa)
   if p.g > flush(code) * code.trits * code.groups then return "int16 overflow" end
   if p.g > 0 and p.m % isa.flanes ~= 0 then return "rows do not fill a vector of floats" end
   local vectors = p.m / lanes
-  local held = (code.word or code.sign) and 3 or code.wide and 4 or 2   -- sums, and codes read again
+  -- sums, and codes read again
+  local held = p.c == "w4" and 2 or (code.word or code.sign) and 3 or code.wide and 4 or 2
   local tables = code.wide and 4 or 2 * code.fields
   if vectors * held + tables + 2 > isa.regs then return "registers" end
   if p.p == 0 and p.h ~= 1 then return "nothing is fetched" end
   if p.g > 0 and (p.u > 1 or p.p ~= 0 and (p.p ~= 64 or p.h ~= 2)) then return "scaling hides what loads wait for" end
-  if p.u * p.m * code.planes > 512 then return "loop body too long" end
+  if p.u * p.m * code.planes > (p.c == "w4" and 2560 or 512) then return "loop body too long" end
   return nil
 end
 
--- The digits of each entry, as C initialisers: entry i stands for `used - 1` / 2 less than i in balanced
--- ternary, or, where signs are apart, for i itself.
+-- Trit d of entry i: bit 4 says whether the first that is not 0 is negative, bits 3..2 where the 0 is, bits 1 and 0
+-- whether the second and the third of the others differ from the first.
+local function structured_digit(i, d)
+  local zero, first = math.floor(i / 4) % 4, i < 16 and 1 or -1
+  if d == zero then return 0 end
+  local other = d < zero and d or d - 1
+  local differs = other > 0 and math.floor(i / 2 ^ (2 - other)) % 2 == 1
+  return differs and -first or first
+end
+
+-- The same of balanced ternary: entry i stands for `used - 1` / 2 less than i, or, where signs are apart, for i itself.
+local function balanced_digit(code, i, d)
+  local value = math.floor(i + (code.sign and (3 ^ code.trits - 1) / 2 or 0))
+  return math.floor(value / 3 ^ (code.trits - 1 - d)) % 3 - 1
+end
+
+-- The digits of each entry, as C initialisers.
 local function digits(code, count)
   local rows = {}
   for d = 0, code.trits - 1 do
     local list = {}
     for i = 0, count - 1 do
-      local value = math.floor(i + (code.sign and (3 ^ code.trits - 1) / 2 or 0))
-      local digit = math.floor(value / 3 ^ (code.trits - 1 - d)) % 3 - 1
+      local digit = code.three_of_four and structured_digit(i, d) or not code.three_of_four and balanced_digit(code, i, d)
       list[#list + 1] = ("%d"):format(i < code.used and digit or 0)
     end
     rows[d] = table.concat(list, ", ")
@@ -111,6 +142,7 @@ function lut.bind(p, isa)
   local env = { B = math.floor(isa.bits / 8), flush = flush(code), entries = entries(p, isa) }
   for key, value in pairs(lut.layout_facts(lut.layout(p))) do env[key] = value end
   env.sign, env.word, env.wide = code.sign or false, code.word or false, code.wide or false
+  env.three_of_four = code.three_of_four or false
   env.table_bytes = 2 * env.entries * code.groups
   env.digits = digits(code, env.entries)
   local terms = {}
@@ -121,15 +153,19 @@ function lut.bind(p, isa)
   return env
 end
 
--- The default is the code that uses the ISA's tables best, and nothing where it has none, or where there are
--- groups: mad's run there.
-function lut.defaults(isa, g)
-  local c = (isa.table_entries or 0) >= 64 and "l4" or isa.wide_entries and "t3" or isa.table_entries and "l2"
+-- Codes for weights of which exactly one in four is 0, the fastest first.
+lut.three_of_four = { "w4", "s4" }
+
+-- The default is the code that uses the ISA's tables best, unless one is given, and nothing where it has none, or where
+-- there are groups: mad's run there.
+function lut.defaults(isa, g, code)
+  local c = code or (isa.table_entries or 0) >= 64 and "l4" or isa.wide_entries and "t3" or isa.table_entries and "l2"
     or isa.word_entries and "w3"
-  if not c or g > 0 then return {} end
-  local lanes = math.floor(isa.bits / (c == "w3" and 16 or 8))
-  local r = math.max(32, 2 * lanes)
-  return { { c = c, r = r, m = 2 * lanes, u = 1, p = 64, h = 2, g = 0 } }
+  if not lut.codes[c] or g > 0 then return {} end
+  local lanes = math.floor(isa.bits / (lut.codes[c].word and 16 or 8))
+  local m, p = 2 * lanes, 64
+  if c == "w4" then m, p = 4 * lanes, 128 end
+  return { { c = c, r = math.max(32, m), m = m, u = 1, p = p, h = 2, g = 0 } }
 end
 
 return lut

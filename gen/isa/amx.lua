@@ -3,10 +3,11 @@
 return {
   like = "avx512vbmi",
   name = "amx", rank = 60,
-  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mamx-tile -mamx-int8 -mavx2 -mfma -mf16c "
-    .. "-mprefer-vector-width=512",
+  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx512vbmi2 -mamx-tile -mamx-int8 -mavx2 "
+    .. "-mfma -mf16c -mprefer-vector-width=512",
   detect = "tri_xcr0(0x600e6) && tri_cpuid(7, 0, TRI_EBX, 16) && tri_cpuid(7, 0, TRI_EBX, 30) && "
     .. "tri_cpuid(7, 0, TRI_EBX, 31) && tri_cpuid(7, 0, TRI_ECX, 11) && tri_cpuid(7, 0, TRI_ECX, 1) && "
+    .. "tri_cpuid(7, 0, TRI_ECX, 6) && "
     .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29) && tri_cpuid(7, 0, TRI_EDX, 24) && "
     .. "tri_cpuid(7, 0, TRI_EDX, 25) && tri_xcomp(18)",
 

@@ -1,4 +1,4 @@
--- AVX-512 VBMI with VNNI, as in Ice Lake, Sapphire Rapids and Zen 4: byte permutations over 64 entries.
+-- AVX-512 VBMI and VBMI2 with VNNI, as in Ice Lake, Sapphire Rapids and Zen 4: byte permutations over 64 entries.
 
 -- The tables of the split code of five trits: entry i, as a byte of C.
 local function list(entry)
@@ -22,10 +22,11 @@ local fives = {
 return {
   like = "avx512vnni",
   name = "avx512vbmi", rank = 50,
-  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx2 -mfma -mf16c "
-    .. "-mprefer-vector-width=512",
+  cflags = "-mavx512f -mavx512bw -mavx512vl -mavx512vnni -mavx512vbmi -mavx512vbmi2 -mavx2 -mfma "
+    .. "-mf16c -mprefer-vector-width=512",
   detect = "tri_xcr0(0xe6) && tri_cpuid(7, 0, TRI_EBX, 16) && tri_cpuid(7, 0, TRI_EBX, 30) && "
     .. "tri_cpuid(7, 0, TRI_EBX, 31) && tri_cpuid(7, 0, TRI_ECX, 11) && tri_cpuid(7, 0, TRI_ECX, 1) && "
+    .. "tri_cpuid(7, 0, TRI_ECX, 6) && "
     .. "tri_cpuid(1, 0, TRI_ECX, 12) && tri_cpuid(1, 0, TRI_ECX, 29)",
 
   five_first = "five_first($1)",
@@ -54,6 +55,8 @@ static inline __m512i five_last(__m512i b)
     return _mm512_mask_permutexvar_epi8(_mm512_and_si512(b, top), escaped, b, _mm512_loadu_si512(ESCAPED_LAST));
 }
 ]]):gsub("%$([%a_]+)", fives),
+
+  word_join = "_mm512_shldi_epi16($1, $2, 1)",
 
   table_entries = 64,
   table    = "_mm512_loadu_si512($1)",

@@ -78,6 +78,7 @@ static inline __m512i trit(__m512i v)
   word_entries = 32,
   word_table  = "_mm512_loadu_si512($1)",
   word_lookup = "_mm512_permutexvar_epi16($2, $1)",
+  word_join   = "_mm512_or_si512(_mm512_add_epi16($1, $1), _mm512_srli_epi16($2, 15))", -- its top bit behind others
   add16       = "_mm512_add_epi16($1, $2)",
   word_spill  = "word_spill($1, $2)",
   words = [[

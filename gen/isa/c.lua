@@ -185,6 +185,67 @@ static inline i32x4 pairs_i16x8(i32x4 s, i16x8 w, i16x8 x)
 }
 ]],
 
+  table_entries = 16,
+  zero     = "(v16){{0}}",
+  xor      = "xor_v16($1, $2)",
+  table    = "load_v16($1)",
+  lookup   = "lookup_v16($1, $2)",
+  add16    = "add16_v16($1, $2)",
+  sub8     = "sub_v16($1, $2)",
+  sign     = "sign_v16($1, $2)",
+  spill    = "spill_v16($1, $2, $3)",
+  tables = [[
+static inline v16 xor_v16(v16 a, v16 b)
+{
+    for (int i = 0; i < 16; i++)
+        a.b[i] ^= b.b[i];
+    return a;
+}
+
+static inline v16 lookup_v16(v16 table, v16 index)
+{
+    for (int i = 0; i < 16; i++)
+        index.b[i] = table.b[index.b[i] & 15];
+    return index;
+}
+
+static inline v16 sub_v16(v16 a, v16 b)
+{
+    for (int i = 0; i < 16; i++)
+        a.b[i] = (uint8_t)(a.b[i] - b.b[i]);
+    return a;
+}
+
+/* all bits of a byte are what its bit 7 - n is */
+static inline v16 sign_v16(v16 a, int n)
+{
+    for (int i = 0; i < 16; i++)
+        a.b[i] = a.b[i] & 128 >> n ? 255 : 0;
+    return a;
+}
+
+static inline v16 add16_v16(v16 a, v16 b)
+{
+    uint16_t s[8], t[8];
+    memcpy(s, a.b, 16);
+    memcpy(t, b.b, 16);
+    for (int i = 0; i < 8; i++)
+        s[i] = (uint16_t)(s[i] + t[i]);
+    memcpy(a.b, s, 16);
+    return a;
+}
+
+/* s[0..16) += rows 0-7 of lo and 8-15 of hi */
+static inline void spill_v16(int32_t *s, v16 lo, v16 hi)
+{
+    int16_t t[16];
+    memcpy(t, lo.b, 16);
+    memcpy(t + 8, hi.b, 16);
+    for (int i = 0; i < 16; i++)
+        s[i] += t[i];
+}
+]],
+
   tile = { tokens = 4, rows = 4, columns = 64, quads = 1, sums = 1, x = 1, w = 1, registers = 8 },
   tile_fill  = "memcpy($1, $2.b, 16)",
   tile_sums  = "sum_tile s$1 = load_sums($2, $3)",

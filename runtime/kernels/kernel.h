@@ -5,6 +5,8 @@
  * A *layout* says how trits lie in bytes. Rows come in tiles of `rows`, columns in steps of `kstep`;
  * a matrix of M rows and K columns is ceil(M / rows) tiles, each ceil(K / kstep) * bytes long.
  * Padding rows and columns hold trit 0. Layouts do not depend on vector length or ISA.
+ * A layout of *three of four* holds only rows in which exactly one of columns 4i .. 4i + 3 is 0; padding has no zeros to
+ * spare there and holds any trits, which activations of 0 make harmless.
  *
  * A *form* says how activations are prepared: "q8" are the int8 rows themselves (zero up to the
  * padded K) and their sums; any other form is a table that `prepare` makes from a q8 row.
@@ -57,6 +59,7 @@ typedef void tri_unpack_fn(const uint8_t *tile, int kp, int8_t *trits, size_t ld
 struct tri_layout {
     const char *name;
     int rows, kstep, bytes;
+    bool three_of_four; /* packs nothing else right: tri_three_of_four() tells */
     tri_pack_fn *pack;
     tri_unpack_fn *unpack;
 };
@@ -202,6 +205,10 @@ static inline int tri_groups(int k, int group)
 {
     return (k + group - 1) / group;
 }
+
+/* The first column of a row's first four columns (fewer at its end) of which not exactly one is 0, at the end at most
+ * one; k where there are none. */
+int tri_three_of_four(const int8_t *trits, int k);
 
 const struct tri_layout *tri_layout_find(const char *name);
 const struct tri_kernel *tri_kernel_find(const char *name);

@@ -74,3 +74,16 @@ const struct tri_isa *tri_isa_find(const char *name)
             return i;
     return NULL;
 }
+
+int tri_three_of_four(const int8_t *trits, int k)
+{
+    for (int j = 0; j < k; j += 4) {
+        const int n = k - j < 4 ? k - j : 4;
+        int zeros = 0;
+        for (int i = j; i < j + n; i++)
+            zeros += trits[i] == 0;
+        if (zeros > 1 || (n == 4 && zeros == 0))
+            return j;
+    }
+    return k;
+}

@@ -69,6 +69,18 @@ static int8_t trit(enum tri_pattern p, size_t i, uint64_t *seed)
     }
 }
 
+/* A row of the pattern; of a layout of three of four with one 0, at random, in each four, and no other. */
+static void fill_row(int8_t *row, int k, const struct tri_layout *l, enum tri_pattern p, uint64_t *seed)
+{
+    for (int i = 0; i < k; i++)
+        row[i] = trit(p, (size_t)i, seed);
+    for (int j = 0; l->three_of_four && j < k; j += 4) {
+        const int zero = j + (int)(tri_random(seed) % 4);
+        for (int i = j; i < j + 4 && i < k; i++)
+            row[i] = i == zero ? 0 : row[i] ? row[i] : tri_random(seed) % 2 ? 1 : -1;
+    }
+}
+
 static int8_t activation(enum tri_pattern p, int i, uint64_t *seed)
 {
     switch (p) {
@@ -129,8 +141,7 @@ static void fill(struct bench *b, const struct tri_kernel *kernel, const struct 
     int32_t *sums = (int32_t *)b->sums.at;
     memset(sums, 0, b->sums.bytes);
     for (int m = 0; m < b->m; m++)
-        for (int i = 0; i < b->k; i++)
-            b->trits[(size_t)m * (size_t)b->k + (size_t)i] = trit(c->pattern, (size_t)i, &seed);
+        fill_row(b->trits + (size_t)m * (size_t)b->k, b->k, l, c->pattern, &seed);
     memset(b->x.at, 0, b->x.bytes);
     for (int t = 0; t < kernel->tokens; t++) {
         int8_t *x = (int8_t *)b->x.at + (size_t)t * (size_t)b->kp;
@@ -147,7 +158,7 @@ static void fill(struct bench *b, const struct tri_kernel *kernel, const struct 
                     (const float *)b->xs.at, b->want, (size_t)b->m);
 }
 
-/* Packs the matrix and unpacks it again: the padding must be zero and the rest what went in. */
+/* Packs the matrix and unpacks it again: the padding must be zero, if the layout can say so, and the rest what went in. */
 static enum tri_status pack(struct bench *b, const struct tri_layout *l, struct tri_error *e)
 {
     int8_t *back = malloc((size_t)l->rows * (size_t)b->kp);
@@ -158,8 +169,8 @@ static enum tri_status pack(struct bench *b, const struct tri_layout *l, struct 
         uint8_t *out = (uint8_t *)b->packed.at + (size_t)tile * b->tile_bytes;
         l->pack(in, (size_t)b->k, rows, b->k, b->kp, out);
         l->unpack(out, b->kp, back, (size_t)b->kp);
-        for (int r = 0; r < l->rows && status == TRI_OK; r++)
-            for (int i = 0; i < b->kp; i++) {
+        for (int r = 0; r < (l->three_of_four ? rows : l->rows) && status == TRI_OK; r++)
+            for (int i = 0; i < (l->three_of_four ? b->k : b->kp); i++) {
                 const int8_t want = r < rows && i < b->k ? in[(size_t)r * (size_t)b->k + (size_t)i] : 0;
                 const int8_t found = back[(size_t)r * (size_t)b->kp + (size_t)i];
                 if (want != found) {
