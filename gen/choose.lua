@@ -32,6 +32,7 @@ function choose.points(arch, selection, only)
       end
       for _, p in ipairs(untuned.points(isa)) do list[#list + 1] = p end
       for _, p in ipairs(untuned.smallest(isa)) do list[#list + 1] = p end
+      for _, p in ipairs(untuned.structured(isa)) do list[#list + 1] = p end
     end
   end
   return list
@@ -157,13 +158,14 @@ end
 
 -- The text of dispatch_table.c; the winners of the table at `path` (nil: none) join `plan`.
 function choose.tables(arch, plan, path)
-  local defaults, smallest = {}, {}
+  local defaults, smallest, structured = {}, {}, {}
   local function add(list, isa, group, names)
     if #names > 0 then list[#list + 1] = line(isa, 0, 0, group, names) end
   end
   for _, isa in ipairs(space.isas(arch)) do
     for _, group in ipairs(untuned.groups()) do add(defaults, isa, group, names_of(untuned.points(isa, group))) end
     add(smallest, isa, 0, names_of(untuned.smallest(isa)))
+    add(structured, isa, 0, names_of(untuned.structured(isa)))
   end
   local lines, notes, t = {}, {}, nil
   if path then lines, notes, t = tuned(arch, plan, path) end
@@ -190,12 +192,18 @@ const struct tri_choice tri_smallest[] = {
     {0},
 };
 
+const struct tri_choice tri_structured[] = {
+%s
+    {0},
+};
+
 const struct tri_choice tri_sparse_defaults[] = {
 %s
     {0},
 };
 ]]):format(c_string(t and t.cpu or ""), setting(t or {}), table.concat(lines, "\n"),
-    table.concat(defaults, "\n"), table.concat(smallest, "\n"), sparse_defaults(arch)), notes
+    table.concat(defaults, "\n"), table.concat(smallest, "\n"), table.concat(structured, "\n"),
+    sparse_defaults(arch)), notes
 end
 
 return choose

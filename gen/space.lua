@@ -145,6 +145,12 @@ function space.points(family_name, isa_name, group)
   return points
 end
 
+-- Whether the layout of a point holds any trits: others are for models that were trained for them.
+function space.holds_all(point)
+  local codes = space.family(point.family).codes
+  return not (codes and point.c and codes[point.c].three_of_four)
+end
+
 -- The points that run untuned where so many columns share a scale (default 0: whole rows do): for decoding first,
 -- then for batches, all on one layout, of the family's usual code or the one given.
 function space.defaults(family_name, isa_name, group, code)

@@ -68,4 +68,14 @@ function untuned.smallest(isa)
   return {}
 end
 
+-- Likewise for weights of which exactly one in four is 0, which layouts of 1.25 bits a trit hold and no other.
+function untuned.structured(isa)
+  local lut = space.family("lut")
+  for _, code in ipairs(lut.three_of_four) do
+    local list = space.defaults("lut", isa, 0, code)
+    if #list > 0 then return list end
+  end
+  return {}
+end
+
 return untuned

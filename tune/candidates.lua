@@ -160,10 +160,11 @@ end
 
 -- The points of a family on an ISA, as far as they are in the space that is searched.
 local function points_of(s, family, isa)
-  local list = chosen(s)
-  if not list then return space.points(family, isa, s.group) end
-  local points = {}
-  for _, c in ipairs(list) do
+  local list, points = chosen(s), {}
+  for _, p in ipairs(not list and space.points(family, isa, s.group) or {}) do
+    if space.holds_all(p) then points[#points + 1] = p end
+  end
+  for _, c in ipairs(list or {}) do
     if c.point.family == family and c.point.isa == isa then points[#points + 1] = c.point end
   end
   return points

@@ -22,7 +22,7 @@ end
 local function tiles_of(family, isa, batches, o)
   local rows, of = {}, {}
   for _, p in ipairs(space.points(family, isa, o.group)) do
-    if ((p.n or 1) > 1) == batches then
+    if ((p.n or 1) > 1) == batches and space.holds_all(p) then
       local key = o.tile_key(p)
       if not of[key] then
         of[key] = { code = p.c or "", tokens = p.n or 1 }
