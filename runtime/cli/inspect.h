@@ -8,7 +8,7 @@
 
 /* Of one tensor; unknown where it is not ternary, cannot be read yet, or is damaged. */
 struct tri_share {
-    bool known, damaged;
+    bool known, damaged, three_of_four; /* the last: exactly one weight in every four of a row is 0 (kernel.h) */
     uint64_t minus, zero, plus;
     uint64_t empty; /* groups of weights with a scale, or rows where there are none, that are all zero */
     enum tri_scaling scaling;

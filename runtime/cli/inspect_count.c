@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/queue.h"
+#include "kernels/kernel.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,9 +56,11 @@ static void count_group(const int8_t *trits, int n, struct tri_share *share)
 static enum tri_status count_rows(const struct tri_ternary *w, int8_t *trits, struct tri_share *share,
                                   struct tri_error *e)
 {
+    const int k = (int)w->tensor->ne[0];
     for (int64_t row = 0; row < tri_tensor_rows(w->tensor); row++) {
         if (tri_ternary_row(w, row, trits, e) != TRI_OK)
             return e->status;
+        share->three_of_four = share->three_of_four && tri_three_of_four(trits, k) == k;
         for (int64_t from = 0; from < w->tensor->ne[0]; from += w->group)
             count_group(trits + from, w->group, share);
     }
@@ -69,7 +72,7 @@ static enum tri_status count_tensor(const struct tri_tensor *t, int8_t *trits, s
                                     struct tri_error *e)
 {
     struct tri_ternary w;
-    *share = (struct tri_share){0};
+    *share = (struct tri_share){.three_of_four = true};
     if (tri_ternary_read(&w, t, e) != TRI_OK)
         share->damaged = t->encoding->origin != TRI_TRITS_EXACT;
     else

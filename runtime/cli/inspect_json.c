@@ -96,6 +96,7 @@ static bool add_share(json_t *o, const struct tri_share *s)
         [TRI_PER_TENSOR] = "tensor", [TRI_PER_ROW] = "row", [TRI_PER_GROUP] = "group"};
     return json_object_set_new(o, "trits", share_of(s)) ||
            json_object_set_new(o, "entropy", real(tri_share_entropy(s))) ||
+           json_object_set_new(o, "three_of_four", json_boolean(s->three_of_four)) ||
            json_object_set_new(o, "scaling", json_string(scaling[s->scaling])) ||
            (s->scaling == TRI_PER_TENSOR && json_object_set_new(o, "scale", real((double)s->scale))) ||
            (s->scaling == TRI_PER_GROUP && json_object_set_new(o, "group", json_integer(s->group))) ||

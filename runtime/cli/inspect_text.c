@@ -131,6 +131,18 @@ static void print_decisions(const struct tri_inspection *f)
     }
 }
 
+static void print_structure(const struct tri_inspection *f)
+{
+    size_t known = 0, structured = 0;
+    for (size_t i = 0; i < tri_gguf_tensor_count(f->g); i++) {
+        known += f->share[i].known;
+        structured += f->share[i].known && f->share[i].three_of_four;
+    }
+    if (structured)
+        printf("\nThree of four: exactly one zero in every four weights in %zu of %zu ternary tensors%s\n", structured,
+               known, structured == known ? "; --bits 1.25 packs them" : "");
+}
+
 static void print_tensors(const struct tri_inspection *f)
 {
     printf("\nTensors (shape: columns x rows; shares of -1, 0, +1 in %%, entropy in bits a weight)\n"
@@ -236,6 +248,7 @@ void tri_inspection_print(const struct tri_inspection *f)
     if (tri_gguf_tensor_count(g))
         print_tensors(f);
     print_decisions(f);
+    print_structure(f);
     print_sizes(f);
     print_config(f);
     if (f->packable)

@@ -61,22 +61,26 @@ enum tri_status tri_load_text(struct tri_load *l, struct tri_error *e)
 
 /* -- options ----------------------------------------------------------- */
 
-/* What a word can be, in the order of the enumeration it stands for; the first where none is given. */
-static const char *const cache_names[] = {[TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
-static const char *const ffn_names[] = {
+/* What a word can be, in the order of the enumeration it stands for, then NULL; the first where none is given. */
+static const char *const cache_names[4] = {[TRI_CACHE_F32] = "f32", [TRI_CACHE_F16] = "f16", [TRI_CACHE_Q8_0] = "q8_0"};
+static const char *const ffn_names[4] = {
     [TRI_FFN_DENSE] = "dense", [TRI_FFN_SPARSE] = "sparse", [TRI_FFN_AUTO] = "auto"};
-static const char *const head_names[] = {
+static const char *const head_names[4] = {
     [TRI_HEAD_AUTO] = "auto", [TRI_HEAD_FULL] = "full", [TRI_HEAD_SCREENED] = "screened"};
-static const char *const bits_names[] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6"};
+static const char *const bits_names[5] = {[TRI_BITS_AUTO] = "auto", [TRI_BITS_2] = "2", [TRI_BITS_1_6] = "1.6",
+                                          [TRI_BITS_1_25] = "1.25"};
 
-/* Which of the three; -1 with an error. */
-static int choice(const char *option, const char *word, const char *const names[3], struct tri_error *e)
+/* Which of them; -1 with an error. */
+static int choice(const char *option, const char *word, const char *const names[], struct tri_error *e)
 {
-    for (int i = 0; i < 3; i++)
+    char known[64] = "";
+    for (int i = 0; names[i]; i++) {
         if (!word || strcmp(word, names[i]) == 0)
             return i;
-    tri_fail(e, TRI_USAGE, "option %s: expected %s, %s or %s, found \"%s\"", option, names[0], names[1], names[2],
-             word);
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i == 0 ? "" : names[i + 1] ? ", " : " or ",
+                 names[i]);
+    }
+    tri_fail(e, TRI_USAGE, "option %s: expected %s, found \"%s\"", option, known, word);
     return -1;
 }
 

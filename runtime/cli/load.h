@@ -58,7 +58,8 @@ struct tri_load {
     {NULL, "--memory", TRI_TEXT, "SIZE", "memory for all, in MiB or with K, M, G or T (default: what is available)", \
      &(l).memory, 0, 0},                                                                                       \
     {NULL, "--bits", TRI_TEXT, "TYPE",                                                                        \
-     "bits a packed weight takes: 2, 1.6, or auto, as tuned and fits (default: auto)", &(l).bits, 0, 0}
+     "bits a packed weight takes: 2, 1.6, 1.25 where exactly one of four weights is 0, or auto, as tuned and fits "    \
+     "(default: auto)", &(l).bits, 0, 0}
 
 /* What stays where threads and context are the command's own business. */
 #define TRI_RUN_OPTIONS(l)                                                                                   \

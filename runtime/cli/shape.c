@@ -59,6 +59,10 @@ static enum tri_status read_contents(const struct tri_shape *s, struct tri_synth
 {
     synth->seed = (uint64_t)s->seed;
     synth->group = s->group;
+    synth->three_of_four = s->three_of_four;
+    if (s->zeros >= 0 && s->three_of_four)
+        return tri_fail(e, TRI_USAGE, "options --zeros and --three-of-four: a quarter of such weights is 0; expected one of "
+                        "the two, found both");
     if (s->zeros >= 0)
         synth->zeros = s->zeros;
     if (s->ffn_sparsity >= 0)
@@ -128,7 +132,7 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 bool tri_shape_given(const struct tri_shape *s)
 {
     return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group ||
-           s->zeros >= 0 || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head || s->weights;
+           s->zeros >= 0 || s->three_of_four || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head || s->weights;
 }
 
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)

@@ -10,6 +10,7 @@ struct tri_shape {
     const char *size; /* NULL: by hand */
     int hidden, layers, heads, kv_heads, head_dim, ffn, vocab, group; /* 0: as the size has it */
     int seed;
+    bool three_of_four;
     float zeros, ffn_sparsity;          /* below 0: as published models have it */
     const char *family, *act, *embedding, *head; /* NULL: likewise */
     const char *weights; /* of models in memory: "ternary" or a tri_dense_find; NULL: ternary */
@@ -29,6 +30,8 @@ struct tri_shape {
     {NULL, "--group", TRI_INT, "N", "columns that share a scale: 32, 64, 128 or 256 (default: all)", &(s).group, 1,   \
      1 << 18},                                                                                                  \
     {NULL, "--zeros", TRI_FLOAT, "P", "share of weights that are 0 (default: 0.42)", &(s).zeros, 0, 0.99},      \
+    {NULL, "--three-of-four", TRI_FLAG, NULL, "exactly one zero in every four weights, which --bits 1.25 takes",  \
+     &(s).three_of_four, 0, 0},                                                                                 \
     {NULL, "--ffn-sparsity", TRI_FLOAT, "P", "share of hidden values that relu(gate) makes 0 (default: 0.5)",   \
      &(s).ffn_sparsity, 0, 0.99},                                                                               \
     {"-s", "--seed", TRI_INT, "N", "seed of the random weights (default: 1)", &(s).seed, 0, 0},                 \

@@ -62,9 +62,9 @@ static void pack_q4_0(const int8_t *values, size_t ld, int rows, int k, int kp, 
 }
 
 static const struct tri_dense kinds[] = {
-    {TRI_ROWS_F16, {"f16", ROWS, GROUP, ROWS * GROUP * 2, pack_f16, NULL}},
-    {TRI_ROWS_Q8_0, {"q8_0", ROWS, GROUP, ROWS * 34, pack_q8_0, NULL}},
-    {TRI_ROWS_Q4_0, {"q4_0", ROWS, GROUP, ROWS * 18, pack_q4_0, NULL}},
+    {TRI_ROWS_F16, {"f16", ROWS, GROUP, ROWS * GROUP * 2, false, pack_f16, NULL}},
+    {TRI_ROWS_Q8_0, {"q8_0", ROWS, GROUP, ROWS * 34, false, pack_q8_0, NULL}},
+    {TRI_ROWS_Q4_0, {"q4_0", ROWS, GROUP, ROWS * 18, false, pack_q4_0, NULL}},
 };
 
 const struct tri_dense *tri_dense_find(const char *name)

@@ -84,8 +84,10 @@ static double distance(const struct tri_choice *c, int m, int k)
 
 static bool has_bits(const struct tri_layout *l, enum tri_bits bits)
 {
-    static const int fifths[] = {[TRI_BITS_2] = 10, [TRI_BITS_1_6] = 8}; /* of a bit */
-    return bits == TRI_BITS_AUTO || 5 * 8 * l->bytes == fifths[bits] * l->rows * l->kstep;
+    static const int twentieths[] = {[TRI_BITS_2] = 40, [TRI_BITS_1_6] = 32, [TRI_BITS_1_25] = 25}; /* of a bit */
+    if (l->three_of_four != (bits == TRI_BITS_1_25))
+        return false;
+    return bits == TRI_BITS_AUTO || 20 * 8 * l->bytes == twentieths[bits] * l->rows * l->kstep;
 }
 
 /* The tuned entry of this role nearest in shape, if any may run here. */
@@ -129,8 +131,10 @@ void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_p
 
 void tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan)
 {
+    static const struct tri_choice *const untuned[] = {tri_defaults, [TRI_BITS_2] = tri_defaults,
+                                                       [TRI_BITS_1_6] = tri_smallest, [TRI_BITS_1_25] = tri_structured};
     if (!tuned(role, m, k, group, bits, plan))
-        usual(bits == TRI_BITS_1_6 ? tri_smallest : tri_defaults, k, group, bits, plan);
+        usual(untuned[bits], k, group, bits, plan);
     for (const struct tri_choice *c = group || plan->sparse.kernel ? NULL : tri_sparse_defaults; c && c->role; c++)
         if (!strcmp(c->role, tri_role_names[role]))
             accept_sparse(c, k, &plan->sparse);

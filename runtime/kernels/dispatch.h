@@ -44,6 +44,7 @@ struct tri_choice {
 extern const struct tri_choice tri_choices[]; /* ends with role NULL */
 extern const struct tri_choice tri_defaults[]; /* per ISA and group: role is the ISA's name, m = k = 0 */
 extern const struct tri_choice tri_smallest[]; /* likewise, of 1.6 bits a trit */
+extern const struct tri_choice tri_structured[]; /* likewise, of 1.25 bits a trit: layouts of three of four */
 extern const struct tri_choice tri_sparse_defaults[]; /* a role's, of each ISA, ascending rank; m = k = 0 */
 extern const char tri_tuned_cpu[];
 
@@ -72,9 +73,15 @@ const struct tri_isa *tri_dispatch_isa(void);
 void tri_dispatch_plan(enum tri_role role, int m, int k, int group, struct tri_plan *plan);
 
 /* Bits a trit takes where it is packed. Fewer take less memory, and more work for each byte. */
-enum tri_bits { TRI_BITS_AUTO, TRI_BITS_2, TRI_BITS_1_6 };
+enum tri_bits {
+    TRI_BITS_AUTO,
+    TRI_BITS_2,
+    TRI_BITS_1_6,
+    TRI_BITS_1_25, /* only of weights that are three of four (kernel.h), whole rows */
+};
 
-/* The same among layouts of so many bits, AUTO: among all. There is always one for whole rows (group 0). */
+/* The same among layouts of so many bits, AUTO: among all that hold any weights. There is always one for whole rows
+ * (group 0). */
 void tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan);
 
 /* The tuned setting, with the number of its threads, if the table linked is this CPU's; else all cores, not pinned,

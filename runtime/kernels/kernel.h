@@ -206,8 +206,8 @@ static inline int tri_groups(int k, int group)
     return (k + group - 1) / group;
 }
 
-/* The first column of a row's first four columns (fewer at its end) of which not exactly one is 0, at the end at most
- * one; k where there are none. */
+/* Where a row of trits first has four columns (from a multiple of 4 on) of which not exactly one is 0, or, fewer of them at
+ * its end, more than one; k: nowhere. */
 int tri_three_of_four(const int8_t *trits, int k);
 
 const struct tri_layout *tri_layout_find(const char *name);

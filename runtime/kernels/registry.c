@@ -77,13 +77,13 @@ const struct tri_isa *tri_isa_find(const char *name)
 
 int tri_three_of_four(const int8_t *trits, int k)
 {
-    for (int j = 0; j < k; j += 4) {
-        const int n = k - j < 4 ? k - j : 4;
-        int zeros = 0;
-        for (int i = j; i < j + n; i++)
-            zeros += trits[i] == 0;
-        if (zeros > 1 || (n == 4 && zeros == 0))
+    int j = 0, zeros = 0;
+    for (uint32_t four; j + 4 <= k; j += 4) {
+        memcpy(&four, trits + j, sizeof four);
+        if (((four & 0x01010101) * 0x01010101) >> 24 != 3) /* trits that are not 0 are odd */
             return j;
     }
-    return k;
+    for (int i = j; i < k; i++)
+        zeros += trits[i] == 0;
+    return zeros > 1 ? j : k;
 }

@@ -211,8 +211,19 @@ static enum tri_status does_not_fit(const struct tri_model *m, const struct tri_
                     b->memory ? "allow more (--memory)" : "free some memory");
 }
 
+static enum tri_status check_bits(const struct tri_model *m, enum tri_bits bits, struct tri_error *e)
+{
+    for (int r = 0; r < TRI_ROLES; r++)
+        if (bits == TRI_BITS_1_25 && m->layer[0].matrix[r].group)
+            return tri_fail(e, TRI_UNSUPPORTED, "1.25 bits a weight: expected a scale for each matrix or row, found one "
+                            "for %d columns (%s); take --bits auto", m->layer[0].matrix[r].group, tri_role_names[r]);
+    return TRI_OK;
+}
+
 enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, size_t rest, struct tri_error *e)
 {
+    if (check_bits(m, b->bits, e) != TRI_OK)
+        return e->status;
     const size_t available = b->memory ? b->memory : tri_memory_available(), memory = available ? available : SIZE_MAX;
     const size_t others = rest + b->reserve, most = others < memory ? memory - others : 0; /* for what is packed */
     plan_bits(m, b->bits);
@@ -225,6 +236,18 @@ enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, s
     if (m->packed_bytes > most)
         return does_not_fit(m, b, rest, memory, e);
     m->spare = memory == SIZE_MAX ? SIZE_MAX : most - m->packed_bytes;
+    return TRI_OK;
+}
+
+enum tri_status tri_model_fit_structured(struct tri_model *m, const struct tri_budget *b, size_t rest,
+                                         struct tri_error *e)
+{
+    struct tri_budget fewest = *b;
+    fewest.bits = TRI_BITS_1_25;
+    if (tri_model_fit(m, &fewest, rest, e) != TRI_OK)
+        return e->status;
+    snprintf(m->notice, sizeof m->notice, "memory is short: weights, of which exactly one in four is 0, are packed to "
+             "1.25 bits each, %zu MiB; --bits 1.6 insists on more", mib(m->packed_bytes));
     return TRI_OK;
 }
 

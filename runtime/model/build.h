@@ -48,8 +48,12 @@ void *tri_model_own(struct tri_model *m, size_t count, size_t size, const char *
 void tri_model_plan(struct tri_model *m, const struct tri_plan plans[TRI_ROLES]);
 
 /* The plans that the budget allows, beside `rest` bytes of what else the model keeps; what is left becomes m->spare.
- * TRI_NO_MEMORY, and what would help, if none fits. */
+ * TRI_NO_MEMORY, and what would help, if none fits; TRI_UNSUPPORTED for 1.25 bits where columns share scales. */
 enum tri_status tri_model_fit(struct tri_model *m, const struct tri_budget *b, size_t rest, struct tri_error *e);
+
+/* The same with 1.25 bits a weight, for a model that is three of four (kernel.h) where nothing else fits. */
+enum tri_status tri_model_fit_structured(struct tri_model *m, const struct tri_budget *b, size_t rest,
+                                         struct tri_error *e);
 
 /* Rows of the parts, padding, and bytes, as a layout has them. */
 void tri_matrix_lay(struct tri_matrix *m, const struct tri_layout *layout);

@@ -109,6 +109,11 @@ static double quantile(double p)
     return p < 0.5 ? -x : x;
 }
 
+static double zeros_of(const struct tri_synth *s)
+{
+    return s->three_of_four ? 0.25 : (double)s->zeros;
+}
+
 /* Trits that are as often -1 as +1, but for the share `lean` of them, which are against the common direction. */
 static struct tri_draws draws_of(double zeros, double lean)
 {
@@ -117,11 +122,21 @@ static struct tri_draws draws_of(double zeros, double lean)
                               {(int32_t)lround(whole * (1 - with)), (int32_t)lround(whole * (1 - against))}};
 }
 
+/* Where a 0 has its place in each four, the others are drawn without it. */
+static struct tri_draws draws_for(const struct tri_synth *s, double lean)
+{
+    if (!s->three_of_four)
+        return draws_of(zeros_of(s), lean);
+    struct tri_draws d = draws_of(0, lean / (1 - zeros_of(s)));
+    memcpy(d.minus, d.plus, sizeof d.minus); /* which rounding may have kept apart */
+    return d;
+}
+
 /* A row's product with an input whose values have mean square 1 is normal with mean -lean * common * k and deviation
  * sqrt(nonzero * k). By the middle layer the common direction has become a smaller part. */
 static double lean_of(const struct tri_synth *s)
 {
-    const double nonzero = 1 - (double)s->zeros, grown = sqrt(1 + added * added / 2);
+    const double nonzero = 1 - zeros_of(s), grown = sqrt(1 + added * added / 2);
     const double lean =
         quantile((double)s->ffn_sparsity) * sqrt(nonzero / s->config.hidden) * grown / common;
     return fmax(-nonzero, fmin(nonzero, lean));
@@ -144,10 +159,13 @@ void tri_contents_trits(const struct tri_contents *c, int part, int row, int8_t 
     const int k = columns_of(c, part);
     for (int i = 0; i < k; i += 4) {
         uint64_t random = at(seed, (uint64_t)i);
+        const int zero = c->synth->three_of_four ? i + (int)(random & 3) : k;
         for (int j = i; j < k && j < i + 4; j++, random >>= 16) {
             const int32_t draw = (int32_t)(random & 0xFFFF), sign = c->signs[j] >> 15;
             trits[j] = (int8_t)((draw >= d->plus[sign]) - (draw < d->minus[sign]));
         }
+        if (zero < k)
+            trits[zero] = 0;
     }
 }
 
@@ -301,9 +319,9 @@ enum tri_status tri_contents_open(struct tri_contents *c, const struct tri_synth
         return e->status;
     for (int i = 0; i < widest(&s->config); i++)
         c->signs[i] = at(seed_of(c, SIGNS, 0), (uint64_t)i) & 1 ? 0x8000 : 0;
-    c->even = draws_of((double)s->zeros, 0);
-    c->gate = draws_of((double)s->zeros, lean_of(s));
-    c->length = sqrt(1 - (double)s->zeros);
+    c->even = draws_for(s, 0);
+    c->gate = draws_for(s, lean_of(s));
+    c->length = sqrt(1 - zeros_of(s));
     c->damping = (float)(added / sqrt(2.0 * s->config.layers));
     return TRI_OK;
 }

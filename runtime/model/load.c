@@ -494,6 +494,7 @@ static void tell_repacked(struct loader *l)
 
 struct packing {
     const struct loader *l;
+    int layer;
     const struct tri_matrix *m;
     const struct tri_ternary *source; /* [parts]; NULL: rows come out of a stack */
     struct tri_matrix stack;
@@ -571,11 +572,36 @@ static enum tri_status unpack_rows(const struct packing *p, struct hand *h, int 
     return TRI_OK;
 }
 
+/* As tri_part_shapes counts. */
+static const char *part_name(enum tri_role role, int part)
+{
+    int i = 0;
+    while (tri_part_shapes[i].role != role)
+        i++;
+    return tri_part_shapes[i + part].name;
+}
+
+/* The packer takes what it is given: rows that a layout of three of four cannot hold are found here. */
+static enum tri_status check_rows(const struct packing *p, const int8_t *trits, int part, int from, int rows,
+                                  struct tri_error *e)
+{
+    for (int i = 0; i < rows; i++) {
+        const int column = tri_three_of_four(trits + (size_t)i * p->ld, p->m->k);
+        if (column < p->m->k)
+            return tri_fail(e, TRI_UNSUPPORTED, "tensor blk.%d.%s.weight, row %d: expected one zero in columns %d to %d, "
+                            "found none or several: packing to 1.25 bits a weight needs a model trained with exactly one "
+                            "zero in every four weights; take --bits 1.6 or 2", p->layer, part_name(p->m->role, part),
+                            from + i, column, column + 3);
+    }
+    return TRI_OK;
+}
+
 static enum tri_status pack_tile(const struct packing *p, int tile, struct hand *h, struct tri_error *e)
 {
     const struct tri_matrix *m = p->m;
     int from, rows, part = tri_tile_part(m, tile, &from, &rows);
-    if ((p->source ? decode_rows : unpack_rows)(p, h, part, from, rows, e) != TRI_OK)
+    if ((p->source ? decode_rows : unpack_rows)(p, h, part, from, rows, e) != TRI_OK ||
+        (m->plan.layout->three_of_four && check_rows(p, h->trits, part, from, rows, e) != TRI_OK))
         return e->status;
     m->plan.layout->pack(h->trits, p->ld, rows, m->k, m->kp, m->packed + (size_t)tile * tri_tile_bytes(m));
     return TRI_OK;
@@ -613,7 +639,7 @@ static enum tri_status pack(struct loader *l, int layer, enum tri_role role, str
                             struct tri_error *e)
 {
     const struct tri_matrix *m = &l->model->layer[layer].matrix[role];
-    struct packing p = {.l = l, .m = m, .pool = pool, .stack = in_file(l, layer, role),
+    struct packing p = {.l = l, .layer = layer, .m = m, .pool = pool, .stack = in_file(l, layer, role),
                         .source = l->is_packed ? NULL : l->source[layer].part[role]};
     const size_t threads = (size_t)tri_pool_threads(pool), wide = (size_t)(p.source ? 0 : p.stack.kp);
     p.ld = (size_t)tri_round_up((size_t)m->kp > wide ? m->kp : (int)wide, LINE);
@@ -685,6 +711,32 @@ static void fetch_share(void *arg, int thread, int threads)
 
 /* -- the whole --------------------------------------------------------- */
 
+static bool first_row_is_structured(const struct tri_ternary *w, int8_t *trits)
+{
+    struct tri_error e;
+    const int k = (int)w->tensor->ne[0];
+    return tri_ternary_row(w, 0, trits, &e) == TRI_OK && tri_three_of_four(trits, k) == k;
+}
+
+/* Whether every matrix may go into a layout of three of four, as its first row or, in a packed file, its layout says: if
+ * other rows cannot, packing ends there. */
+static bool seems_structured(const struct loader *l)
+{
+    struct tri_error e;
+    int8_t *trits = tri_alloc((size_t)(width(l, TRI_HIDDEN) + width(l, TRI_HEADS)) + (size_t)width(l, TRI_FFN), 1,
+                              "a row of weights", &e);
+    bool is = trits != NULL;
+    for (int i = 0; is && i < l->model->config.layers; i++)
+        for (enum tri_role r = 0; r < TRI_ROLES; r++) {
+            is &= !l->model->layer[i].matrix[r].group;
+            is &= !l->is_packed || l->source[i].stack[r].plan.layout->three_of_four;
+            for (int p = 0; is && !l->is_packed && p < l->model->layer[i].matrix[r].parts; p++)
+                is = first_row_is_structured(&l->source[i].part[r][p], trits);
+        }
+    tri_free(trits);
+    return is;
+}
+
 /* What needs no memory. */
 static enum tri_status outline(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,
                                struct tri_error *e)
@@ -694,7 +746,10 @@ static enum tri_status outline(struct loader *l, const struct tri_budget *budget
         return e->status;
     const size_t head = m->head == m->embedding ? 0 : m->head->bytes;
     const size_t rest = m->embedding->bytes + head + scales_bytes(l);
-    return tri_model_fit(l->model, budget, rest, e) == TRI_OK ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
+    enum tri_status status = tri_model_fit(l->model, budget, rest, e);
+    if (status == TRI_NO_MEMORY && budget->bits == TRI_BITS_AUTO && seems_structured(l))
+        status = tri_model_fit_structured(l->model, budget, rest, e);
+    return status == TRI_OK ? TRI_OK : tri_fail_in(e, "%s", tri_gguf_name(l->g));
 }
 
 static enum tri_status load(struct loader *l, const struct tri_budget *budget, struct tri_pool *pool,

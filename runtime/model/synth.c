@@ -239,13 +239,16 @@ static enum tri_status make_matrices(const struct making *k, enum tri_role role,
 
 /* -- the whole --------------------------------------------------------- */
 
-static enum tri_status check_plans(const struct tri_model *m, struct tri_error *e)
+static enum tri_status check_plans(const struct tri_model *m, const struct tri_synth *s, struct tri_error *e)
 {
     for (int r = 0; r < TRI_ROLES; r++) {
         const struct tri_matrix *matrix = &m->layer[0].matrix[r];
         const struct tri_plan *plan = &matrix->plan;
         if (plan->count < 1 || plan->kernels[0]->tokens != 1)
             return tri_fail(e, TRI_USAGE, "plan of %s: expected a kernel for one token in front", tri_role_names[r]);
+        if (plan->layout->three_of_four && !s->three_of_four)
+            return tri_fail(e, TRI_USAGE, "plan of %s: expected a layout that holds any weights, found %s",
+                            tri_role_names[r], plan->layout->name);
         for (int i = 0; i < plan->count; i++) {
             const struct tri_kernel *k = plan->kernels[i];
             if (k->kind != (matrix->group ? TRI_KIND_grouped : TRI_KIND_matmul) || k->group != matrix->group ||
@@ -281,6 +284,18 @@ static bool has_plans(const struct tri_synth *s)
     return given;
 }
 
+static enum tri_status fit(struct tri_model *m, const struct tri_contents *c, struct tri_error *e)
+{
+    const struct tri_synth *s = c->synth;
+    const bool auto_bits = s->budget.bits == TRI_BITS_AUTO, structured = s->three_of_four && !s->group && !s->weights;
+    if (s->budget.bits == TRI_BITS_1_25 && !s->three_of_four)
+        return tri_fail(e, TRI_UNSUPPORTED, "1.25 bits a weight need a model trained with exactly one zero in every four "
+                        "weights; add --three-of-four for random weights like that");
+    const enum tri_status status = tri_model_fit(m, &s->budget, rest_bytes(c), e);
+    return status == TRI_NO_MEMORY && auto_bits && structured ? tri_model_fit_structured(m, &s->budget, rest_bytes(c), e)
+                                                               : status;
+}
+
 static enum tri_status make_plans(struct tri_model *m, const struct tri_contents *c, struct tri_error *e)
 {
     const struct tri_synth *s = c->synth;
@@ -292,10 +307,10 @@ static enum tri_status make_plans(struct tri_model *m, const struct tri_contents
     if (s->weights && s->budget.bits != TRI_BITS_AUTO)
         return tri_fail(e, TRI_USAGE, "bits of packed weights: expected ternary weights, found %s; leave out one of the "
                         "two", s->weights->layout.name);
-    if (!has_plans(c->synth))
-        return tri_model_fit(m, &c->synth->budget, rest_bytes(c), e);
-    tri_model_plan(m, c->synth->plan);
-    return check_plans(m, e);
+    if (!has_plans(s))
+        return fit(m, c, e);
+    tri_model_plan(m, s->plan);
+    return check_plans(m, s, e);
 }
 
 /* Layers, stacks and plans, nothing large. */

@@ -19,6 +19,7 @@ struct tri_synth {
     struct tri_budget budget;        /* where there is no plan at all */
     uint64_t seed;
     float zeros;                     /* share of trits that are 0: 0 to 0.99 */
+    bool three_of_four;              /* exactly one trit in four columns is 0, whatever `zeros` says */
     int group;                       /* columns that share a scale, a multiple of 32; 0: all of a matrix */
     const struct tri_dense *weights; /* in memory: what trits times a scale are kept as; NULL: packed trits */
     float ffn_sparsity;              /* share of gate's values that are not positive: 0 to 0.99; 0.5 without a bias */
