@@ -107,8 +107,8 @@ local function section(t, about)
 end
 
 -- tables: title, says, columns, rows, spread (of a row its figures), records, chart (a file's name, or nil), notes,
--- outdated (by id), missing (id, why, seconds it would take or nil). about: cpu, machine (a line about it), command (what
--- makes all this).
+-- outdated (by id), missing (id, why, seconds it would take or nil). about: cpu, machine (a line about it), command
+-- (what makes all this).
 function page.text(tables, about)
   local parts = { ("# Measured on %s\n\nMade by `%s`. Figures are medians, with the least and the greatest sample in "
     .. "brackets; samples and receipts lie in `bench/`. Sizes are in memory, GiB are 2^30 bytes.\n"):format(about.cpu,

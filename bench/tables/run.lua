@@ -125,9 +125,10 @@ end
 
 local function started(r, x)
   local turns, command = {}, {}
+  for i, step in ipairs(x.prepare or {}) do command[i] = runs.shown(r.root, step.words) end
   for i, t in ipairs(x.turns) do
     turns[i] = { label = t.label, rounds = {} }
-    command[i] = runs.shown(r.root, copied(t.words, kinds[t.kind].tail(t)))
+    command[#command + 1] = runs.shown(r.root, copied(t.words, kinds[t.kind].tail(t)))
   end
   return { turns = turns, command = command, notices = {} }
 end

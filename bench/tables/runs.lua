@@ -89,13 +89,14 @@ end
 
 -- -- binaries --------------------------------------------------------------------------------------------------
 
--- A build of this tree with that dispatch table ("none": without), its own folder: its binary, and how it is made.
+-- A build of this tree with that dispatch table ("none": without), in a folder of its own: its binary, and what makes
+-- it.
 local function built(o, which, dispatch)
   local folder = o.build .. "/tables-" .. which
   local binary = folder .. "/tritune"
-  return binary, { makes = binary, again = true, words = { "sh", "-c", 'cmake -S "$1" -B "$2" -DTRI_DISPATCH="$3" '
-    .. '-DTRI_TESTS=OFF && cmake --build "$2" --target tritune -j "$4"', "sh", o.root, folder, dispatch,
-    tostring(o.cores) } }
+  return binary, { makes = folder .. "/CMakeCache.txt", again = true, words = { "cmake", "-S", o.root, "-B", folder,
+    "-DTRI_DISPATCH=" .. dispatch, "-DTRI_TESTS=OFF" } }, { makes = binary, again = true, words = { "cmake", "--build",
+    folder, "--target", "tritune", "-j", tostring(o.cores) } }
 end
 
 local BUILDING, TUNING = 150, 90 -- seconds
@@ -111,8 +112,9 @@ end
 function runs.tuned_against_default(o, level, rounds, t)
   local untuned = not o.tuned and not o.has_table
   local prepare = { untuned and tuning(o) or nil }
-  local binary, build = built(o, o.tuned and "default" or "tuned", o.tuned and "none" or o.folder .. "/dispatch.lua")
-  prepare[#prepare + 1] = build
+  local binary, configure, build = built(o, o.tuned and "default" or "tuned",
+    o.tuned and "none" or o.folder .. "/dispatch.lua")
+  for _, step in ipairs { configure, build } do prepare[#prepare + 1] = step end
   local function side(name, program)
     return runs.turn(o, setmetatable({ label = name, program = program }, { __index = t }))
   end
