@@ -76,11 +76,11 @@ local function copied(words, ...)
   return out
 end
 
--- stderr's lines without what only a terminal needs, as notices.
+-- Of what was said on stderr the notices, "PROGRAM: ...", each once; the rest is progress.
 local function add_notices(r, notices, label, errors)
   for line in errors:gmatch("[^\r\n]+") do
     local text = (label ~= "" and label .. ": " or "") .. runs.inside(r.root, line):gsub("%c", " ")
-    if not notices[text] then notices[#notices + 1], notices[text] = text, true end
+    if line:match("^%a+: ") and not notices[text] then notices[#notices + 1], notices[text] = text, true end
   end
 end
 

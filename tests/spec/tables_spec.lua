@@ -72,8 +72,8 @@ local function outcome(x, refused)
   return { seconds = x.seconds, command = command, notices = {}, turns = turns }
 end
 
--- A machine of its own: o.folder; slow: how much longer runs take than was estimated; fails(run) -> why; refuses(run) ->
--- why; stop: interrupted after so many runs. Runs are listed in m.asked, lines in m.said.
+-- A machine of its own: o.folder; slow: how much longer runs take than was estimated; fails(run) -> why, refuses(run)
+-- -> why; stop: interrupted after so many runs. Runs are listed in m.asked, lines in m.said.
 local function machine(o)
   local m = { asked = {}, said = {}, time = 0, slow = o.slow or 1 }
   function m.collect(more)
@@ -428,7 +428,8 @@ describe("figures", function()
     assert.equal("2.50 (1.00 to 4.00)", figures.text(figures.of { 4, 1, 2, 3 }))
     assert.equal("7.00", figures.text(figures.of { 7 }))
     assert.same({ "0.568", "1.00", "9.99", "10.0", "99.9", "100", "3471" }, { figures.number(0.568), figures.number(1),
-      figures.number(9.99), figures.number(9.996), figures.number(99.94), figures.number(99.96), figures.number(3471.2) })
+      figures.number(9.99), figures.number(9.996), figures.number(99.94), figures.number(99.96),
+      figures.number(3471.2) })
     assert.same({ "1.50 GiB", "100 MiB", "" }, { figures.bytes(1.5 * 2 ^ 30), figures.bytes(100 * 2 ^ 20),
       figures.bytes(nil) })
     assert.equal(0.6, figures.noise(figures.of { 4, 1, 2, 3 }))
@@ -491,10 +492,10 @@ describe("a run", function()
   end)
 
   it("is its command's rows in rounds, and what was said on stderr once", function()
-    local out = assert(measured('echo "note of $0" >&2; echo "[{\\"args\\": \\"$*\\"}]"'))
-    assert.same({ { label = "a", rounds = { { { args = "-p 1 -r 2 -o json" } }, { { args = "-p 1 -r 2 -o json" } } } } },
-      out.turns)
-    assert.same({ "a: note of program" }, out.notices)
+    local out = assert(measured('echo "tritune: $0\nabout 3 s" >&2; echo "[{\\"args\\": \\"$*\\"}]"'))
+    local row = { args = "-p 1 -r 2 -o json" }
+    assert.same({ { label = "a", rounds = { { row }, { row } } } }, out.turns)
+    assert.same({ "a: tritune: program" }, out.notices)
     assert.same({ "program -p 1 -r 2 -o json" }, out.command)
   end)
 
