@@ -77,7 +77,8 @@ describe("loop", function()
       "vcvtdq2ps %zmm0, %zmm1", "divsd %xmm0, %xmm1", "vmaxps %xmm0, %xmm1, %xmm2", "vsqrtpd %xmm0, %xmm1",
       "fadd v0.4s, v1.4s, v2.4s", "fmla v0.4s, v1.4s, v2.4s", "scvtf v0.4s, v1.4s", "vcmpltps %zmm0, %zmm1, %k1"))
     assert.same({ 9, 0 }, kinds("vpmaddubsw %ymm0, %ymm1, %ymm2", "pmulld %xmm0, %xmm1",
-      "{vex} vpdpbusd %ymm1, %ymm2, %ymm0", "tdpbssd %tmm0, %tmm1, %tmm2", "smlal v0.8h, v1.8b, v2.8b", "sdot v0.4s, v1.16b, v2.16b",
+      "{vex} vpdpbusd %ymm1, %ymm2, %ymm0", "tdpbssd %tmm0, %tmm1, %tmm2", "smlal v0.8h, v1.8b, v2.8b",
+      "sdot v0.4s, v1.16b, v2.16b",
       "usmmla v6.4s, v0.16b, v1.16b", "mul v0.4s, v1.4s, v2.4s", "imull %ecx, %edx"))
   end)
 end)
