@@ -139,11 +139,15 @@ function facts.fastest(published, cpu, size, threads)
   return best, of
 end
 
--- Tokens per second that `tritune roofline` predicts for a bandwidth in GB/s; nil if it cannot be run.
+-- Tokens per second of decoding after nothing that `tritune roofline` predicts for a bandwidth in GB/s; nil if it
+-- cannot be run, or does not know.
 function facts.ceiling(tritune, size, gbps)
   local d = decoded(output(tritune, "roofline", "--synth", size, "--bandwidth", ("%g"):format(gbps), "--json"))
-  local model = d and (d.model or d)
-  return model and type(model.ceiling_ts) == "number" and model.ceiling_ts or nil
+  for _, roof in ipairs(d and d.roofs or {}) do
+    if roof.predicted == true and number(roof.n_gen) > 0 and number(roof.n_depth) == 0 then
+      return number(roof.ceiling_ts) > 0 and roof.ceiling_ts or nil
+    end
+  end
 end
 
 -- The kernels of lookups that run untuned, one for each ISA that has any.

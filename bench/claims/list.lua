@@ -192,7 +192,7 @@ for _, machine in ipairs(machines) do
       machine.name:find("^[Ri]") and "a" .. (machine.name:find("^i") and "n" or "") or "an", machine.name),
     machine = machine.name, source = ("%g GB/s, %s"):format(machine.gbps, machine.source),
     bound = function(c)
-      return ("%g GB/s: at most %.0f t/s at two bits and an F16 head, %.0f at 1.6 bits"):format(machine.gbps,
+      return ("%g GB/s: at most %.0f t/s at two bits and an F16 head read whole, %.0f at 1.6"):format(machine.gbps,
         ceiling(c, TWO), ceiling(c, FIVE))
     end,
     here = function(c)

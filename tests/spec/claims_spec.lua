@@ -84,6 +84,28 @@ describe("measured rows", function()
   end)
 end)
 
+describe("a ceiling", function()
+  local program = os.tmpname()
+  local function prints(text)
+    local f = assert(io.open(program, "wb"))
+    f:write("#!/bin/sh\n[ \"$*\" = 'roofline --synth 3b --bandwidth 17.1 --json' ] && echo '", text, "'\n")
+    f:close()
+    os.execute("chmod +x " .. program)
+    return facts.ceiling(program, "3b", 17.1)
+  end
+  teardown(function() os.remove(program) end)
+
+  it("is what roofline predicts for decoding", function()
+    local roof = '{"predicted": %s, "n_gen": %d, "n_depth": 0, "ceiling_ts": %s}'
+    assert.equal(18.5, prints('{"roofs": [' .. roof:format("true", 0, "900") .. "," .. roof:format("true", 1, "18.5")
+      .. "]}"))
+    assert.is_nil(prints('{"roofs": [' .. roof:format("false", 1, "18.5") .. "]}"))
+    assert.is_nil(prints('{"roofs": [' .. roof:format("true", 1, "null") .. "]}"))
+    assert.is_nil(prints("no JSON"))
+    assert.is_nil(facts.ceiling("/no/such/program", "3b", 17.1))
+  end)
+end)
+
 describe("a claim", function()
   it("says where nothing was measured, and how to", function()
     local text = page(known(), "a CPU")
