@@ -21,6 +21,7 @@ local argparse = require "argparse"
 local cjson = require "cjson"
 local host = require "host"
 local linux = require "linux"
+local machine = require "machine"
 local screen = require "screen"
 local peer = require "peer"
 local comparison = require "comparison"
@@ -73,8 +74,10 @@ local function parsed()
   parser:option("--options", "More options of `tritune bench`, in one word."):default(""):convert(words_of)
   parser:option("-p --n-prompt", "Tokens of the prompt; 0: none."):default("512"):convert(whole("-p", 0, 2 ^ 20))
   parser:option("-n --n-gen", "Tokens to decode; 0: none."):default("128"):convert(whole("-n", 0, 2 ^ 20))
-  parser:option("-t --threads", "Threads, several with commas."):default("1"):convert(threads_of)
+  parser:option("-t --threads", "Threads, several with commas (default: one for each CPU).")
+    :default(tostring(math.max(1, machine.facts().cores))):convert(threads_of)
   parser:option("-r --rounds", "Rounds; each runs every program once."):default("5"):convert(whole("-r", 1, 10000))
+  parser:flag("--no-warmup", "Count the first round, which else only brings files and caches into memory.")
   parser:option("--timeout", "Seconds that one run may take."):default("600"):convert(whole("--timeout", 1, 86400))
   parser:option("--tritune", "The program to measure."):default(host.root .. "build/tritune")
   parser:flag("--json", "One object, for programs.")
@@ -181,13 +184,15 @@ local function keep(side, found, threads)
   end
 end
 
+-- Round 0 is not counted.
 local function turn(b, side, threads, round)
-  screen.status(b.screen, { ("round %d/%d"):format(round, b.o.rounds), side.name, threads .. " threads" })
+  screen.status(b.screen, { round == 0 and "warm-up" or ("round %d/%d"):format(round, b.o.rounds), side.name,
+    threads .. " threads" })
   local found, why, lines = measured(side, b.o, threads)
   if linux.interrupted() then
     b.interrupted = true
-  elseif found then keep(side, found, threads)
-  else leave_out(b, side, why, lines) end
+  elseif not found then leave_out(b, side, why, lines)
+  elseif round > 0 then keep(side, found, threads) end
 end
 
 local function living(b)
@@ -210,7 +215,7 @@ local function round(b, n)
 end
 
 local function rounds(b)
-  for n = 1, b.o.rounds do
+  for n = b.o.no_warmup and 1 or 0, b.o.rounds do
     if b.interrupted or #living(b) < 2 or b.sides[1].failed then return end
     round(b, n)
   end

@@ -47,7 +47,7 @@ fail() {
 }
 
 versus() { # OPTION...: its status; what it says in $tmp/out and $tmp/err
-    luajit "$root/bench/versus.lua" --tritune "$tritune" -p 8 -n 4 "$@" >"$tmp/out" 2>"$tmp/err"
+    luajit "$root/bench/versus.lua" --tritune "$tritune" -p 8 -n 4 -t 1 "$@" >"$tmp/out" 2>"$tmp/err"
 }
 
 says() { grep -q -- "$1" "$tmp/err" || fail "expected a word of: $1"; }
@@ -61,7 +61,7 @@ holds() {
 
 # -- good ones, in each form, and those that are left out
 
-versus -r 5 -t 1,2 --json --peer "good=$tmp/peer json" --peer "lines=$tmp/peer lines" --peer "table=$tmp/peer table" \
+versus -r 5 -t 1,2 --no-warmup --json --peer "good=$tmp/peer json" --peer "lines=$tmp/peer lines" --peer "table=$tmp/peer table" \
     --peer "other=$tmp/peer other" --peer "fails=$tmp/peer fails" --peer "garbage=$tmp/peer garbage" \
     --peer "nothing=$tmp/peer nothing" --peer "lies=$tmp/peer lies" --peer "zero=$tmp/peer zero" \
     --peer "none=$tmp/no-such-program" || fail "good and bad peers: exit $?"
@@ -104,7 +104,7 @@ says 'versus: tritune: it ended with exit code'
 # -- Ctrl-C keeps what is done; on a busy machine it may come before anything is
 
 for seconds in 4 10 30; do
-    timeout --preserve-status -s INT $seconds luajit "$root/bench/versus.lua" --tritune "$tritune" -p 8 -n 4 -r 10000 \
+    timeout --preserve-status -s INT $seconds luajit "$root/bench/versus.lua" --tritune "$tritune" -p 8 -n 4 -t 1 -r 10000 \
         --json --peer "good=$tmp/peer json" >"$tmp/out" 2>"$tmp/err"
     code=$?
     [ $code = 130 ] && grep -q '"peer":' "$tmp/out" && break
