@@ -1,6 +1,6 @@
-/* `tritune roofline`: what this machine reads and multiplies at most, what a model asks of it, and so how fast the model
- * could run here, or on a machine of which only the bandwidth is known. Owns the order of the steps; leaves out the
- * gauges (kernels/ceiling.c), the runs (bench_run.c) and how all is shown (roofline_report.c). */
+/* `tritune roofline`: what this machine reads and multiplies at most, what a model asks of it, and so how fast the
+ * model could run here, or on a machine of which only the bandwidth is known. Owns the order of the steps; leaves out
+ * the gauges (kernels/ceiling.c), the runs (bench_run.c) and how all is shown (roofline_report.c). */
 #include "cli/roofline.h"
 #include "base/cores.h"
 #include "base/cpu.h"
@@ -22,7 +22,8 @@ enum {
 struct options {
     struct tri_roofline r;
     struct tri_shape shape;
-    const char *depth, *threads, *name;
+    struct tri_texts depth, threads;
+    const char *name;
     float bandwidth;
     bool no_run, json;
 };
@@ -64,7 +65,8 @@ static struct tri_roof roof_of(const struct tri_roofline *r, const struct tri_be
     }
     f.threads = row->threads;
     f.gbps = best(tri_ceiling_reading(&r->ceiling, "model", row->threads));
-    f.gops = best(tri_ceiling_multiplying(&r->ceiling, row->threads));
+    if (!m->layer[0].matrix[0].dense) /* floats are bound by other units */
+        f.gops = best(tri_ceiling_multiplying(&r->ceiling, row->threads));
     if (row->samples && row->gen)
         f.traffic = tri_bench_traffic(&r->bench, row);
     if (row->samples && row->gbps > f.gbps) /* the machine may have become faster since */
@@ -122,11 +124,16 @@ static int ascending(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
+static struct tri_texts given(const char *text)
+{
+    return (struct tri_texts){.at = {text}, .count = 1};
+}
+
 /* Each number once. */
-static enum tri_status list_threads(struct tri_roofline *r, const char *text, struct tri_error *e)
+static enum tri_status list_threads(struct tri_roofline *r, const struct tri_texts *threads, struct tri_error *e)
 {
     struct tri_bench list = {.repetitions = 1};
-    const struct tri_bench_tests tests = {.prompt = "0", .gen = "1", .depth = "0", .threads = text};
+    const struct tri_bench_tests tests = {.prompt = given("0"), .gen = given("1"), .threads = *threads};
     enum tri_status status = tri_bench_make_rows(&list, &tests, e);
     for (int i = 0; i < list.rows && status == TRI_OK; i++) {
         bool known = false;
@@ -139,7 +146,7 @@ static enum tri_status list_threads(struct tri_roofline *r, const char *text, st
         else
             r->threads[r->counts++] = list.row[i].threads;
     }
-    tri_bench_free_rows(&list);
+    tri_bench_close(&list);
     qsort(r->threads, (size_t)r->counts, sizeof r->threads[0], ascending);
     return status;
 }
@@ -149,12 +156,13 @@ static void show_round(int round)
     fprintf(stderr, "\rmeasuring the machine, round %d of %d ", round, TRI_GAUGE_ROUNDS);
 }
 
-static enum tri_status measure_machine(struct tri_roofline *r, const char *threads, struct tri_error *e)
+static enum tri_status measure_machine(struct tri_roofline *r, const struct tri_texts *threads, struct tri_error *e)
 {
     const bool terminal = isatty(STDERR_FILENO);
-    char usual[128];
-    usual_threads(usual, sizeof usual);
-    if (list_threads(r, threads ? threads : usual, e) != TRI_OK)
+    char text[128];
+    usual_threads(text, sizeof text);
+    const struct tri_texts usual = given(text);
+    if (list_threads(r, threads->count ? threads : &usual, e) != TRI_OK)
         return e->status;
     const struct tri_ceiling_plan plan = {.threads = r->threads, .count = r->counts, .stop = tri_interrupted,
                                           .model = r->outline.weights ? least_traffic(r) : 0,
@@ -190,9 +198,10 @@ static enum tri_status make_rows(struct options *o, struct tri_error *e)
     snprintf(prompt, sizeof prompt, "%d", r->predicted ? 0 : prompts);
     for (int i = 0; i < r->counts; i++)
         snprintf(threads + strlen(threads), sizeof threads - strlen(threads), "%s%d", i ? "," : "", r->threads[i]);
-    const struct tri_bench_tests tests = {.prompt = prompt, .gen = gen, .depth = o->depth,
-                                          .threads = r->predicted ? "1" : threads};
+    const struct tri_bench_tests tests = {.prompt = given(prompt), .gen = given(gen), .depth = o->depth,
+                                          .threads = given(r->predicted ? "1" : threads)};
     r->bench.repetitions = REPETITIONS;
+    r->bench.batch = MOST_PROMPT;
     return tri_bench_make_rows(&r->bench, &tests, e);
 }
 
@@ -202,7 +211,7 @@ static enum tri_status study(struct options *o, struct tri_error *e)
     const bool model = r->bench.load.synth || r->bench.load.model || r->bench.load.hub;
     if (model ? open_outline(r, e) != TRI_OK : tri_dispatch_limit(r->bench.load.isa, e) != TRI_OK)
         return e->status;
-    if (!r->predicted && measure_machine(r, o->threads, e) != TRI_OK)
+    if (!r->predicted && measure_machine(r, &o->threads, e) != TRI_OK)
         return e->status;
     if (!model)
         return TRI_OK;
@@ -219,8 +228,7 @@ static void release(struct tri_roofline *r)
         json_decref(r->roof[i].measured);
     tri_free(r->roof);
     tri_ceiling_free(&r->ceiling);
-    tri_bench_free_rows(&r->bench);
-    tri_load_close(&r->bench.load);
+    tri_bench_close(&r->bench);
     tri_load_close(&r->outline);
 }
 
@@ -234,9 +242,9 @@ static enum tri_status check_prediction(const struct options *o, struct tri_erro
     if (o->bandwidth != 0 && !l->synth && !l->model && !l->hub)
         return tri_fail(e, TRI_USAGE, "option --bandwidth: expected a model (-m FILE, -hf REPO or --synth SIZE) to "
                         "predict, found none");
-    if (o->bandwidth != 0 && o->threads)
+    if (o->bandwidth != 0 && o->threads.count)
         return tri_fail(e, TRI_USAGE, "option --bandwidth: expected no number of threads, since it is what all of that "
-                        "machine's threads read together, found -t %s", o->threads);
+                        "machine's threads read together, found -t %s", o->threads.at[0]);
     if (strcmp(l->ffn, "dense") != 0)
         return tri_fail(e, TRI_USAGE, "option --ffn: expected dense where nothing is run, since only a run tells what "
                         "is skipped, found \"%s\"", l->ffn);
@@ -264,7 +272,7 @@ static enum tri_status check(struct options *o, struct tri_synth *synth, struct 
 static enum tri_status run(int argc, char **argv, struct tri_error *e)
 {
     struct options o = {.r.bench.load = {.cache_k = "f16", .cache_v = "f16", .ffn = "dense"},
-                        .shape = TRI_SHAPE_START, .depth = "0"};
+                        .shape = TRI_SHAPE_START};
     struct tri_synth synth;
     const struct tri_option options[] = {
         TRI_MODEL_OPTION(o.r.bench.load),
@@ -275,9 +283,9 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
          &o.bandwidth, 0.001, 1e6},
         {NULL, "--name", TRI_TEXT, "NAME", "of that machine", &o.name, 0, 0},
         {NULL, "--no-run", TRI_FLAG, NULL, "only say how fast the model could be", &o.no_run, 0, 0},
-        {"-d", "--n-depth", TRI_TEXT, "N,...", "tokens in the cache before (default: 0)", &o.depth, 0, 0},
-        {"-t", "--threads", TRI_TEXT, "N", "threads, several with commas (default: 1, 2, 4, ... cores)", &o.threads, 0,
-         0},
+        {"-d", "--n-depth", TRI_TEXTS, "N,...", "tokens in the cache before (default: 0)", &o.depth, 0, 0},
+        {"-t", "--threads", TRI_TEXTS, "N", "threads, several with commas, ranges as 1-4 (default: 1, 2, 4, ... cores)",
+         &o.threads, 0, 0},
         {NULL, "--json", TRI_FLAG, NULL, "print JSON", &o.json, 0, 0},
         TRI_RUN_OPTIONS(o.r.bench.load),
         {0},

@@ -1,4 +1,4 @@
-/* What `tritune roofline` found: the machine's ceiling, a model's bytes, and the roof that the one is over the other. */
+/* What `tritune roofline` found: the machine's ceiling, a model's bytes, and the roof that follows from both. */
 #ifndef TRI_ROOFLINE_H
 #define TRI_ROOFLINE_H
 

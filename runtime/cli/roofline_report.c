@@ -1,5 +1,6 @@
 /* Owns: what `tritune roofline` found as text and as JSON. */
 #include "cli/roofline.h"
+#include "cli/machine.h"
 #include "cli/quote.h"
 
 #include <stdio.h>
@@ -11,8 +12,11 @@ enum { NAME = 34, COLUMN = 11 };
 
 static void type_of(const struct tri_roofline *r, char *out, size_t room)
 {
+    const struct tri_model *m = r->outline.weights;
+    const struct tri_dense *dense = m->layer[0].matrix[0].dense;
     const char *size = r->bench.size;
-    snprintf(out, room, "%s%s%s", r->outline.weights->config.family->arch, size ? " synthetic " : "", size ? size : "");
+    snprintf(out, room, "%s%s%s%s%s", m->config.family->arch, size ? " synthetic " : "", size ? size : "",
+             dense ? " " : "", dense ? dense->layout.name : "");
 }
 
 /* "pp512", "tg16 @ d4096", as llama-bench calls tests; "decode" where nothing is run. */
@@ -28,7 +32,7 @@ static void test_of(const struct tri_roof *f, char *out, size_t room)
 /* Tokens per second of what was run. */
 static double measured_speed(const struct tri_roof *f)
 {
-    return json_real_value(json_object_get(f->measured, "avg_ts"));
+    return json_real_value(json_object_get(f->measured, "median_ts"));
 }
 
 static const char *bound_of(const struct tri_roofline *r, const struct tri_roof *f)
@@ -142,12 +146,13 @@ static void print_roof(const struct tri_roofline *r, const struct tri_roof *f)
 static void print_columns(const struct tri_roofline *r, bool ran)
 {
     if (r->predicted)
-        printf("\npredicted  tokens per second at most, bandwidth over the bytes of a token; of prompts it says nothing\n");
+        printf("\npredicted  tokens per second at most: bandwidth over the bytes of a token; prompts are bound by "
+               "multiplying\n");
     else
-        printf("\nceiling   tokens per second at most: what is read over the bytes of a token, or what is multiplied over\n"
-               "          its multiplications, by what it is bound; attention's own products and the head's not counted\n");
+        printf("\nceiling   tokens per second at most: GB/s over the bytes of a token, or operations over those of its "
+               "ternary\n          matrices, whichever is less\n");
     if (ran)
-        printf("measured  tokens per second, the mean of a few short runs (tritune bench takes longer ones)\n"
+        printf("measured  tokens per second, the median of a few short runs (tritune bench takes longer ones)\n"
                "share     measured over ceiling\n");
 }
 
@@ -172,8 +177,8 @@ static void print_model(const struct tri_roofline *r)
 void tri_roofline_print(const struct tri_roofline *r)
 {
     if (r->predicted)
-        printf("predicted for %s, from %g GB/s; nothing was measured, and packed as on this machine (%s)\n\n", r->machine,
-               r->bandwidth, tri_dispatch_isa()->name);
+        printf("predicted for %s, from %g GB/s; nothing was measured, and packed as on this machine (%s)\n\n",
+               r->machine, r->bandwidth, tri_dispatch_isa()->name);
     else
         print_machine(r);
     if (!r->predicted && r->outline.weights)
@@ -241,11 +246,11 @@ static json_t *machine_json(const struct tri_roofline *r)
         return json_pack("{s:o, s:b, s:f}", "name", text_json(r->machine), "predicted", 1, "bandwidth_gbps",
                          r->bandwidth);
     const struct tri_gauge *memory = tri_ceiling_reading(c, "memory", r->threads[r->counts - 1]);
-    return json_pack("{s:o, s:b, s:f, s:s, s:I, s:f, s:o, s:o, s:o}", "name", text_json(r->machine), "predicted", 0,
+    return json_pack("{s:o, s:b, s:f, s:s, s:I, s:f, s:o, s:o, s:o, s:o}", "name", text_json(r->machine), "predicted", 0,
                      "bandwidth_gbps", tri_gauge_best(memory), "isa", tri_dispatch_isa()->name, "cache_bytes",
                      (json_int_t)c->cache, "own_cores", tri_ceiling_own(c), "reading",
                      gauges_json(c, TRI_GAUGE_READ), "multiplying", gauges_json(c, TRI_GAUGE_MULTIPLY), "stepping",
-                     gauges_json(c, TRI_GAUGE_STEP));
+                     gauges_json(c, TRI_GAUGE_STEP), "host", tri_machine_json(""));
 }
 
 static json_t *traffic_json(const struct tri_traffic *t)
@@ -257,8 +262,8 @@ static json_t *traffic_json(const struct tri_traffic *t)
 static json_t *roof_json(const struct tri_roofline *r, const struct tri_roof *f)
 {
     const double speed = tri_roof_speed(r, f), measured = f->measured ? measured_speed(f) : 0;
-    return json_pack("{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:O?}", "n_prompt", f->prompt, "n_gen",
-                     f->gen, "n_depth", f->depth, "n_threads", f->threads ? json_integer(f->threads) : json_null(),
+    return json_pack("{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:O?}", "n_prompt", f->prompt,
+                     "n_gen", f->gen, "n_depth", f->depth, "n_threads", f->threads ? json_integer(f->threads) : json_null(),
                      "predicted", (int)r->predicted, "bytes_per_token",
                      f->prompt ? json_null() : traffic_json(&f->traffic), "read_gbps",
                      known(f->prompt ? 0 : f->gbps), "gops", known(f->gops), "ceiling_ts", known(speed), "bound",
@@ -291,7 +296,8 @@ static json_t *model_json(const struct tri_roofline *r)
 
 enum tri_status tri_roofline_json(const struct tri_roofline *r, struct tri_error *e)
 {
-    json_t *root = json_pack("{s:o, s:o, s:o}", "machine", machine_json(r), "model", model_json(r), "roofs", roofs_json(r));
+    json_t *root = json_pack("{s:o, s:o, s:o}", "machine", machine_json(r), "model", model_json(r), "roofs",
+                             roofs_json(r));
     if (!root)
         return tri_fail(e, TRI_NO_MEMORY, "no memory for the JSON");
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7));
