@@ -279,6 +279,7 @@ static enum tri_status run(int argc, char **argv, struct tri_error *e)
         {NULL, "--synth", TRI_TEXT, "SIZE", "random weights of one of these shapes instead: " TRI_SYNTH_SIZES,
          &o.shape.size, 0, 0},
         TRI_SHAPE_OPTIONS(o.shape),
+        TRI_WEIGHTS_OPTION(o.shape),
         {NULL, "--bandwidth", TRI_FLOAT, "GB/s", "predict for a machine that reads so much, and measure nothing",
          &o.bandwidth, 0.001, 1e6},
         {NULL, "--name", TRI_TEXT, "NAME", "of that machine", &o.name, 0, 0},

@@ -67,11 +67,13 @@ grep -q '^decode  *all  *1\.6[0-9]  reading$' "$scratch/text" || fail "$(cat "$s
 [ -s "$scratch/err" ] && fail "expected nothing on stderr, found: $(cat "$scratch/err")"
 
 # 2 bits take a quarter more than 1.6; caches of q8_0 a little more than half of f16; scales of 32 columns a float each
-for words in "--bits 2" "--bits 1.6" "--bits 2 -ctk q8_0 -ctv q8_0" "--bits 2 --head-type q8_0" "--group 32"; do
+# and 1.25 bits take what they say; dense weights have two bytes
+for words in "--bits 2" "--bits 1.6" "--bits 2 -ctk q8_0 -ctv q8_0" "--bits 2 --head-type q8_0" "--group 32" \
+    "--three-of-four --bits 1.25" "--weights f16"; do
     # shellcheck disable=SC2086
     roofline --hidden 1280 --layers 3 --heads 10 --ffn-size 2560 --vocab 512 --head full $words --bandwidth 1 --json
-done >"$scratch/five"
-sed 's/^}$/},/' "$scratch/five" | { echo '[' && sed '$s/,//' && echo ']'; } >"$scratch/json"
+done >"$scratch/all"
+sed 's/^}$/},/' "$scratch/all" | { echo '[' && sed '$s/,//' && echo ']'; } >"$scratch/json"
 decoded "$scratch/json" '
     local function of(i) return d[i].roofs[1].bytes_per_token end
     near("attention of 1.6 bits", of(1).attention, of(2).attention * 1.25)
@@ -79,7 +81,10 @@ decoded "$scratch/json" '
     near("caches of q8_0", of(3).kv, of(1).kv * 34 / 64)
     near("a head of q8_0", of(4).head, of(1).head * 34 / 64)
     check("parameters of such a head", d[4].model.model_n_params, d[1].model.model_n_params + 512 * 1280)
-    check("scales", of(5).ffn >= of(2).ffn + 3 * 3 * 1280 * 2560 / 32 * 4, true)'
+    check("scales", of(5).ffn >= of(2).ffn + 3 * 3 * 1280 * 2560 / 32 * 4, true)
+    near("feed forward of 1.25 bits", of(6).ffn, 3 * 3 * 1280 * 2560 * 1.25 / 8)
+    near("dense feed forward", of(7).ffn, 3 * 3 * 1280 * 2560 * 2)
+    check("dense type", d[7].model.model_type:match("f16$"), "f16")'
 
 # of a file, the same as of the model it holds; its screen, where one is asked for, is the copy alone
 roofline -m "$small" --bandwidth 10 --json >"$scratch/json"
