@@ -168,29 +168,33 @@ double tri_gauge_median(const struct tri_gauge *g)
 
 const struct tri_gauge *tri_ceiling_reading(const struct tri_ceiling *c, const char *level, int threads)
 {
-    for (const struct tri_gauge *g = c->gauge; g < c->gauge + c->gauges; g++)
+    for (int i = 0; i < c->gauges; i++) {
+        const struct tri_gauge *g = &c->gauge[i];
         if (g->kind == TRI_GAUGE_READ && g->huge && g->threads == threads && strcmp(g->level, level) == 0)
             return g;
+    }
     return NULL;
 }
 
 const struct tri_gauge *tri_ceiling_multiplying(const struct tri_ceiling *c, int threads)
 {
     const struct tri_gauge *most = NULL;
-    for (const struct tri_gauge *g = c->gauge; g < c->gauge + c->gauges; g++)
+    for (int i = 0; i < c->gauges; i++) {
+        const struct tri_gauge *g = &c->gauge[i];
         if (g->kind == TRI_GAUGE_MULTIPLY && g->threads == threads && tri_dispatch_allows(tri_isa_find(g->peak->isa)) &&
             (!most || tri_gauge_best(g) > tri_gauge_best(most)))
             most = g;
+    }
     return most;
 }
 
 double tri_ceiling_own(const struct tri_ceiling *c)
 {
     const struct tri_gauge *first = NULL, *last = NULL;
-    for (const struct tri_gauge *g = c->gauge; g < c->gauge + c->gauges; g++)
-        if (g->kind == TRI_GAUGE_STEP) {
-            first = first ? first : g;
-            last = g;
+    for (int i = 0; i < c->gauges; i++)
+        if (c->gauge[i].kind == TRI_GAUGE_STEP) {
+            first = first ? first : &c->gauge[i];
+            last = &c->gauge[i];
         }
     return first ? tri_gauge_best(last) / last->threads / (tri_gauge_best(first) / first->threads) : 0;
 }
