@@ -151,9 +151,11 @@ static void print_columns(const struct tri_roofline *r, bool ran)
     else
         printf("\nceiling   tokens per second at most: GB/s over the bytes of a token, or operations over those of its "
                "ternary\n          matrices, whichever is less\n");
-    if (ran)
-        printf("measured  tokens per second, the median of a few short runs (tritune bench takes longer ones)\n"
-               "share     measured over ceiling\n");
+    if (!ran)
+        return;
+    printf("measured  tokens per second, the median of a few short runs (tritune bench takes longer ones)\n"
+           "share     measured over ceiling\n\n");
+    tri_record_print(&r->bench, stdout);
 }
 
 static void print_model(const struct tri_roofline *r)

@@ -196,5 +196,5 @@ double tri_ceiling_own(const struct tri_ceiling *c)
             first = first ? first : &c->gauge[i];
             last = &c->gauge[i];
         }
-    return first ? tri_gauge_best(last) / last->threads / (tri_gauge_best(first) / first->threads) : 0;
+    return first ? tri_gauge_median(last) / last->threads / (tri_gauge_median(first) / first->threads) : 0;
 }

@@ -65,8 +65,8 @@ const struct tri_gauge *tri_ceiling_reading(const struct tri_ceiling *c, const c
  * peak. */
 const struct tri_gauge *tri_ceiling_multiplying(const struct tri_ceiling *c, int threads);
 
-/* What each of the plan's greatest number of threads steps, over what each of its least does: about 1 on cores of our
- * own, 0.5 where two share one. */
+/* What each of the plan's greatest number of threads steps, over what each of its least does, by medians, since others
+ * who come and go are the point: about 1 on cores of our own, 0.5 where two share one. */
 double tri_ceiling_own(const struct tri_ceiling *c);
 
 #endif
