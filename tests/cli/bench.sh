@@ -5,7 +5,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 fail() {
-    echo "bench: $*"
+    echo "bench: $*" >&2 # what is tested may have its output in a file
     exit 1
 }
 
@@ -284,7 +284,7 @@ done
 # another model is another test, unless nothing else is left; lines, receipts and what a run wrote are read, too
 result a.json '0 4 0 1 5,5 "model_size":8,"head":"auto"'
 result b.json '0 4 0 1 6,6 "model_size":9,"head":"auto"' '0 4 0 1 7,7 "model_size":9'
-sed 's/"m"/"other\\u001b"/; 1s/^\[//; s/}\]$/}/; s/^,//' "$scratch/b.json" >"$scratch/lines"
+tr -d '\n' <"$scratch/b.json" | sed 's/"m"/"other\\u001b"/g; s/^\[//; s/\]$//; s/},{/}\n{/' >"$scratch/lines"
 printf '{"machine": 1, "rows": %s}' "$(cat "$scratch/a.json")" >"$scratch/receipt"
 bench --compare "$scratch/receipt" "$scratch/b.json" -o json >"$scratch/json"
 decoded 'check("pairs", #d, 1) check("the first", d[1].ratio, 1.2)
@@ -293,7 +293,8 @@ decoded 'check("pairs", #d, 1) check("the first", d[1].ratio, 1.2)
 bench --compare "$scratch/a.json" "$scratch/lines" >"$scratch/md"
 grep -qF '| model_type "m" -> "other\x1b", model_size 8 -> 9 |' "$scratch/md" ||
     fail "another model: $(cat "$scratch/md")"
-bench --compare "$scratch/jsonl" "$scratch/jsonl" -o json >"$scratch/json"
+bench -p 2 -n 2 -t 1 -r 2 -o jsonl >"$scratch/run"
+bench --compare "$scratch/run" "$scratch/run" -o json >"$scratch/json"
 decoded 'check("pairs", #d, 2) check("itself", d[2].ratio, 1) check("differs", next(d[2].differs), nil)' \
     <"$scratch/json" || exit 1
 
