@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 64 << 20, MOST_ROWS = 10000, MOST_TOKENS = 1 << 24, SHOWN = 60 };
+enum { MOST_BYTES = 64 << 20, MOST_ROWS = 10000, MOST_TOKENS = 1 << 24, SHOWN = 400 };
 
 /* -- reading ------------------------------------------------------------ */
 
@@ -268,16 +268,13 @@ json_t *tri_bench_pair_rows(const json_t *a, const json_t *b, json_t *only[2], s
 
 static void print_text(const char *text)
 {
-    tri_print_quoted((struct tri_text){text, strlen(text)}, SHOWN);
+    tri_print_escaped((struct tri_text){text, strlen(text)}, SHOWN);
 }
 
 static void print_value(json_t *value)
 {
     char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (text)
-        printf("%.*s", SHOWN, text);
-    else
-        print_text(json_string_value(value) ? json_string_value(value) : "");
+    print_text(json_is_string(value) ? json_string_value(value) : text ? text : "");
     free(text);
 }
 
@@ -320,7 +317,8 @@ static void print_only(const char *name, const char *path, json_t *only)
         print_text(path);
         printf(": ");
         print_text(json_string_value(json_object_get(row, "model_type")));
-        printf(", %d threads, %s\n", (int)count_of(row, "n_threads"), test);
+        const int threads = (int)count_of(row, "n_threads");
+        printf(", %d thread%s, %s\n", threads, threads == 1 ? "" : "s", test);
     }
 }
 

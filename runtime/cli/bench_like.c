@@ -191,8 +191,9 @@ static enum tri_status run_size(struct series *s, const char *size, const struct
     b.load.synth = &synth;
     b.size = size;
     fprintf(stderr, "%s\n", size);
-    if (run_model(s, &b, e) != TRI_NO_MEMORY)
-        return e->status;
+    const enum tri_status status = run_model(s, &b, e);
+    if (status != TRI_NO_MEMORY)
+        return status;
     fprintf(stderr, "%s: skipped: %s\n", size, e->text);
     return TRI_OK;
 }

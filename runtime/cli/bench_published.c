@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SHOWN = 400 }; /* bytes of a text */
+
 static const struct tri_json_limits limits = {.depth = 8, .values = 100000};
 
 extern const char tri_published[], tri_published_end[]; /* the files of results/published, as one array */
@@ -221,7 +223,7 @@ static const char *positive(double value, const char *format, char text[32])
 
 static void print_text(const char *text)
 {
-    tri_print_quoted((struct tri_text){text, strlen(text)}, 80);
+    tri_print_escaped((struct tri_text){text, strlen(text)}, SHOWN);
 }
 
 /* Of tokens decoded one by one, which memory bounds; prompts have none. */

@@ -114,8 +114,8 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
         "backends", tri_dispatch_isa()->name, "n_batch", b->batch, "n_ubatch", l->ubatch ? l->ubatch : TRI_UBATCH,
         "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k", l->cache_k, "type_v",
         l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft, "n_prompt", r->prompt,
-        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", tri_bench_row_mean(r), "stddev_ts", deviation_of(r), "samples_ts",
-        samples_of(r));
+        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", tri_bench_row_mean(r), "stddev_ts", deviation_of(r),
+        "samples_ts", samples_of(r));
 }
 
 /* NULL: no memory; likewise below. */

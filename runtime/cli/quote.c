@@ -38,9 +38,9 @@ void tri_print_failure(const char *command, const char *text)
     putc('\n', stderr);
 }
 
-int tri_print_quoted(struct tri_text text, size_t most)
+int tri_print_escaped(struct tri_text text, size_t most)
 {
-    int columns = printf("\"");
+    int columns = 0;
     for (size_t i = 0; i < text.size && i < most;) {
         int n = printable(text.at + i, text.size - i);
         if (!n || text.at[i] == '"' || text.at[i] == '\\')
@@ -49,6 +49,12 @@ int tri_print_quoted(struct tri_text text, size_t most)
             columns += fwrite(text.at + i, (size_t)n, 1, stdout) == 1;
         i += n ? (size_t)n : 1;
     }
+    return columns;
+}
+
+int tri_print_quoted(struct tri_text text, size_t most)
+{
+    const int columns = printf("\"") + tri_print_escaped(text, most);
     return columns + printf(text.size > most ? "\"..." : "\"");
 }
 

@@ -9,6 +9,8 @@
 /* Prints to stdout in double quotes, at most about `most` bytes of it (then "..."): whole printable
  * UTF-8 as it is, everything else as \n, \t, \xNN. Returns the columns taken, roughly. */
 int tri_print_quoted(struct tri_text text, size_t most);
+/* The same without quotes and dots. */
+int tri_print_escaped(struct tri_text text, size_t most);
 
 /* Prints "tritune COMMAND: TEXT" and a newline to stderr, where what no terminal should be sent is \n, \t, \xNN: errors
  * quote files, which may hold anything. */
