@@ -189,7 +189,8 @@ const char *tri_published_name(const json_t *tables, const struct tri_config *co
 
 struct beside {
     const json_t *rows;
-    int printed;
+    const json_t *last; /* table of which a row was printed */
+    json_t *shown;      /* all of these */
 };
 
 /* Ours of a published row: with as many threads if there is one, else the fastest. */
@@ -242,11 +243,14 @@ static void print_beside(void *context, const json_t *table, const json_t *their
     char text[4][32];
     if (!ours)
         return;
-    if (b->printed++ == 0)
+    if (!b->last)
         puts("\npublished, and ours beside it:\n\n"
              "| model | test | program, CPU | threads | t/s | J/token | GB/s | ours: threads | t/s | J/token | GB/s | "
              "t/s per GB/s, ours / theirs |\n"
              "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    if (b->last != table)
+        json_array_append(b->shown, (json_t *)table);
+    b->last = table;
     printf("| ");
     print_text(text_of(theirs, "model"));
     printf(" | ");
@@ -277,14 +281,14 @@ static void print_source(const json_t *table)
 
 void tri_published_print(const json_t *tables, const json_t *rows)
 {
-    struct beside b = {rows, 0};
+    struct beside b = {rows, NULL, json_array()};
     size_t i;
     json_t *table;
     each_row(tables, print_beside, &b);
-    if (!b.printed)
-        return;
-    puts("\nTheir GB/s are nominal, of the whole machine; ours are what this machine was measured to read with as many "
-         "threads. Less than\nthe nominal rate can be read, so the ratio favours ours by that much.\n");
-    json_array_foreach((json_t *)tables, i, table)
+    if (b.last)
+        puts("\nTheir GB/s are nominal, of the whole machine; ours are what this machine was measured to read with as "
+             "many threads.\nLess than the nominal rate can be read, so the ratio favours ours by that much.\n");
+    json_array_foreach(b.shown, i, table)
         print_source(table);
+    json_decref(b.shown);
 }
