@@ -185,21 +185,18 @@ local function chosen(b, rows, words)
   return out, text
 end
 
-local function distinct(rows, key)
+local function kernels_of(rows)
   local list, seen = {}, {}
   for _, r in ipairs(rows) do
-    local c = r[key]
-    if c and not seen[c] then
-      seen[c] = true
-      list[#list + 1] = c
-    end
+    if not seen[r.kernel] then list[#list + 1] = r.kernel end
+    seen[r.kernel] = true
   end
   return list
 end
 
 local function say(b, ...) screen.line(b.screen, ...) end
 
--- Compiles what is not linked: the kernels, and what batches are compared with.
+-- Compiles what is not linked.
 local function compile(b, list)
   local missing = {}
   for _, c in ipairs(list) do if not c.linked then missing[#missing + 1] = c end end
@@ -225,10 +222,8 @@ end
 
 -- The rows whose kernels are right and sum as many columns as the shape has, and whether a kernel was wrong.
 local function right(b, rows)
-  local kernels, out, wrong = distinct(rows, "kernel"), {}, false
-  local all = distinct(rows, "peak")
-  for _, c in ipairs(kernels) do all[#all + 1] = c end
-  compile(b, all)
+  local kernels, out, wrong = kernels_of(rows), {}, false
+  compile(b, kernels)
   local why = refused(b, kernels)
   for _, r in ipairs(rows) do
     wrong = wrong or why[r.kernel] ~= nil
@@ -301,7 +296,7 @@ local function main()
   rows, wrong = right(b, rows_of.ready(rows))
   local status = 0
   if #rows > 0 then
-    context(b, distinct(rows, "kernel"))
+    context(b, kernels_of(rows))
     status = timed(b, rows, words)
   end
   measure.close(b.measure)

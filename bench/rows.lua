@@ -11,8 +11,7 @@ local linux = require "linux"
 
 local rows = {}
 
-local fresh = 0.25     -- seconds that a ceiling holds
-local peak_time = 0.02 -- seconds that a sample of a peak takes, or one matrix
+local fresh = 0.25 -- seconds that a ceiling holds
 
 -- -- kernels -----------------------------------------------------------------------------------------------------
 
@@ -117,16 +116,7 @@ local function read_of(row)
 end
 
 local function peak_of(row)
-  local peak = { kernels = { row.peak }, job = row.job, tokens = row.peak.tokens, threads = row.threads, span = 0 }
-  local operations = 2 * row.job.m * row.job.k * row.peak.tokens
-  local function seconds(m, matrices)
-    local answer, why = measure.count(m, peak, matrices, 60)
-    return answer and answer.seconds or error(why, 0)
-  end
-  return function(m)
-    local matrices = math.max(1, math.ceil(peak_time / seconds(m, 1)))
-    return operations * matrices / seconds(m, matrices)
-  end
+  return function(m) return measure.peak(m, row.peak, row.handle.point.isa, row.threads) * 1e9 end
 end
 
 -- What measures the most that a kernel's products could reach: of its family, or of products of bytes; nil if its ISA
@@ -139,19 +129,6 @@ end
 
 -- -- ready to run ------------------------------------------------------------------------------------------------
 
-local function maker()
-  local layouts, known = {}, {}
-  local function candidate(key, record)
-    if not known[key] then
-      local k = record()
-      layouts[k.layout] = layouts[k.layout] or emit.layout(k.layout)
-      known[key] = build.candidate(k, layouts[k.layout])
-    end
-    return known[key]
-  end
-  return candidate
-end
-
 -- Bytes of the weights that one call reads, and of the matrix: of sparse kernels, as it is packed for them.
 local function bytes_of(row)
   local job, layout = row.job, row.kernel.layout
@@ -160,32 +137,36 @@ local function bytes_of(row)
   return all * (row.active or 1), all
 end
 
-local function prepare(row, candidate, known)
-  local point = row.handle.point
-  row.kernel = row.handle.linked and row.handle or
-    candidate(row.handle.name, function() return emit.kernel(point) end)
-  local group = row.kernel.group > 0 and row.kernel.group or nil
-  row.kernels, row.job = { row.kernel }, { m = row.shape.m, k = row.shape.k, group = group }
-  local part, all = bytes_of(row)
-  row.span, row.bytes = row.regime == "warm" and all or 0, part
-  row.weights = row.job.m * row.job.k * (row.active or 1)
-  row.operations = 2 * row.weights * row.tokens
-  local family = row.tokens > 1 and peak_family(point)
-  row.limit = family and "peak" or "read"
-  local layout = row.kernel.layout.name
-  if family then
-    row.peak = candidate(("peak %s %s %s"):format(family, point.isa, layout),
-      function() return emit.peak(family, point.isa, layout) end)
-    row.ceiling = refreshed(known, ("%s %s %d"):format(row.peak.hash, row.shape.text, row.threads), peak_of(row))
-  else
-    row.ceiling = refreshed(known, ("read %d %d"):format(row.span, row.threads), read_of(row))
-  end
+-- layouts: those written so far, by name.
+local function candidate_of(handle, layouts)
+  if handle.linked then return handle end
+  local k = emit.kernel(handle.point)
+  layouts[k.layout] = layouts[k.layout] or emit.layout(k.layout)
+  return build.candidate(k, layouts[k.layout])
 end
 
--- Rows as benchmark.run takes them, with row.kernel and, of batches, row.peak: candidates to build (build.all).
+local function limited(row, known)
+  row.peak = row.tokens > 1 and peak_family(row.handle.point) or nil
+  row.limit = row.peak and "peak" or "read"
+  local key = row.peak and ("%s %s %d"):format(row.peak, row.handle.point.isa, row.threads) or
+    ("%d %d"):format(row.span, row.threads)
+  row.ceiling = refreshed(known, key, row.peak and peak_of(row) or read_of(row))
+end
+
+-- Rows as benchmark.run takes them, with row.kernel, a candidate to build unless it is linked (build.all).
 function rows.ready(list)
-  local candidate, known = maker(), {}
-  for _, row in ipairs(list) do prepare(row, candidate, known) end
+  local made, layouts, known = {}, {}, {}
+  for _, row in ipairs(list) do
+    made[row.handle] = made[row.handle] or candidate_of(row.handle, layouts)
+    row.kernel = made[row.handle]
+    local group = row.kernel.group > 0 and row.kernel.group or nil
+    row.kernels, row.job = { row.kernel }, { m = row.shape.m, k = row.shape.k, group = group }
+    local part, all = bytes_of(row)
+    row.span, row.bytes = row.regime == "warm" and all or 0, part
+    row.weights = row.job.m * row.job.k * (row.active or 1)
+    row.operations = 2 * row.weights * row.tokens
+    limited(row, known)
+  end
   return list
 end
 

@@ -125,10 +125,16 @@ function measure.trial(m, label, plans, o)
     threads = o.threads, huge = o.huge }, 60)
 end
 
--- GB/s of so many threads reading `span` bytes (0: all that rotate) and nothing else.
+-- GB/s of so many threads reading `span` bytes (0: all that rotate) and nothing else; throws why there is none.
 function measure.read(m, threads, span)
   local answer, why = measure.ask(m, { op = "read", threads = threads, span = span })
   return answer and answer.gbps or error(why, 0)
+end
+
+-- 10^9 operations per second of so many threads in a family's loop in registers (tri_peaks); throws why there are none.
+function measure.peak(m, family, isa, threads)
+  local answer, why = measure.ask(m, { op = "peak", family = family, isa = isa, threads = threads })
+  return answer and answer.gops or error(why, 0)
 end
 
 -- Exactly `matrices` of a row { kernels, job, tokens, threads (nil: all), span (0: all that rotates), active (of sparse

@@ -60,6 +60,19 @@ function answer.read(q)
   return { gbps = tri.tri_timing_read(clock(), q.threads or threads, q.span) }
 end
 
+function answer.peak(q)
+  local i = 0
+  while tri.tri_peaks[i].isa ~= nil do
+    local peak = tri.tri_peaks[i]
+    if ffi.string(peak.isa) == q.isa and ffi.string(peak.family) == q.family and tri.tri_isa_find(q.isa).present() then
+      tri.tri_timing_use(clock(), q.threads)
+      return { gops = tri.tri_timing_peak(clock(), peak, q.threads) }
+    end
+    i = i + 1
+  end
+  error(("no peak of %s on %s is linked"):format(q.family, q.isa), 0)
+end
+
 local kinds = {}
 for _, kind in ipairs { "matmul", "grouped", "rows", "columns" } do
   kinds[tonumber(ffi.cast("int", ffi.new("enum tri_kind", "TRI_KIND_" .. kind)))] = kind
