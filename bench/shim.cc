@@ -22,7 +22,7 @@ std::string listed;
 
 /* -- rows ------------------------------------------------------------------------------------------------- */
 
-const char cpu_seconds[] = "cpu_seconds"; /* travels as a counter to the report, and no further */
+const char cpu_seconds[] = "cpu_seconds"; /* of one iteration: travels as a counter to the report, and no further */
 
 void rate(benchmark::State &state, const char *name, double of_one)
 {
@@ -39,7 +39,7 @@ void body(benchmark::State &state, const tri_bench_row &row)
     }
     while (state.KeepRunningBatch(state.max_iterations))
         state.SetIterationTime(sample.seconds);
-    state.counters[cpu_seconds] = sample.cpu_seconds;
+    state.counters[cpu_seconds] = sample.cpu_seconds / double(state.max_iterations);
     rate(state, "bytes", row.bytes);
     rate(state, "weights", row.weights);
     rate(state, "operations", row.operations);
@@ -79,7 +79,8 @@ private:
     {
         const auto cpu = run.counters.find(cpu_seconds);
         if (cpu != run.counters.end()) {
-            run.cpu_accumulated_time = cpu->second.value;
+            const bool ratio = run.run_type == Run::RT_Aggregate && run.aggregate_unit == benchmark::kPercentage;
+            run.cpu_accumulated_time = cpu->second.value * (ratio ? 1 : double(run.iterations));
             run.counters.erase(cpu);
         }
         return run;

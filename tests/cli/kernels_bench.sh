@@ -89,6 +89,9 @@ valid "$tmp/rows.json"
 ROWS=$tmp/rows.json luajit -e '
     local seen, all = {}, require("cjson").decode(io.open(os.getenv("ROWS")):read("*a"))
     for _, r in ipairs(all.benchmarks) do
+        if r.aggregate_name ~= "cv" and r.aggregate_name ~= "stddev" then -- one thread's processor works all the time
+            assert(r.cpu_time < 2 * r.real_time, r.name .. ": cpu_time")
+        end
         if r.run_type == "iteration" then
             local m, k = r.name:match("/(%d+)x(%d+)/")
             local tokens, active = r.name:match("/tokens:(%d+)/") or 1, r.name:match("/active:([%d.]+)/") or 1
