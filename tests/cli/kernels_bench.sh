@@ -89,7 +89,7 @@ valid "$tmp/rows.json"
 ROWS=$tmp/rows.json luajit -e '
     local seen, all = {}, require("cjson").decode(io.open(os.getenv("ROWS")):read("*a"))
     for _, r in ipairs(all.benchmarks) do
-        if r.aggregate_name ~= "cv" and r.aggregate_name ~= "stddev" then -- one thread's processor works all the time
+        if r.aggregate_name ~= "cv" and r.aggregate_name ~= "stddev" then -- of one thread
             assert(r.cpu_time < 2 * r.real_time, r.name .. ": cpu_time")
         end
         if r.run_type == "iteration" then
