@@ -45,24 +45,39 @@ static uint64_t bits(const struct tri_synth *s, int threads, enum tri_phase phas
     return first;
 }
 
+/* With weights that every layout holds, and such as layouts of three of four want. */
+static struct tri_synth shape_for(const struct tri_layout *layout)
+{
+    struct tri_synth s = shape("bitnet-b1.58");
+    s.three_of_four = layout->three_of_four;
+    return s;
+}
+
 /* Every linked kernel for one token that this CPU can run, alone, in all roles. */
 static void every_plan_gives_the_same_bits(void **state)
 {
     (void)state;
-    struct tri_synth s = shape("bitnet-b1.58");
-    uint64_t decode = bits(&s, 2, TRI_DECODE), prompt = bits(&s, 1, TRI_PROMPT);
-    int plans = 0;
-    assert_int_not_equal(decode, prompt);
+    uint64_t decode[2], prompt[2];
+    int plans[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        const struct tri_synth s = shape_for(&(struct tri_layout){.three_of_four = i});
+        decode[i] = bits(&s, 2, TRI_DECODE), prompt[i] = bits(&s, 1, TRI_PROMPT);
+        assert_int_not_equal(decode[i], prompt[i]);
+    }
+    assert_int_not_equal(decode[0], decode[1]);
     for (const struct tri_kernel *k = tri_kernels; k->name; k++) {
         if (k->tokens > 1 || k->kind != TRI_KIND_matmul || !tri_isa_find(k->isa)->present())
             continue;
+        const struct tri_layout *layout = tri_layout_find(k->layout);
+        const int i = layout->three_of_four;
+        struct tri_synth s = shape_for(layout);
         for (int r = 0; r < TRI_ROLES; r++)
-            s.plan[r] = (struct tri_plan){.layout = tri_layout_find(k->layout), .kernels = {k}, .count = 1};
-        if (bits(&s, 1 + plans % 3, TRI_DECODE) != decode || bits(&s, 2, TRI_PROMPT) != prompt)
+            s.plan[r] = (struct tri_plan){.layout = layout, .kernels = {k}, .count = 1};
+        if (bits(&s, 1 + plans[i] % 3, TRI_DECODE) != decode[i] || bits(&s, 2, TRI_PROMPT) != prompt[i])
             fail_msg("%s: other bits", k->name);
-        plans++;
+        plans[i]++;
     }
-    assert_true(plans > 0);
+    assert_true(plans[0] > 0 && plans[1] > 0);
 }
 
 /* Logits of a few tokens, one after the other. */
@@ -95,21 +110,26 @@ static uint64_t decode_bits(const struct tri_synth *s, enum tri_ffn ffn, int thr
 static void skipping_follows_every_plan(void **state)
 {
     (void)state;
-    struct tri_synth s = shape("bitnet-b1.58");
-    const uint64_t expected = decode_bits(&s, TRI_FFN_DENSE, 1);
+    uint64_t expected[2];
     int plans = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct tri_synth s = shape_for(&(struct tri_layout){.three_of_four = i});
+        expected[i] = decode_bits(&s, TRI_FFN_DENSE, 1);
+    }
     for (const struct tri_kernel *k = tri_kernels; k->name; k++) {
         if (k->tokens > 1 || k->kind != TRI_KIND_matmul || !tri_isa_find(k->isa)->present())
             continue;
+        const struct tri_layout *layout = tri_layout_find(k->layout);
+        struct tri_synth s = shape_for(layout);
         for (int r = 0; r < TRI_ROLES; r++) {
             struct tri_plan usual;
             tri_dispatch_plan((enum tri_role)r, s.config.hidden, s.config.ffn, 0, &usual);
             s.plan[r] = (struct tri_plan){
-                .layout = tri_layout_find(k->layout), .kernels = {k}, .count = 1, .sparse = usual.sparse};
+                .layout = layout, .kernels = {k}, .count = 1, .sparse = usual.sparse};
             s.plan[r].sparse.break_even = 0.4;
         }
-        if (decode_bits(&s, TRI_FFN_SPARSE, 1 + plans % 3) != expected ||
-            decode_bits(&s, TRI_FFN_AUTO, 1 + plans % 2) != expected)
+        if (decode_bits(&s, TRI_FFN_SPARSE, 1 + plans % 3) != expected[layout->three_of_four] ||
+            decode_bits(&s, TRI_FFN_AUTO, 1 + plans % 2) != expected[layout->three_of_four])
             fail_msg("%s: other bits", k->name);
         plans++;
     }
@@ -274,6 +294,44 @@ static void what_cannot_be_is_refused(void **state)
     expect_refused(&s, TRI_NO_MEMORY, "this model takes");
 }
 
+static const struct tri_layout *structured_layout(void)
+{
+    const struct tri_layout *l = tri_layouts;
+    while (!l->three_of_four)
+        l++;
+    return l;
+}
+
+/* 1.25 bits are for weights with one zero in four, whole rows that share a scale, and where asked or needed. */
+static void fewest_bits_are_for_three_of_four(void **state)
+{
+    (void)state;
+    struct tri_error e = {0};
+    struct tri_pool *pool = pool_of(2);
+    struct tri_synth s = shape("bitnet-b1.58");
+    const struct tri_kernel *k = tri_kernels;
+    while (strcmp(k->layout, structured_layout()->name) != 0 && (k + 1)->name)
+        k++;
+    for (int r = 0; r < TRI_ROLES; r++)
+        s.plan[r] = (struct tri_plan){.layout = structured_layout(), .kernels = {k}, .count = 1};
+    expect_refused(&s, TRI_USAGE, "holds any weights");
+    s = shape("bitnet-b1.58");
+    s.budget.bits = TRI_BITS_1_25;
+    expect_refused(&s, TRI_UNSUPPORTED, "one zero in every four");
+    s.three_of_four = true;
+    s.config.hidden = s.config.ffn = 256, s.config.head_dim = s.config.rope_dims = 64, s.group = 64;
+    expect_refused(&s, TRI_UNSUPPORTED, "a scale for each matrix or row");
+    for (enum tri_bits bits = TRI_BITS_AUTO; bits <= TRI_BITS_1_25; bits++) {
+        s = shape("bitnet-b1.58");
+        s.three_of_four = true, s.budget.bits = bits;
+        struct tri_model *m = tri_model_synth(&s, pool, &e);
+        assert_non_null(m);
+        assert_int_equal(m->layer[0].matrix[TRI_ROLE_DOWN].plan.layout->three_of_four, bits == TRI_BITS_1_25);
+        tri_model_free(m);
+    }
+    tri_pool_free(pool);
+}
+
 static void a_trial_wants_a_prompt(void **state)
 {
     (void)state;
@@ -385,6 +443,7 @@ int main(void)
         cmocka_unit_test(skipping_follows_every_plan), cmocka_unit_test(seeds_and_families_differ),
         cmocka_unit_test(sparsity_is_as_asked),           cmocka_unit_test(what_is_skipped_is_not_read),
         cmocka_unit_test(weights_are_random),             cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(fewest_bits_are_for_three_of_four),
         cmocka_unit_test(a_trial_wants_a_prompt),         cmocka_unit_test(pages_are_a_choice),
         cmocka_unit_test(sizes_are_those_of_the_tuner),   cmocka_unit_test(sizes_have_their_weights),
         cmocka_unit_test(every_size_is_a_model),
