@@ -56,7 +56,8 @@ function native.candidate(c)
   if handle == nil then error(ffi.string(ffi.C.dlerror()), 0) end
   local out = { names = c }
   out.layout = ffi.new("struct tri_layout", { c.layout.name, c.layout.rows, c.layout.kstep, c.layout.bytes,
-    c.layout.three_of_four, symbol(handle, "tri_pack", "tri_pack_fn *"), symbol(handle, "tri_unpack", "tri_unpack_fn *") })
+    c.layout.three_of_four or false, symbol(handle, "tri_pack", "tri_pack_fn *"),
+    symbol(handle, "tri_unpack", "tri_unpack_fn *") })
   out.kernel = ffi.new("struct tri_kernel", { name = c.name, isa = c.isa, layout = c.layout.name, form = c.form,
     kind = "TRI_KIND_" .. c.kind, tokens = c.tokens, group = c.group, kmax = c.kmax, table_bytes = c.table_bytes,
     prepare = c.prepare and symbol(handle, c.prepare, "tri_prepare_fn *") or nil })

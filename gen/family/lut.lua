@@ -109,7 +109,7 @@ end
 
 -- Trit d of entry i: bit 4 says whether the first that is not 0 is negative, bits 3..2 where the 0 is, bits 1 and 0
 -- whether the second and the third of the others differ from the first.
-local function structured_digit(i, d)
+local function structured_digit(_, i, d)
   local zero, first = math.floor(i / 4) % 4, i < 16 and 1 or -1
   if d == zero then return 0 end
   local other = d < zero and d or d - 1
@@ -129,8 +129,8 @@ local function digits(code, count)
   for d = 0, code.trits - 1 do
     local list = {}
     for i = 0, count - 1 do
-      local digit = code.three_of_four and structured_digit(i, d) or not code.three_of_four and balanced_digit(code, i, d)
-      list[#list + 1] = ("%d"):format(i < code.used and digit or 0)
+      local digit = code.three_of_four and structured_digit or balanced_digit
+      list[#list + 1] = ("%d"):format(i < code.used and digit(code, i, d) or 0)
     end
     rows[d] = table.concat(list, ", ")
   end

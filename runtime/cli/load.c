@@ -77,8 +77,8 @@ static int choice(const char *option, const char *word, const char *const names[
     for (int i = 0; names[i]; i++) {
         if (!word || strcmp(word, names[i]) == 0)
             return i;
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i == 0 ? "" : names[i + 1] ? ", " : " or ",
-                 names[i]);
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
+                 i == 0 ? "" : names[i + 1] ? ", " : " or ", names[i]);
     }
     tri_fail(e, TRI_USAGE, "option %s: expected %s, found \"%s\"", option, known, word);
     return -1;
