@@ -226,7 +226,7 @@ describe("the generator", function()
     assert.matches("a is one of 1 2 4.*status 2", status("mad avx2 a=3"))
     assert.matches("expected k=v.*status 2", status("mad avx2 z=3"))
     assert.matches("cannot be m=8 n=12 p=0 h=1: registers.*status 4", status("mad avx2 m=8 n=12 p=0 h=1"))
-    assert.matches("is not offered on c.*status 4", status("lut c"))
+    assert.matches("is not offered on avx2.*status 4", status("tile avx2"))
     assert.matches("usage:.*status 2", status(""))
   end)
 
