@@ -110,6 +110,10 @@ local function tuned_for(tritune)
   return said.tuned_for or ""
 end
 
+local function writes_receipts(tritune)
+  return output(host.quote(tritune) .. " bench --help"):find("--report", 1, true) ~= nil
+end
+
 -- What runs depend on: this machine, the commit, and by program a hash of all it is made of.
 local function surroundings(o, tritune)
   local binary = hash(contents(tritune))
@@ -152,7 +156,8 @@ local function main()
   folder(o.folder .. "/bench")
   folder(s.scratch)
   linux.catch_interrupts()
-  local runner = run.new { root = o.root, scratch = s.scratch, folder = o.folder .. "/bench" }
+  local runner = run.new { root = o.root, scratch = s.scratch,
+    receipts = writes_receipts(tritune) and o.folder .. "/bench" or nil }
   local function say(...) screen.line(view, ...) end
   local plan, found, interrupted = collect.all { tables = list, settings = s, folder = o.folder .. "/bench",
     here = around, measure = function(x, deadline) return run.measure(runner, x, deadline) end, budget = o.budget,

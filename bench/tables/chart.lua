@@ -5,6 +5,7 @@
 -- (a base), log_y, whole_x; kind "bars": y, bars = { label, y }. y of a point or bar: figures.
 
 local linux = require "linux"
+local figures = require "tables.figures"
 
 local chart = {}
 
@@ -119,7 +120,7 @@ local function plot_bars(panel, n)
   for i, b in ipairs(panel.bars) do
     local at = #panel.bars - i
     points[i] = ("%d %.6g %.6g %.6g %s"):format(at, b.y.median, b.y.least, b.y.greatest,
-      quoted((b.y.median >= 99.95 and "%.0f" or "%.3g"):format(b.y.median)))
+      quoted(figures.number(b.y.median)))
     labels[i], longest = ("%s %d"):format(quoted(b.label), at), math.max(longest, #b.label)
   end
   local block = ("d%d"):format(n)

@@ -28,19 +28,23 @@ local list = {}
 
 -- -- sizes -----------------------------------------------------------------------------------------------------
 
-local sizes = { { "125m", 1 }, { "350m", 1 }, { "1b", 1 }, { "1.5b", 2 }, { "2b4t", 1 }, { "2.7b", 2 }, { "3b", 1 },
-  { "3.8b", 2 }, { "7b", 2 }, { "13b", 2 }, { "30b", 3 }, { "70b", 3 }, { "100b", 3 } }
+local THREE_OF_FOUR = { "--three-of-four", "--bits", "1.25" }
 
-local function size_run(o, size, level)
-  local large = cost.weights(size) >= 10
-  return runs.single(o, "sizes-" .. size, level, { size = size, prompt = { PROMPT }, gen = { large and 8 or 32 },
-    repetitions = large and 2 or 3 })
+-- Size, level, and what is more than a size: the name it has, bits a weight, and words of the command.
+local sizes = { { "125m", 1 }, { "350m", 1 }, { "1b", 1 }, { "1.5b", 2 }, { "2b4t", 1 }, { "2.7b", 2 }, { "3b", 1 },
+  { "3.8b", 2 }, { "7b", 2 }, { "13b", 2 }, { "30b", 3 }, { "70b", 3 }, { "100b", 3 },
+  { "100b", 3, "100b-three-of-four", "1.25", THREE_OF_FOUR } }
+
+local function size_run(o, s)
+  local large = cost.weights(s[1]) >= 10
+  return runs.single(o, "sizes-" .. (s[3] or s[1]), s[2], { size = s[1], prompt = { PROMPT },
+    gen = { large and 8 or 32 }, repetitions = large and 2 or 3, more = s[5] })
 end
 
-local function size_rows(found, size)
-  local rows = show.paired(found("sizes-" .. size), "depth")
+local function size_rows(found, s)
+  local rows = show.paired(found("sizes-" .. (s[3] or s[1])), "depth")
   for _, r in ipairs(rows) do
-    r.size, r.bits = size, samples.short_of_memory(r.record) and "1.6" or "2"
+    r.size, r.bits = s[1], s[4] or samples.short_of_memory(r.record) and "1.6" or "2"
   end
   return rows
 end
@@ -51,24 +55,26 @@ list[#list + 1] = {
   name = "sizes", title = "Models from 125M to 100B",
   says = "Random weights in the shapes of known models: decoding 32 tokens (from 10B on 8), and a prompt of 128. Where "
     .. "two bits a weight do not fit into memory, weights take 1.6; of what does not fit either way the table has the "
-    .. "bytes it would take.",
+    .. "bytes it would take. 1.25 bits are for models trained so that exactly one weight in four is 0.",
   runs = function(o)
     local all = {}
-    for i, s in ipairs(sizes) do all[i] = size_run(o, s[1], s[2]) end
+    for i, s in ipairs(sizes) do all[i] = size_run(o, s) end
     return all
   end,
   rows = function(found)
     local rows = {}
-    for _, s in ipairs(sizes) do show.append(rows, size_rows(found, s[1])) end
+    for _, s in ipairs(sizes) do show.append(rows, size_rows(found, s)) end
     return rows
   end,
   columns = { { "model", function(r) return r.size end, "left" },
     { "weights, 10^9", function(r) return figures.number(weights(r)) end },
     { "bits", function(r) return r.refused and "" or r.bits end }, show.MEMORY, show.DECODE, show.SHARE, show.PROMPT },
   chart = function(rows)
+    local usual = {}
+    for _, r in ipairs(rows) do if r.bits ~= "1.25" then usual[#usual + 1] = r end end
     return { { kind = "lines", title = "Tokens per second by size of the model", x = "weights, billions",
-      y = "tokens/s", log_x = 10, log_y = true, series = { show.line(rows, "prompt of 128", weights, "prompt"),
-        show.line(rows, "decoding", weights, "decode") } } }
+      y = "tokens/s", log_x = 10, log_y = true, series = { show.line(usual, "prompt of 128", weights, "prompt"),
+        show.line(usual, "decoding", weights, "decode") } } }
   end,
 }
 
@@ -108,6 +114,7 @@ list[#list + 1] = {
 -- -- dense -----------------------------------------------------------------------------------------------------
 
 local dense_types = { { "ternary", { "--bits", "2" } }, { "ternary, 1.6 bits", { "--bits", "1.6" } },
+  { "ternary 3:4, 1.25 bits", THREE_OF_FOUR },
   { "Q4_0", { "--weights", "q4_0" }, "q4_0" }, { "Q8_0", { "--weights", "q8_0" }, "q8_0" },
   { "F16", { "--weights", "f16" }, "f16" } }
 

@@ -10,8 +10,9 @@ local run = {}
 
 local NO_MEMORY, GRACE = 5, 5 -- tritune's exit code; seconds to end after being asked to
 
--- o: root (left out of commands that people read), scratch (a folder for files of a moment), folder (for receipts).
-function run.new(o) return { root = o.root, scratch = o.scratch, folder = o.folder, made = {} } end
+-- o: root (left out of commands that people read), scratch (a folder for files of a moment), receipts (a folder for
+-- those of tritune bench; nil: it writes none).
+function run.new(o) return { root = o.root, scratch = o.scratch, receipts = o.receipts, made = {} } end
 
 -- -- processes ------------------------------------------------------------------------------------------------
 
@@ -94,6 +95,13 @@ local kinds = {
     end, rows = function(said) return said.benchmarks end },
 }
 
+-- A receipt's file beside the record: samples and state of the one process. Words for its command.
+local function receipt(r, x, i, round)
+  if not r.receipts or x.turns[i].kind ~= "bench" then return end
+  local turn = #x.turns > 1 and ("-%d"):format(i) or ""
+  return "--report", ("%s/%s%s-%d.receipt.json"):format(r.receipts, x.id, turn, round)
+end
+
 local function rows_of(t, text)
   local ok, said = pcall(json.decode, text)
   local rows = ok and type(said) == "table" and kinds[t.kind].rows(said)
@@ -101,9 +109,9 @@ local function rows_of(t, text)
 end
 
 -- One process of a turn: its rows; "refused" and why, if memory is short; nil and why.
-local function once(r, t, notices, deadline)
+local function once(r, t, more, notices, deadline)
   arrange(t, notices)
-  local said, errors, status = call(r, copied(t.words, kinds[t.kind].tail(t)), deadline)
+  local said, errors, status = call(r, copied(copied(t.words, kinds[t.kind].tail(t)), unpack(more)), deadline)
   if not said then return nil, errors end
   if status == NO_MEMORY then return "refused", (runs.inside(r.root, last_line(errors)):gsub("%c", " ")) end
   if status ~= 0 then return nil, ("exit %d: %s"):format(status, runs.inside(r.root, last_line(errors))) end
@@ -113,10 +121,11 @@ local function once(r, t, notices, deadline)
   return rows
 end
 
--- Takes a turn in one more round: true, or nil and why.
-local function take(r, t, kept, notices, deadline)
+-- Takes turn i of run x in one more round: true, or nil and why.
+local function take(r, x, i, out, deadline)
+  local kept, t = out.turns[i], x.turns[i]
   if kept.refused then return true end
-  local rows, why = once(r, t, notices, deadline)
+  local rows, why = once(r, t, { receipt(r, x, i, #kept.rounds + 1) }, out.notices, deadline)
   if not rows then return nil, why end
   if rows == "refused" then kept.rounds, kept.refused = nil, why
   else kept.rounds[#kept.rounds + 1] = rows end
@@ -142,7 +151,7 @@ function run.measure(r, x, deadline)
   end
   for _ = 1, x.rounds do
     for i, t in ipairs(x.turns) do
-      local ok, why = take(r, t, out.turns[i], out.notices, deadline)
+      local ok, why = take(r, x, i, out, deadline)
       if not ok then return nil, t.label == "" and why or t.label .. ": " .. why end
     end
   end

@@ -499,6 +499,14 @@ describe("a run", function()
     assert.same({ "program -p 1 -r 2 -o json" }, out.command)
   end)
 
+  it("keeps a receipt of each process, where there are any, which its command does not tell of", function()
+    runner.receipts = path
+    local out = assert(measured('eval "last=\\${$#}"; echo "$*" >"$last"; echo "[{}]"', { id = "x" }))
+    local kept = path .. "/x-2.receipt.json"
+    assert.equal(("-p 1 -r 2 -o json --report %s\n"):format(kept), fake.read(kept))
+    assert.same({ "program -p 1 -r 2 -o json" }, out.command)
+  end)
+
   it("that memory cannot hold is refused, with what was said", function()
     local out = assert(measured('echo "takes 7 MiB" >&2; exit 5'))
     assert.same({ { label = "a", refused = "takes 7 MiB" } }, out.turns)
