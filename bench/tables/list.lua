@@ -31,7 +31,7 @@ local list = {}
 local THREE_OF_FOUR = { "--three-of-four", "--bits", "1.25" }
 
 -- Size, level, and what is more than a size: the name it has, bits a weight, and words of the command.
-local sizes = { { "125m", 1 }, { "350m", 1 }, { "1b", 1 }, { "1.5b", 2 }, { "2b4t", 1 }, { "2.7b", 2 }, { "3b", 1 },
+local sizes = { { "125m", 1 }, { "350m", 2 }, { "1b", 2 }, { "1.5b", 2 }, { "2b4t", 1 }, { "2.7b", 2 }, { "3b", 2 },
   { "3.8b", 2 }, { "7b", 2 }, { "13b", 2 }, { "30b", 3 }, { "70b", 3 }, { "100b", 3 },
   { "100b", 3, "100b-three-of-four", "1.25", THREE_OF_FOUR } }
 
@@ -144,7 +144,7 @@ list[#list + 1] = {
   name = "dense", title = "Ternary against Q4_0, Q8_0 and F16",
   says = "The same shape with ternary and with dense weights, in one run, in turns, through kernels of this project; "
     .. "where another program was faster with dense weights, side by side, the figure is that program's, and named.",
-  runs = function(o) return { dense_run(o, 1, 1), dense_run(o, 3, 3) } end,
+  runs = function(o) return { dense_run(o, 2, 1), dense_run(o, 3, 3) } end,
   rows = function(found, o)
     local rows = show.paired(found("dense"), "depth")
     for _, r in ipairs(rows) do

@@ -159,18 +159,18 @@ end)
 describe("a budget", function()
   it("is spent on what matters most; what does not fit is said, and smaller ones behind it still run", function()
     local m = machine { folder = folder() }
-    m.collect { budget = 30 }
-    assert.is_true(m.time <= 30)
+    m.collect { budget = 25 }
+    assert.is_true(m.time <= 25)
     assert.equal("measured", by_id(m.plan, "sizes-125m").state)
     local big = by_id(m.plan, "sizes-100b")
     assert.equal("left out", big.state)
-    assert.is_true(big.would > 30)
-    local left_out = false
+    assert.is_true(big.would > 25)
+    local left_out, behind = false, 0
     for _, x in ipairs(m.plan) do
-      if x.state == "measured" and left_out then return end
+      if x.state == "measured" and left_out then behind = behind + 1 end
       left_out = left_out or x.state == "left out"
     end
-    assert.fail("nothing ran behind what did not fit")
+    assert.is_true(behind > 0)
   end)
 
   it("knows after a few runs that a machine is slower than estimated", function()
