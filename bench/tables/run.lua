@@ -47,7 +47,9 @@ local function prepare(r, step, deadline)
   if there then return true end
   local said, errors, status = call(r, step.words, deadline)
   if not said then return nil, errors end
-  if status ~= 0 then return nil, ("%s cannot be made: %s"):format(step.makes, last_line(errors)) end
+  if status ~= 0 then
+    return nil, runs.inside(r.root, ("%s cannot be made: %s"):format(step.makes, last_line(errors)))
+  end
   r.made[step.makes] = true
   return true
 end
