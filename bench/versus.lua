@@ -58,6 +58,17 @@ local function peer_of(text)
   return { name = name, words = words }
 end
 
+-- What follows --options may begin with a dash, which argparse takes for an option of its own.
+local function joined(words)
+  local out, i = {}, 1
+  while words[i] do
+    local value = words[i] == "--options" and words[i + 1]
+    out[#out + 1] = value and "--options=" .. value or words[i]
+    i = i + (value and 2 or 1)
+  end
+  return out
+end
+
 local function words_of(text)
   if not text:find("%S") then return {} end
   local words, why = peer.words(text)
@@ -84,7 +95,7 @@ local function parsed()
   function parser:error(message) -- luacheck: ignore
     die(USAGE, "%s\n%s", message, self:get_usage())
   end
-  return parser:parse()
+  return parser:parse(joined(arg))
 end
 
 local function readable(path, what)

@@ -84,7 +84,7 @@ says 'fails is left out: it ended with exit code 3'
 says '  | no such model'
 says 'the shapes are not equal'
 
-versus -r 1 --peer "good=$tmp/peer table" || fail "a table: exit $?"
+versus -r 1 --options "--head full" --peer "good=$tmp/peer table" || fail "a table: exit $?"
 grep -q '^| good | pp8 | 1 | 1 | .* too few rounds to tell |$' "$tmp/out" || fail "the table"
 
 # a model's path with a blank in it, before and behind the options
@@ -100,6 +100,8 @@ versus -r 1 --timeout 2 --peer "hangs=$tmp/peer hangs" && fail "a peer that hang
 says 'hangs is left out: it was stopped after 2 s'
 versus -r 1 --synth no-such-size --peer "good=$tmp/peer json" && fail "ours fails: expected a failure"
 says 'versus: tritune: it ended with exit code'
+versus -r 1 --options '--head none' --peer "good=$tmp/peer json" && fail "ours fails by an option: expected a failure"
+says 'versus: tritune: it ended with exit code 2'
 
 # -- Ctrl-C keeps what is done; on a busy machine it may come before anything is
 
@@ -133,5 +135,6 @@ refuses 'No such file' --peer a=b --model "$tmp/none"
 refuses 'whole number from 1' --peer a=b -t 0
 refuses 'whole number from 1' --peer a=b -t 1,
 refuses 'whole number from 0' --peer a=b -p x
+refuses 'is not closed' --peer a=b --options "--head 'full"
 refuses 'ask for nothing' --peer a=b -p 0 -n 0
 exit $failed
