@@ -2,25 +2,17 @@
 -- and its bounds; and what makes two models different. Runs and prints nothing.
 
 local ratio_of = require "ratio"
+local figures = require "tables.figures"
 
 local comparison = {}
 
 local few_rounds = 5   -- with fewer the bounds are no 95 %
 local same_size = 0.03 -- a difference of parameters that is none
 
-local function median(list)
-  local sorted = { unpack(list) }
-  table.sort(sorted)
-  local n = #sorted
-  return (sorted[math.ceil(n / 2)] + sorted[math.floor(n / 2) + 1]) / 2
-end
-
--- { median, spread }: spread: greatest less least, over the median.
-function comparison.summary(samples)
-  local middle = median(samples)
-  local least, most = math.huge, -math.huge
-  for _, s in ipairs(samples) do least, most = math.min(least, s), math.max(most, s) end
-  return { samples = samples, median = middle, spread = (most - least) / middle }
+-- { samples, median, spread }: spread: greatest less least, over the median.
+local function summary(samples)
+  local f = figures.of(samples)
+  return { samples = samples, median = f.median, spread = 2 * figures.noise(f) }
 end
 
 local function first(list, count)
@@ -36,7 +28,7 @@ function comparison.of(ours, theirs)
   if rounds == 0 then return nil end
   local a, b = first(ours, rounds), first(theirs, rounds)
   local r = ratio_of(a, b)
-  r.rounds, r.ours, r.theirs = rounds, comparison.summary(a), comparison.summary(b)
+  r.rounds, r.ours, r.theirs = rounds, summary(a), summary(b)
   r.verdict = rounds < few_rounds and "too few rounds to tell" or r.low > 1 and "faster" or r.high < 1 and "slower" or
     "no difference"
   return r

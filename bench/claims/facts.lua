@@ -3,25 +3,18 @@
 -- project; measures nothing itself.
 
 local cjson = require "cjson"
+local host = require "host"
+local linux = require "linux"
+local figures = require "tables.figures"
 local space = require "space"
 local name = require "name"
 local sizes = require "sizes"
 
 local facts = {}
 
-local function read(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
-local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 local function output(...)
   local words = {}
-  for i, word in ipairs { ... } do words[i] = quoted(word) end
+  for i, word in ipairs { ... } do words[i] = host.quote(word) end
   local pipe = io.popen(table.concat(words, " ") .. " 2>/dev/null")
   local text = pipe:read("*a")
   pipe:close()
@@ -43,12 +36,6 @@ end
 
 -- -- rows that were measured -------------------------------------------------------------------------------------
 
-local function median(list)
-  table.sort(list)
-  local n = #list
-  return (list[math.ceil(n / 2)] + list[math.floor(n / 2) + 1]) / 2
-end
-
 local function numbers(list)
   local out = {}
   for _, n in ipairs(type(list) == "table" and list or {}) do
@@ -67,7 +54,7 @@ local function gather(value, id, label, rows)
   if #samples > 0 and type(value.model_type) == "string" then
     rows[#rows + 1] = { id = id, label = label, type = value.model_type, prompt = number(value.n_prompt),
       gen = number(value.n_gen), depth = number(value.n_depth), threads = number(value.n_threads),
-      ts = median(samples), rss = number(value.peak_rss_mib) * 2 ^ 20, bytes = number(value.model_size),
+      ts = figures.median(samples), rss = number(value.peak_rss_mib) * 2 ^ 20, bytes = number(value.model_size),
       share = type(value.share) == "number" and value.share or nil }
     return
   end
@@ -79,7 +66,7 @@ end
 function facts.rows(folder)
   local rows = {}
   for _, path in ipairs(files(folder .. "/bench")) do
-    gather(decoded(read(path)), path:match("([^/]+)%.json$"), nil, rows)
+    gather(decoded(linux.read(path)), path:match("([^/]+)%.json$"), nil, rows)
   end
   return rows
 end
@@ -121,7 +108,7 @@ end
 
 function facts.published(root)
   local list = {}
-  for _, path in ipairs(files(root .. "results/published")) do list[#list + 1] = decoded(read(path)) end
+  for _, path in ipairs(files(root .. "results/published")) do list[#list + 1] = decoded(linux.read(path)) end
   return list
 end
 

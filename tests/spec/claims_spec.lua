@@ -1,6 +1,6 @@
 -- Public claims: the arithmetic behind them, what of results counts as measured, and a page that says so where nothing
 -- was measured.
-package.path = "bench/?.lua;gen/?.lua;" .. package.path
+package.path = "bench/?.lua;tune/?.lua;gen/?.lua;" .. package.path
 
 local entropy = require "claims.entropy"
 local facts = require "claims.facts"
