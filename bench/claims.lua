@@ -5,33 +5,22 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local FAILED, USAGE = 1, 2
+local program = require "program"
+local FAILED = program.FAILED
+local this = program.new "claims"
+local die = this.die
 
-local function die(status, format, ...)
-  io.stderr:write("claims: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(FAILED, "this needs LuaJIT (apt install luajit): luajit bench/claims.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(FAILED, "the Lua module %s is missing: apt install %s", module, package) end
-end
-
-local argparse = require "argparse"
 local host = require "host"
 local linux = require "linux"
 local facts = require "claims.facts"
 local page = require "claims.page"
 
 local function options()
-  local parser = argparse("claims.lua", "Holds public claims against arithmetic and measurements.")
+  local parser = this.parser("Holds public claims against arithmetic and measurements.")
   parser:option("--build", "Build directory."):default(host.root .. "build")
   parser:option("--tritune", "The program (default: that of the build directory).")
   parser:option("--results", "Folder of results; this machine's folder in it is read."):default(host.root .. "results")
   parser:option("--out", "File to write, - for standard output (default: claims.md in the folder of results).")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
-  end
   return parser:parse()
 end
 

@@ -5,19 +5,11 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local FAILED, USAGE, INTERRUPTED = 1, 2, 130
+local program = require "program"
+local FAILED, INTERRUPTED = program.FAILED, program.INTERRUPTED
+local this = program.new "limits"
+local die = this.die
 
-local function die(status, format, ...)
-  io.stderr:write("limits: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(FAILED, "this needs LuaJIT (apt install luajit): luajit bench/limits.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(FAILED, "the Lua module %s is missing: apt install %s", module, package) end
-end
-
-local argparse = require "argparse"
 local host = require "host"
 local linux = require "linux"
 local build = require "build"
@@ -28,7 +20,7 @@ local ceiling = require "ceiling"
 local report = require "report"
 
 local function options()
-  local parser = argparse("limits.lua", "Measures how near the kernels come to the limits of this machine.")
+  local parser = this.parser("Measures how near the kernels come to the limits of this machine.")
   parser:flag("--json", "An array of rows, for programs.")
   parser:option("--budget", "Seconds to spend; each row is measured once, whatever it takes."):default("60")
     :convert(function(text)
@@ -37,9 +29,6 @@ local function options()
       return nil, ("--budget: expected seconds from 1 to 86400, found '%s'"):format(text)
     end)
   parser:option("--build", "Build directory."):default(host.root .. "build")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
-  end
   return parser:parse()
 end
 

@@ -5,19 +5,11 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local FAILED, USAGE, INTERRUPTED = 1, 2, 130
+local program = require "program"
+local FAILED, USAGE, INTERRUPTED = program.FAILED, program.USAGE, program.INTERRUPTED
+local this = program.new "versus"
+local die = this.die
 
-local function die(status, format, ...)
-  io.stderr:write("versus: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(FAILED, "this needs LuaJIT (apt install luajit): luajit bench/versus.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(FAILED, "the Lua module %s is missing: apt install %s", module, package) end
-end
-
-local argparse = require "argparse"
 local cjson = require "cjson"
 local host = require "host"
 local linux = require "linux"
@@ -76,7 +68,7 @@ local function words_of(text)
 end
 
 local function parsed()
-  local parser = argparse("versus.lua", "Measures tritune beside other programs, in turns.")
+  local parser = this.parser("Measures tritune beside other programs, in turns.")
   parser:option("--peer", "A program to compare with, as often as you like: NAME=COMMAND. {model} in it stands for "
     .. "the model; what it does not say of -m, -p, -n, -t, -r and -o is put behind it."):args(1):count("+")
     :argname("NAME=COMMAND"):convert(peer_of)
@@ -92,9 +84,6 @@ local function parsed()
   parser:option("--timeout", "Seconds that one run may take."):default("600"):convert(whole("--timeout", 1, 86400))
   parser:option("--tritune", "The program to measure."):default(host.root .. "build/tritune")
   parser:flag("--json", "One object, for programs.")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
-  end
   return parser:parse(joined(arg))
 end
 
@@ -138,9 +127,9 @@ local function wait(child, deadline)
 end
 
 -- Why a program that ended has failed; nil if it has not.
-local function ending(how, code, program)
+local function ending(how, code, name)
   if how == "signal" then return ("signal %d ended it"):format(code) end
-  if code == 127 then return ("'%s' cannot be run"):format(program) end
+  if code == 127 then return ("'%s' cannot be run"):format(name) end
   return code ~= 0 and ("it ended with exit code %d"):format(code) or nil
 end
 
