@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum { SMALL = 50000000, /* weights */
-       BATCH = 16,       /* tokens whose attention plain C computes, too */
-       FEW = 2 };
+       BATCH = 16,       /* tokens whose float work plain C does, too */
+       FEW = 2 };        /* the same where that is all of a large model, as dense weights are multiplied by floats */
 
 static const double most_work = 3e9; /* weights a thread unpacks and multiplies for it, one or two a nanosecond */
 
@@ -59,7 +59,7 @@ static void choose(struct proving *p, int batch)
     const bool small = weights < SMALL, dense = m->layer[0].matrix[0].dense; /* plain C computes all of dense ones */
     proof->tokens = least(small ? TRI_PROOF_TOKENS : dense ? 1 : FEW, p->s->context);
     proof->whole = small || dense || weights * proof->tokens / threads <= most_work;
-    proof->batch = fed > 1 ? least(fed, BATCH) : 0;
+    proof->batch = fed > 1 ? least(fed, dense && !small ? FEW : BATCH) : 0;
     proof->kernel = call > proof->batch ? call : 0;
     proof->seed = (uint64_t)(1e6 * tri_now()) | 1;
 }
