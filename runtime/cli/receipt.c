@@ -16,7 +16,7 @@
 
 /* Options that name files or say what is shown. */
 static const char *const left_out[] = {"-m", "--model", "-hf", "--hf-repo", "-o", "--output", "--report", "--replicate",
-                                       "--compare", "--like"};
+                                       "--compare", "--like", "--published"};
 static const char *const left_out_flags[] = {"--offline", "-v", "--verbose", "--progress"};
 
 static bool among(const char *const *list, size_t count, const char *word, bool *joined)
