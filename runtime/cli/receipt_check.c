@@ -360,7 +360,7 @@ static enum tri_status check_proof(const json_t *receipt, struct tri_error *e)
 {
     const json_t *proof = json_object_get(receipt, "proof");
     return expect(integer(proof, "tokens") >= 1 && number(proof, "seconds") > 0 &&
-                      integer(proof, "logits") >= integer(proof, "tokens") * integer(json_object_get(receipt, "model"), "vocab"),
+                      number(proof, "logits") >= number(proof, "tokens") * number(json_object_get(receipt, "model"), "vocab"),
                   e, "a proof of %lld tokens by %lld logits", (long long)integer(proof, "tokens"),
                   (long long)integer(proof, "logits"));
 }
