@@ -117,7 +117,7 @@ static enum tri_status compare(const struct options *o, const char *other, struc
 }
 
 #define LLAMA_OPTION(id, short_name, long_name, accepted, instead)                                              \
-    {short_name, long_name, TRI_TEXTS, "VALUE", NULL, &to->llama.given[TRI_LLAMA_##id], 0, 0},
+    {short_name, long_name, TRI_TEXTS, "VALUE", NULL, &o->llama.given[TRI_LLAMA_##id], 0, 0},
 
 static void begin(struct options *o)
 {
@@ -127,48 +127,48 @@ static void begin(struct options *o)
 }
 
 /* *operands: 0 or 1, a word that is no option, in argv[1]. */
-static enum tri_status parse(int argc, char **argv, struct options *to, int *operands, bool *helped, struct tri_error *e)
+static enum tri_status parse(int argc, char **argv, struct options *o, int *operands, bool *helped, struct tri_error *e)
 {
-    begin(to);
+    begin(o);
     const struct tri_option options[] = {
-        TRI_MODEL_OPTION(to->bench.load),
+        TRI_MODEL_OPTION(o->bench.load),
         {NULL, "--synth", TRI_TEXT, "SIZE", "random weights of one of these shapes instead: " TRI_SYNTH_SIZES,
-         &to->shape.size, 0, 0},
-        TRI_SHAPE_OPTIONS(to->shape),
-        TRI_WEIGHTS_OPTION(to->shape),
+         &o->shape.size, 0, 0},
+        TRI_SHAPE_OPTIONS(o->shape),
+        TRI_WEIGHTS_OPTION(o->shape),
         {"-p", "--n-prompt", TRI_TEXTS, "N,...", "tokens of a prompt, fed in batches; 0: no such test; ranges as 1-4, "
-         "128-512+128, 128-1024*2 (default: 512)", &to->tests.prompt, 0, 0},
-        {"-n", "--n-gen", TRI_TEXTS, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &to->tests.gen, 0,
+         "128-512+128, 128-1024*2 (default: 512)", &o->tests.prompt, 0, 0},
+        {"-n", "--n-gen", TRI_TEXTS, "N,...", "tokens fed one by one; 0: no such test (default: 128)", &o->tests.gen, 0,
          0},
         {"-pg", NULL, TRI_TEXTS, "PP,TG", "a prompt and tokens one by one behind it, timed as one; several times for "
-         "several", &to->tests.pairs, 0, 0},
-        {"-d", "--n-depth", TRI_TEXTS, "N,...", "tokens in the cache before (default: 0)", &to->tests.depth, 0, 0},
+         "several", &o->tests.pairs, 0, 0},
+        {"-d", "--n-depth", TRI_TEXTS, "N,...", "tokens in the cache before (default: 0)", &o->tests.depth, 0, 0},
         {"-t", "--threads", TRI_TEXTS, "N", "threads, several as of -p (default: as tuned, else cores)",
-         &to->tests.threads, 0, 0},
+         &o->tests.threads, 0, 0},
         {"-b", "--batch-size", TRI_INT, "N", "tokens of a prompt handed over at once (default: 2048)",
-         &to->bench.batch, 1, 1 << 24},
+         &o->bench.batch, 1, 1 << 24},
         {"-r", "--repetitions", TRI_INT, "N", "of each test, which take turns, after a warm-up (default: 5)",
-         &to->bench.repetitions, 1, 10000},
-        {NULL, "--delay", TRI_FLOAT, "SECONDS", "rest before each repetition of each test (default: 0)", &to->bench.delay,
-         0, 3600},
+         &o->bench.repetitions, 1, 10000},
+        {NULL, "--delay", TRI_FLOAT, "SECONDS", "rest before each repetition of each test (default: 0)",
+         &o->bench.delay, 0, 3600},
         {"-o", "--output", TRI_TEXT, "FORMAT", "md, csv, json, or jsonl, a line as soon as a test is done, with "
-         "llama-bench's keys (default: md)", &to->output, 0, 0},
+         "llama-bench's keys (default: md)", &o->output, 0, 0},
         {NULL, "--like", TRI_TEXT, "PROGRAM", "what the tables of others have, and what they published beside it: "
-         TRI_BENCH_LIKES, &to->like.name, 0, 0},
+         TRI_BENCH_LIKES, &o->like.name, 0, 0},
         {NULL, "--published", TRI_TEXTS, "FILE", "with --like: a table to show beside, as bench/schema/published.json "
-         "says", &to->like.published, 0, 0},
+         "says", &o->like.published, 0, 0},
         {NULL, "--compare", TRI_TEXT, "FILE", "run nothing: ratios of the tests of another FILE, named behind it, to "
-         "those of this one, both of -o json or jsonl", &to->compare, 0, 0},
+         "those of this one, both of -o json or jsonl", &o->compare, 0, 0},
         {NULL, "--draft,--draft-max", TRI_INT, "N", "guess so many decoded tokens, which seldom repeat (default: 0)",
-         &to->bench.draft, 0, 64},
-        {NULL, "--report", TRI_TEXT, "FILE", "write a receipt: all samples and reads, the machine, the model and the proof",
-         &to->report, 0, 0},
+         &o->bench.draft, 0, 64},
+        {NULL, "--report", TRI_TEXT, "FILE", "write a receipt: all samples and reads, machine, model and proof",
+         &o->report, 0, 0},
         {NULL, "--replicate", TRI_TEXT, "FILE", "run a receipt again (-m, if its model's file has moved) and show the "
-         "ratios; exit 6 if it contradicts itself", &to->replicate, 0, 0},
-        TRI_RUN_OPTIONS(to->bench.load),
+         "ratios; exit 6 if it contradicts itself", &o->replicate, 0, 0},
+        TRI_RUN_OPTIONS(o->bench.load),
         TRI_LLAMA_BENCH(LLAMA_OPTION)
-        {NULL, "--no-warmup", TRI_FLAG, NULL, NULL, &to->llama.no_warmup, 0, 0},
-        {"-v", "--verbose,--progress", TRI_FLAG, NULL, NULL, &to->llama.ignored, 0, 0},
+        {NULL, "--no-warmup", TRI_FLAG, NULL, NULL, &o->llama.no_warmup, 0, 0},
+        {"-v", "--verbose,--progress", TRI_FLAG, NULL, NULL, &o->llama.ignored, 0, 0},
         {0},
     };
     return tri_parse(&tri_command_bench, options, argc, argv, operands, helped, e);

@@ -73,9 +73,9 @@ static json_t *model_json(const struct tri_bench *b, const char *trits)
     const struct tri_matrix *first = &m->layer[0].matrix[0];
     return json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:i, s:i}", "source",
                      b->size ? "random" : b->load.model ? "file" : "embedded", "trits",
-                     *trits ? json_string(trits) : json_null(), "family", c->family->arch, "layers", c->layers, "hidden",
-                     c->hidden, "ffn", c->ffn, "heads", c->heads, "kv_heads", c->kv_heads, "head_dim", c->head_dim,
-                     "vocab", c->vocab, "group", first->dense ? 0 : first->group, "row_scales",
+                     *trits ? json_string(trits) : json_null(), "family", c->family->arch, "layers", c->layers,
+                     "hidden", c->hidden, "ffn", c->ffn, "heads", c->heads, "kv_heads", c->kv_heads, "head_dim",
+                     c->head_dim, "vocab", c->vocab, "group", first->dense ? 0 : first->group, "row_scales",
                      first->part[0].group == first->k, "layouts", layouts_json(m), "embedding_type",
                      (int)m->embedding->encoding->id, "head_type", (int)m->head->encoding->id);
 }

@@ -67,8 +67,8 @@ static enum tri_status expect(bool holds, struct tri_error *e, const char *forma
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    return tri_fail(e, TRI_WRONG, "the receipt contradicts itself: %s; it was not written by a run, or was changed since",
-                    what);
+    return tri_fail(e, TRI_WRONG,
+                    "the receipt contradicts itself: %s; it was not written by a run, or was changed since", what);
 }
 
 /* -- reads ------------------------------------------------------------------ */
@@ -85,7 +85,8 @@ static double cache_bytes(const json_t *machine)
 
 static enum tri_status check_reads(const json_t *receipt, const json_t *reads, struct tri_error *e)
 {
-    const json_t *machine = json_object_get(receipt, "machine"), *row = json_array_get(json_object_get(receipt, "rows"), 0);
+    const json_t *machine = json_object_get(receipt, "machine"),
+                 *row = json_array_get(json_object_get(receipt, "rows"), 0);
     struct list gbps = list_of(reads, "gbps", e), at = list_of(reads, "at", e);
     if (!gbps.at || !at.at) {
         tri_free(gbps.at);
@@ -95,16 +96,18 @@ static enum tri_status check_reads(const json_t *receipt, const json_t *reads, s
     const json_int_t threads = integer(reads, "threads"), repetitions = integer(receipt, "repetitions");
     const bool memory = number(row, "model_size") > 2 * cache_bytes(machine);
     const double most = (double)threads * (memory ? most_memory : most_cached);
-    enum tri_status s = expect(threads >= 1 && threads <= TRI_MAX_THREADS, e, "reads by %lld threads", (long long)threads);
+    enum tri_status s =
+        expect(threads >= 1 && threads <= TRI_MAX_THREADS, e, "reads by %lld threads", (long long)threads);
     if (s == TRI_OK)
         s = expect(gbps.count == at.count && gbps.count > repetitions, e,
                    "%d reads by %lld threads at %d times, of %lld repetitions and a warm-up", gbps.count,
                    (long long)threads, at.count, (long long)repetitions);
     for (int i = 0; i < gbps.count && s == TRI_OK; i++)
-        s = expect(gbps.at[i] > 0 && gbps.at[i] <= most && at.at[i] >= (i ? at.at[i - 1] : 0), e,
-                   "read %d of %lld threads, %.9g GB/s at second %.9g: expected speeds above 0 and up to %.0f GB/s, which "
-                   "no %s reaches, in order of time", i + 1, (long long)threads, gbps.at[i], at.at[i], most,
-                   memory ? "memory" : "cache");
+        s = expect(
+            gbps.at[i] > 0 && gbps.at[i] <= most && at.at[i] >= (i ? at.at[i - 1] : 0), e,
+            "read %d of %lld threads, %.9g GB/s at second %.9g: expected speeds above 0 and up to %.0f GB/s, which "
+            "no %s reaches, in order of time",
+            i + 1, (long long)threads, gbps.at[i], at.at[i], most, memory ? "memory" : "cache");
     tri_free(gbps.at);
     tri_free(at.at);
     return s;
@@ -143,19 +146,20 @@ static enum tri_status check_sums(const json_t *row, struct list s, struct tri_e
 }
 
 /* speed, at, seconds: of one row. */
-static enum tri_status check_samples(const json_t *receipt, const json_t *row, const struct list l[3], struct tri_error *e)
+static enum tri_status check_samples(const json_t *receipt, const json_t *row, const struct list l[3],
+                                     struct tri_error *e)
 {
     const double tokens = number(row, "n_prompt") + number(row, "n_gen");
     const json_int_t repetitions = integer(receipt, "repetitions");
-    if (expect(repetitions > 0 && l[0].count == repetitions && l[1].count == repetitions && l[2].count == repetitions, e,
-               "%d samples, %d times and %d lengths, of %lld repetitions", l[0].count, l[1].count, l[2].count,
+    if (expect(repetitions > 0 && l[0].count == repetitions && l[1].count == repetitions && l[2].count == repetitions,
+               e, "%d samples, %d times and %d lengths, of %lld repetitions", l[0].count, l[1].count, l[2].count,
                (long long)repetitions) != TRI_OK ||
         expect(tokens > 0, e, "a row of no tokens") != TRI_OK)
         return e->status;
     for (int i = 0; i < l[0].count; i++)
         if (expect(l[0].at[i] > 0 && l[2].at[i] > 0 && near(l[0].at[i] * l[2].at[i], tokens, rounding), e,
-                   "sample %d: %.9g tokens per second for %.9g seconds are not %.0f tokens", i + 1, l[0].at[i], l[2].at[i],
-                   tokens) != TRI_OK)
+                   "sample %d: %.9g tokens per second for %.9g seconds are not %.0f tokens", i + 1, l[0].at[i],
+                   l[2].at[i], tokens) != TRI_OK)
             return e->status;
     return check_sums(row, l[0], e);
 }
@@ -169,8 +173,10 @@ static enum tri_status check_times(const json_t *receipt, struct tri_error *e)
         for (size_t i = 0; i < json_array_size(rows); i++) {
             const json_t *row = json_array_get(rows, i);
             const double at = json_number_value(json_array_get(json_object_get(row, "at"), (size_t)round));
-            if (expect(at >= over * (1 - rounding), e, "repetition %lld of row %zu begins at second %.9g, before %.9g, when "
-                       "the one before it was over", (long long)round + 1, i + 1, at, over) != TRI_OK)
+            if (expect(at >= over * (1 - rounding), e,
+                       "repetition %lld of row %zu begins at second %.9g, before %.9g, when "
+                       "the one before it was over",
+                       (long long)round + 1, i + 1, at, over) != TRI_OK)
                 return e->status;
             over = at + json_number_value(json_array_get(json_object_get(row, "seconds"), (size_t)round));
         }
@@ -191,17 +197,21 @@ static enum tri_status config_of(const json_t *m, struct tri_config *c, struct t
                   {"kv_heads", &c->kv_heads}, {"head_dim", &c->head_dim}, {"vocab", &c->vocab}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const json_int_t value = integer(m, fields[i].key);
-        if (expect(value >= 1 && value <= 1 << 24, e, "a model whose %s are %lld", fields[i].key, (long long)value) != TRI_OK)
+        if (expect(value >= 1 && value <= 1 << 24, e, "a model whose %s are %lld", fields[i].key, (long long)value) !=
+            TRI_OK)
             return e->status;
         *fields[i].into = (int)value;
     }
     c->rope_dims = c->head_dim & ~1;
     c->context = 1;
     if (!c->family)
-        return tri_fail(e, TRI_UNSUPPORTED, "the receipt's family of models, \"%.64s\", is unknown here; use the tritune "
-                        "that wrote it", text(m, "family"));
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "the receipt's family of models, \"%.64s\", is unknown here; use the tritune "
+                        "that wrote it",
+                        text(m, "family"));
     struct tri_error why;
-    return tri_config_check(c, &why) == TRI_OK ? TRI_OK : expect(false, e, "a model that there cannot be: %.200s", why.text);
+    return tri_config_check(c, &why) == TRI_OK ? TRI_OK
+                                               : expect(false, e, "a model that there cannot be: %.200s", why.text);
 }
 
 /* As dense weights, or packed trits, lie in this layout. */
@@ -211,8 +221,10 @@ static enum tri_status lay(struct tri_matrix *m, const json_t *model, int role, 
     m->dense = name ? tri_dense_find(name) : NULL;
     const struct tri_layout *layout = m->dense ? &m->dense->layout : name ? tri_layout_find(name) : NULL;
     if (!layout)
-        return tri_fail(e, TRI_UNSUPPORTED, "layout \"%.64s\" of the receipt's %s matrices is unknown here; use the tritune "
-                        "that wrote it", name ? name : "", tri_role_names[role]);
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "layout \"%.64s\" of the receipt's %s matrices is unknown here; use the tritune "
+                        "that wrote it",
+                        name ? name : "", tri_role_names[role]);
     m->group = (int)integer(model, "group");
     for (int i = 0; i < m->parts; i++)
         m->part[i].group = json_is_true(json_object_get(model, "row_scales")) ? m->k : 0;
@@ -275,12 +287,14 @@ static enum tri_status check_bytes(const json_t *receipt, const json_t *row, dou
     const double cached = floor(position_bytes(row, &c) * (2 * number(row, "n_depth") + number(row, "n_gen") + 1) / 2);
     *bytes = weights + number(claimed, "head") + kv;
     if (expect(dense ? near(weights, all, rounding) : weights >= attention && weights <= all * (1 + rounding), e,
-               "a token reads %.0f bytes of weights, and of this shape in these layouts %.0f", weights, all) != TRI_OK ||
+               "a token reads %.0f bytes of weights, and of this shape in these layouts %.0f", weights,
+               all) != TRI_OK ||
         expect(head < 0 || near(head, number(claimed, "head"), rounding), e,
-               "a token reads %.0f bytes of the output matrix, and of this shape %.0f", number(claimed, "head"), head) != TRI_OK)
+               "a token reads %.0f bytes of the output matrix, and of this shape %.0f", number(claimed, "head"),
+               head) != TRI_OK)
         return e->status;
-    return expect(near(kv, cached, rounding), e, "a token reads %.0f bytes of keys and values, and of this shape %.0f", kv,
-                  cached);
+    return expect(near(kv, cached, rounding), e, "a token reads %.0f bytes of keys and values, and of this shape %.0f",
+                  kv, cached);
 }
 
 /* -- speeds against reads -------------------------------------------------------- */
@@ -290,18 +304,20 @@ static enum tri_status check_ceiling(const json_t *row, double bytes, struct lis
     const char *noise = tri_grade_of(tri_spread(gbps.at, gbps.count));
     const double median = tri_median(gbps.at, gbps.count), most = gbps.at[gbps.count - 1];
     const double needed = 1e-9 * bytes * number(row, "avg_ts");
-    if (expect(strcmp(noise, text(row, "noise")) == 0, e, "noise %.8s, where its reads say %s", text(row, "noise"), noise) !=
-            TRI_OK ||
+    if (expect(strcmp(noise, text(row, "noise")) == 0, e, "noise %.8s, where its reads say %s", text(row, "noise"),
+               noise) != TRI_OK ||
         expect(near(number(row, "read_gbps"), median, rounding), e, "read_gbps is %.9g, and of its reads %.9g",
                number(row, "read_gbps"), median) != TRI_OK)
         return e->status;
     if (bytes == 0)
         return TRI_OK;
-    if (expect(near(number(row, "share"), needed / median, rounding), e, "share is %.9g, and of bytes, speed and reads %.9g",
-               number(row, "share"), needed / median) != TRI_OK)
+    if (expect(near(number(row, "share"), needed / median, rounding), e,
+               "share is %.9g, and of bytes, speed and reads %.9g", number(row, "share"), needed / median) != TRI_OK)
         return e->status;
-    return expect(needed <= TRI_READ_TOLERANCE * most, e, "%.9g tokens per second would read %.2f GB/s, where reading alone "
-                  "reached %.2f", number(row, "avg_ts"), needed, most);
+    return expect(needed <= TRI_READ_TOLERANCE * most, e,
+                  "%.9g tokens per second would read %.2f GB/s, where reading alone "
+                  "reached %.2f",
+                  number(row, "avg_ts"), needed, most);
 }
 
 static enum tri_status check_energy(const json_t *row, struct tri_error *e)
@@ -320,20 +336,23 @@ static enum tri_status check_energy(const json_t *row, struct tri_error *e)
         sum += json_number_value(value);
     }
     const double each = known ? sum / (double)i / tokens : 0;
-    return expect(json_is_null(json_object_get(row, "j_per_token")) ? !known
-                                                                    : known && near(number(row, "j_per_token"), each, rounding),
+    return expect(json_is_null(json_object_get(row, "j_per_token"))
+                      ? !known
+                      : known && near(number(row, "j_per_token"), each, rounding),
                   e, "j_per_token is %.9g, and of its samples %.9g", number(row, "j_per_token"), each);
 }
 
 /* -- rows --------------------------------------------------------------------------- */
 
-static enum tri_status check_lists(const json_t *receipt, const json_t *row, const struct list l[4], struct tri_error *e)
+static enum tri_status check_lists(const json_t *receipt, const json_t *row, const struct list l[4],
+                                   struct tri_error *e)
 {
     double bytes = 0;
     const bool bounded = json_is_object(json_object_get(row, "bytes_per_token"));
     const bool alone = integer(row, "n_prompt") == 0 && integer(row, "draft") == 0;
     if (check_samples(receipt, row, l, e) != TRI_OK ||
-        expect(bounded == alone, e, "bytes per token of %s", alone ? "none of decoded ones" : "a prompt or drafts") != TRI_OK ||
+        expect(bounded == alone, e, "bytes per token of %s", alone ? "none of decoded ones" : "a prompt or drafts") !=
+            TRI_OK ||
         (bounded && check_bytes(receipt, row, &bytes, e) != TRI_OK) || check_energy(row, e) != TRI_OK)
         return e->status;
     return check_ceiling(row, bytes, l[3], e);
@@ -360,7 +379,8 @@ static enum tri_status check_proof(const json_t *receipt, struct tri_error *e)
 {
     const json_t *proof = json_object_get(receipt, "proof");
     return expect(integer(proof, "tokens") >= 1 && number(proof, "seconds") > 0 &&
-                      number(proof, "logits") >= number(proof, "tokens") * number(json_object_get(receipt, "model"), "vocab"),
+                      number(proof, "logits") >=
+                          number(proof, "tokens") * number(json_object_get(receipt, "model"), "vocab"),
                   e, "a proof of %lld tokens by %lld logits", (long long)integer(proof, "tokens"),
                   (long long)integer(proof, "logits"));
 }

@@ -10,10 +10,10 @@
 
 /* Options that say what is measured and how: nothing else is taken from a file. */
 static const char *const taken[] = {
-    "--synth", "--hidden", "--layers", "--heads", "--kv-heads", "--head-dim", "--ffn-size", "--vocab", "--group", "--zeros",
-    "--ffn-sparsity", "-s", "--seed", "--family", "--act", "--embedding", "--head-type", "--weights", "--three-of-four",
-    "-p", "--n-prompt", "-n", "--n-gen", "-pg", "-d", "--n-depth", "-t", "--threads", "-b", "--batch-size", "-r",
-    "--repetitions", "--delay", "--draft", "--draft-max", "--cpu-strict", "--cpu-strict-batch", "--huge-pages",
+    "--synth", "--hidden", "--layers", "--heads", "--kv-heads", "--head-dim", "--ffn-size", "--vocab", "--group",
+    "--zeros", "--ffn-sparsity", "-s", "--seed", "--family", "--act", "--embedding", "--head-type", "--weights",
+    "--three-of-four", "-p", "--n-prompt", "-n", "--n-gen", "-pg", "-d", "--n-depth", "-t", "--threads", "-b", "--batch-size",
+    "-r", "--repetitions", "--delay", "--draft", "--draft-max", "--cpu-strict", "--cpu-strict-batch", "--huge-pages",
     "--core-weights", "-ub", "--ubatch-size", "-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "--ffn", "--head",
     "--memory", "--bits", "--activation", "--isa", "--i2s-layout"};
 
@@ -79,8 +79,8 @@ enum tri_status tri_receipt_asks(const json_t *receipt, const struct tri_bench *
         const json_t *row = json_array_get(rows, (size_t)i);
         if (integer(row, "n_prompt") != b->row[i].prompt || integer(row, "n_gen") != b->row[i].gen ||
             integer(row, "n_depth") != b->row[i].depth || integer(row, "draft") != b->draft)
-            return tri_fail(e, TRI_WRONG, "row %d of the receipt is of %lld tokens of a prompt and %lld decoded behind %lld, "
-                            "its options ask for %d and %d behind %d", i + 1, (long long)integer(row, "n_prompt"),
+            return tri_fail(e, TRI_WRONG, "row %d of the receipt is of %lld tokens of a prompt and %lld decoded behind "
+                            "%lld, its options ask for %d and %d behind %d", i + 1, (long long)integer(row, "n_prompt"),
                             (long long)integer(row, "n_gen"), (long long)integer(row, "n_depth"), b->row[i].prompt,
                             b->row[i].gen, b->row[i].depth);
     }
@@ -122,8 +122,8 @@ static enum tri_status compare_row(const json_t *then, const struct tri_bench_ro
     memcpy(values + count, now->speed, (size_t)now->samples * sizeof *values);
     const enum tri_status status = tri_ratio_of_medians(values + count, now->samples, values, count, &r, e);
     if (status == TRI_OK)
-        printf("| %5d | %5d | %5d | %3lld, %3d | %10.2f | %10.2f | %.3f | %.3f .. %.3f | %-9s |\n", now->prompt, now->gen,
-               now->depth, (long long)integer(then, "n_threads"), now->threads,
+        printf("| %5d | %5d | %5d | %3lld, %3d | %10.2f | %10.2f | %.3f | %.3f .. %.3f | %-9s |\n", now->prompt,
+               now->gen, now->depth, (long long)integer(then, "n_threads"), now->threads,
                tri_median(values, count), tri_median(values + count, now->samples), r.ratio, r.low, r.high,
                !r.bounded ? "unbounded" : tri_ratio_differs(&r) ? "differs" : "the same");
     tri_free(values);

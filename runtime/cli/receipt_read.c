@@ -110,8 +110,9 @@ static enum tri_status expect_samples(const json_t *receipt, struct tri_error *e
             return e->status;
     json_array_foreach(json_object_get(receipt, "rows"), i, object) {
         const json_t *bytes = json_object_get(object, "bytes_per_token");
-        if (expect_numbers(object, "samples_ts", false, e) != TRI_OK || expect_numbers(object, "at", false, e) != TRI_OK ||
-            expect_numbers(object, "seconds", false, e) != TRI_OK || expect_numbers(object, "joules", true, e) != TRI_OK ||
+        if (expect_numbers(object, "samples_ts", false, e) != TRI_OK ||
+            expect_numbers(object, "at", false, e) != TRI_OK || expect_numbers(object, "seconds", false, e) != TRI_OK ||
+            expect_numbers(object, "joules", true, e) != TRI_OK ||
             (json_is_object(bytes) && expect_keys(bytes, "bytes_per_token", bytes_keys, e) != TRI_OK))
             return e->status;
     }
@@ -123,9 +124,11 @@ static enum tri_status expect_receipt(const json_t *r, struct tri_error *e)
     const json_t *machine = json_object_get(r, "machine");
     const json_t *version = json_object_get(r, "tritune_receipt");
     if (!json_is_integer(version))
-        return tri_fail(e, TRI_BAD_FILE, "expected a receipt of tritune bench --report, found no key \"tritune_receipt\"");
+        return tri_fail(e, TRI_BAD_FILE,
+                        "expected a receipt of tritune bench --report, found no key \"tritune_receipt\"");
     if (json_integer_value(version) != TRI_RECEIPT_VERSION)
-        return tri_fail(e, TRI_UNSUPPORTED, "expected a receipt of version %d, found %lld; use the tritune that made it",
+        return tri_fail(e, TRI_UNSUPPORTED,
+                        "expected a receipt of version %d, found %lld; use the tritune that made it",
                         TRI_RECEIPT_VERSION, (long long)json_integer_value(version));
     if (expect_keys(r, "receipt", receipt_keys, e) != TRI_OK ||
         expect_keys(json_object_get(r, "model"), "model", model_keys, e) != TRI_OK ||

@@ -1,5 +1,5 @@
-/* Owns: what is measured beside the rows of `tritune bench`, and the verdict on them. Leaves out the rows (bench_run.c),
- * what a receipt says of all this (receipt.c), and what is right (engine/proof.c). */
+/* Owns: what is measured beside the rows of `tritune bench`, and the verdict on them. Leaves out the rows
+ * (bench_run.c), what a receipt says of all this (receipt.c), and what is right (engine/proof.c). */
 #include "cli/bench.h"
 
 #include "base/clock.h"

@@ -181,9 +181,10 @@ enum tri_status tri_oracle_verdict(struct tri_oracle *o, int before, struct tri_
     const struct tri_matrix *stack = stack_of(o->model, d->tile, &layer);
     const int tile = (int)((size_t)(d->tile - stack->packed) / tri_tile_bytes(stack));
     name_of(stack, layer, tri_tile_part(stack, tile, &from, &rows), name, sizeof name);
-    return tri_fail(e, TRI_WRONG,
-                    "%s, row %d, token %d: expected the sum %.9g, as plain C has it of the same packed bytes, found %.9g "
-                    "by the kernel that runs for layout %s: what it computes is wrong; run tritune selftest, and until "
-                    "then use --isa c",
-                    name, from + d->row, before + d->token, d->expected, d->found, stack->plan.layout->name);
+    return tri_fail(
+        e, TRI_WRONG,
+        "%s, row %d, token %d: expected the sum %.9g, as plain C has it of the same packed bytes, found %.9g "
+        "by the kernel that runs for layout %s: what it computes is wrong; run tritune selftest, and until "
+        "then use --isa c",
+        name, from + d->row, before + d->token, d->expected, d->found, stack->plan.layout->name);
 }

@@ -21,7 +21,7 @@ struct tri_difference {
 
 struct tri_oracle {
     const struct tri_model *model;
-    int rows;      /* of every matrix at least so many, at random, and of a call at most TRI_ORACLE_TOKENS tokens; 0: all */
+    int rows;      /* of every tensor at least so many, at random, and of a call TRI_ORACLE_TOKENS tokens; 0: all */
     uint64_t seed; /* of what is random */
     size_t ld, tile_bytes; /* of a thread's scratch: columns, and all of it */
     int8_t *trits;         /* [threads][tile_bytes] */

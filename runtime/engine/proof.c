@@ -126,10 +126,11 @@ static enum tri_status compare(struct proving *p, const float *found, const floa
     for (int i = 0; i < vocab; i++) {
         if (memcmp(&found[i], &expected[i], sizeof *found) == 0 || (isinf(found[i]) && i != most))
             continue;
-        return tri_fail(e, TRI_WRONG, "logit %d behind token %d: expected %.9g, as plain C has it, found %.9g: every sum of "
+        return tri_fail(e, TRI_WRONG,
+                        "logit %d behind token %d: expected %.9g, as plain C has it, found %.9g: every sum of "
                         "integers that was compared is right, so float work of %s is wrong, or rows that were not; run "
-                        "tritune selftest, and until then use --isa c", i, token, (double)expected[i], (double)found[i],
-                        p->s->work->vec->isa);
+                        "tritune selftest, and until then use --isa c",
+                        i, token, (double)expected[i], (double)found[i], p->s->work->vec->isa);
     }
     p->proof->logits += (uint64_t)vocab;
     *greatest = most;

@@ -24,11 +24,12 @@ struct tri_proof {
     double seconds;  /* it took */
 };
 
-/* Every row and TRI_PROOF_TOKENS tokens of a model below 50 million weights; else two tokens, of which every row if that
- * takes some seconds at most, by the number of weights and threads. batch: tokens that will be fed at once (1 or less:
- * none), so that kernels for several are proved, random rows and tokens of them. Less where the session's context is
- * short. The session begins anew and is left empty. Needs memory for another session of these few tokens.
- * TRI_WRONG: tensor, row and token of the first difference; TRI_NO_MEMORY; what feeding may return. */
+/* Every row and TRI_PROOF_TOKENS tokens of a model below 50 million weights; else two tokens, of which every row if
+ * that takes some seconds at most, by the number of weights and threads; of large dense models one. batch: tokens that
+ * will be fed at once (1 or less: none), so that kernels for several are proved, random rows and tokens of them. Less
+ * where the session's context is short. The session begins anew and is left empty. Needs memory for another session
+ * of these few tokens. TRI_WRONG: tensor, row and token of the first difference; TRI_NO_MEMORY; what feeding may
+ * return. */
 enum tri_status tri_session_prove(struct tri_session *s, int batch, struct tri_proof *proof, struct tri_error *e);
 
 #endif

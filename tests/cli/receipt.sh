@@ -1,6 +1,6 @@
 #!/bin/bash
-# tritune bench --report and --replicate: a receipt fits its schema and is replicated; a forged one, a hostile one, one of
-# another model, and kernels that are wrong are refused, each with its exit code and reason.
+# tritune bench --report and --replicate: a receipt fits its schema and is replicated; a forged one, a hostile one, one
+# of another model, and kernels that are wrong are refused, each with its exit code and reason.
 tritune=$1 root=${2:-.}
 wrong=$(dirname "$tritune")/tests/tritune_wrong
 scratch=$(mktemp -d)
@@ -17,7 +17,8 @@ expect() { # CODE WORDS COMMAND...: exits with the code, and says the words on s
     "$@" >"$scratch/out" 2>"$scratch/err"
     found=$?
     [ $found = "$code" ] || fail "$*: expected exit code $code, found $found: $(cat "$scratch/err")"
-    [ -z "$words" ] || grep -q -- "$words" "$scratch/err" || fail "$*: expected \"$words\", found: $(cat "$scratch/err")"
+    [ -z "$words" ] || grep -q -- "$words" "$scratch/err" ||
+        fail "$*: expected \"$words\", found: $(cat "$scratch/err")"
 }
 
 forged() { # LUA: on the receipt r
@@ -31,7 +32,7 @@ expect 0 "" "$tritune" bench "${small[@]}" --report "$scratch/receipt"
 # -- what it holds
 
 grep -q '"samples_ts"' "$scratch/receipt" || fail "no samples"
-for word in "$(hostname)" "$(id -un)" "$scratch" "$HOME"; do # as words of their own: "root" or "vm" may be part of others
+for word in "$(hostname)" "$(id -un)" "$scratch" "$HOME"; do # whole: "root" or "vm" may be part of others
     [ -n "$word" ] && grep -qF "\"$word\"" "$scratch/receipt" && fail "the receipt tells \"$word\""
 done
 bash "$root/tests/cli/schema.sh" "$root/bench/schema/receipt.json" "$scratch/receipt" >"$scratch/out" 2>&1

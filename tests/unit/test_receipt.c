@@ -1,5 +1,5 @@
-/* Receipts: what a run writes is consistent, and whatever is changed in it is refused by what it contradicts, though its
- * checksum is made anew; what is no receipt is no crash. */
+/* Receipts: what a run writes is consistent, and whatever is changed in it is refused by what it contradicts, though
+ * its checksum is made anew; what is no receipt is no crash. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <math.h>
@@ -74,7 +74,8 @@ static void change(json_t *root, const char *where, const char *to)
 {
     const char *key;
     json_t *holder = holder_of(root, where, &key);
-    json_t *old = json_is_array(holder) ? json_array_get(holder, (size_t)atoi(key)) : json_object_get(holder, key), *new;
+    json_t *old = json_is_array(holder) ? json_array_get(holder, (size_t)atoi(key)) : json_object_get(holder, key),
+           *new;
     assert_non_null(old);
     if (*to == '*')
         new = json_is_integer(old) ? json_integer((json_int_t)((double)json_integer_value(old) * atof(to + 1)))
@@ -168,8 +169,8 @@ static void forgeries_are_refused(void **state)
 /* A decoding row so many times as fast, with all that follows from it but the reads. */
 static void speed_up(json_t *forged, double factor)
 {
-    static const char *const faster[] = {"avg_ts", "median_ts", "stddev_ts", "min_ts", "max_ts", "share", "samples_ts/0",
-                                         "samples_ts/1", "samples_ts/2"};
+    static const char *const faster[] = {"avg_ts", "median_ts",    "stddev_ts",    "min_ts",      "max_ts",
+                                         "share",  "samples_ts/0", "samples_ts/1", "samples_ts/2"};
     static const char *const shorter[] = {"seconds/0", "seconds/1", "seconds/2"};
     char where[64], to[32];
     for (int i = 0; i < 9; i++) {
@@ -193,7 +194,8 @@ static void consistent_speeds_meet_the_ceiling(void **state)
     assert_non_null(strstr(e.text, "where reading alone reached"));
     forged = json_deep_copy(made);
     speed_up(forged, 64);
-    for (size_t i = 0; i < json_array_size(json_object_get(json_array_get(json_object_get(forged, "reads"), 0), "gbps")); i++) {
+    for (size_t i = 0;
+         i < json_array_size(json_object_get(json_array_get(json_object_get(forged, "reads"), 0), "gbps")); i++) {
         char where[64];
         snprintf(where, sizeof where, "reads/0/gbps/%zu", i);
         change(forged, where, "*64");
@@ -226,9 +228,17 @@ static void refuse_text(const char *text, enum tri_status expected)
 static void what_is_no_receipt_is_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "{", "[]", "7", "{}", "{\"tritune_receipt\": \"1\"}", "{\"tritune_receipt\": NaN}",
-                                        "{\"tritune_receipt\": 1e999}", "{\"tritune_receipt\": 99999999999999999999}",
-                                        "{\"tritune_receipt\": 1}", "{\"tritune_receipt\": 1, \"options\": {}}",
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "7",
+                                        "{}",
+                                        "{\"tritune_receipt\": \"1\"}",
+                                        "{\"tritune_receipt\": NaN}",
+                                        "{\"tritune_receipt\": 1e999}",
+                                        "{\"tritune_receipt\": 99999999999999999999}",
+                                        "{\"tritune_receipt\": 1}",
+                                        "{\"tritune_receipt\": 1, \"options\": {}}",
                                         "{\"tritune_receipt\": 1, \"tritune_receipt\": 1}"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         refuse_text(texts[i], TRI_BAD_FILE);

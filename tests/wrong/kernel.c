@@ -1,5 +1,5 @@
-/* A kernel that is wrong, for a tritune of its own (tests/CMakeLists.txt): what plans for ffn_down give for one token has
- * row 5 one too high. The linker puts this plan in the place of the true one. */
+/* A kernel that is wrong, for a tritune of its own (tests/CMakeLists.txt): what plans for ffn_down give for one token
+ * has row 5 one too high. The linker puts this plan in the place of the true one. */
 #include "kernels/dispatch.h"
 
 static struct tri_kernel wrong;
@@ -13,8 +13,10 @@ static void off_by_one(const uint8_t *w, int m0, int m1, int k, const void *x, s
         y[5 - m0]++;
 }
 
-void __real_tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan);
-void __wrap_tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan);
+void __real_tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group,
+                                 struct tri_plan *plan);
+void __wrap_tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group,
+                                 struct tri_plan *plan);
 
 void __wrap_tri_dispatch_plan_of(enum tri_bits bits, enum tri_role role, int m, int k, int group, struct tri_plan *plan)
 {
