@@ -12,10 +12,10 @@
 static const char *const taken[] = {
     "--synth", "--hidden", "--layers", "--heads", "--kv-heads", "--head-dim", "--ffn-size", "--vocab", "--group",
     "--zeros", "--ffn-sparsity", "-s", "--seed", "--family", "--act", "--embedding", "--head-type", "--weights",
-    "--three-of-four", "-p", "--n-prompt", "-n", "--n-gen", "-pg", "-d", "--n-depth", "-t", "--threads", "-b", "--batch-size",
-    "-r", "--repetitions", "--delay", "--draft", "--draft-max", "--cpu-strict", "--cpu-strict-batch", "--huge-pages",
-    "--core-weights", "-ub", "--ubatch-size", "-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "--ffn", "--head",
-    "--memory", "--bits", "--activation", "--isa", "--i2s-layout"};
+    "--three-of-four", "-p", "--n-prompt", "-n", "--n-gen", "-pg", "-d", "--n-depth", "-t", "--threads", "-b",
+    "--batch-size", "-r", "--repetitions", "--delay", "--draft", "--draft-max", "--cpu-strict",
+    "--cpu-strict-batch", "--huge-pages", "--core-weights", "-ub", "--ubatch-size", "-ctk", "--cache-type-k",
+    "-ctv", "--cache-type-v", "--ffn", "--head", "--memory", "--bits", "--activation", "--isa", "--i2s-layout"};
 
 static bool is_taken(const char *word)
 {
