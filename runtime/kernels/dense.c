@@ -6,6 +6,7 @@
 enum {
     ROWS = TRI_DENSE_ROWS,
     GROUP = TRI_DENSE_GROUP,
+    LANES = 16, /* of a row of F16, beside those of the next row */
     TOKENS = 32, /* of a call, all of which read a tile from cache */
     ONE = 0x3c00 /* as a half */
 };
@@ -19,13 +20,14 @@ static int value(const int8_t *values, size_t ld, int rows, int k, int row, int 
 
 static void pack_f16(const int8_t *values, size_t ld, int rows, int k, int kp, uint8_t *tile)
 {
-    float floats[GROUP];
-    for (int r = 0; r < ROWS; r++)
-        for (int i = 0; i < kp; i += GROUP, tile += GROUP * sizeof(uint16_t)) {
-            for (int j = 0; j < GROUP; j++)
-                floats[j] = (float)value(values, ld, rows, k, r, i + j);
-            tri_isas[0].vec->to_f16(floats, (uint16_t *)(void *)tile, GROUP);
-        }
+    float floats[LANES];
+    for (int four = 0; four < ROWS; four += 4)
+        for (int i = 0; i < kp; i += LANES)
+            for (int r = four; r < four + 4; r++, tile += LANES * sizeof(uint16_t)) {
+                for (int j = 0; j < LANES; j++)
+                    floats[j] = (float)value(values, ld, rows, k, r, i + j);
+                tri_isas[0].vec->to_f16(floats, (uint16_t *)(void *)tile, LANES);
+            }
 }
 
 static uint8_t *put_ones(uint8_t *to)
@@ -86,15 +88,10 @@ size_t tri_dense_sums(void)
 static void multiply(const struct tri_vec *v, enum tri_rows_kind kind, const uint8_t *tile, int kp,
                      const struct tri_operand *x, int t, int tokens, float *y)
 {
-    const struct tri_rows *rows = &v->rows[TRI_ROWS_F16];
-    const float *f = x->f + (size_t)t * x->ldf;
-    const size_t ld = (size_t)kp * sizeof(uint16_t);
-    if (kind != TRI_ROWS_F16)
-        v->tile[kind](tile, kp, x->q + (size_t)t * x->ldq, x->ldq, x->sum + t * (kp / GROUP), tokens, y);
-    else if (tokens == 1)
-        rows->stream(tile, ld, ROWS, f, kp, y);
+    if (kind == TRI_ROWS_F16)
+        v->tile_f16((const uint16_t *)(const void *)tile, kp, x->f + (size_t)t * x->ldf, x->ldf, tokens, y);
     else
-        rows->products(tile, ld, ROWS, f, x->ldf, tokens, kp, y, ROWS);
+        v->tile[kind](tile, kp, x->q + (size_t)t * x->ldq, x->ldq, x->sum + t * (kp / GROUP), tokens, y);
 }
 
 void tri_dense_product(const struct tri_vec *v, const struct tri_dense *dense, const uint8_t *packed, int m, int kp,

@@ -3,9 +3,9 @@
  *
  * Weights lie in tiles of 16 rows, whose bytes are those of the rows as files have them, but
  *
- *     f16     row after row, each padded to a multiple of 32 columns
- *     q8_0    for each 32 columns the 16 rows' halves d, then for each 4 of these columns the 16 rows' int8 codes, 4 and 4
- *     q4_0    likewise, but of 8 columns the 16 rows' codes + 8, 4 and 4: columns 0-3 in the low nibbles, 4-7 in the high
+ *     f16     four rows after four rows, of these for each 16 columns 16 halves of a row, 16 of the next, ...
+ *     q8_0    for each 32 columns the 16 rows' halves d, then for each 4 of these columns the rows' int8 codes, 4 and 4
+ *     q4_0    likewise, but of 8 columns the rows' codes + 8, 4 and 4: columns 0-3 in the low nibbles, 4-7 in the high
  *
  * F16 is multiplied by floats; blocks are multiplied by int8 activations, which have a scale for each token. */
 #ifndef TRI_DENSE_H

@@ -139,6 +139,8 @@ struct tri_vec {
     const char *isa;
     struct tri_rows rows[TRI_ROWS_KINDS];
     tri_tile_fn *tile[TRI_ROWS_KINDS]; /* Q8_0, Q4_0; else NULL */
+    /* Of F16 (dense.h): y[t * 16 + r] = lanes of fma(value, x[t * ldx + i], acc). k: a multiple of 16 */
+    void (*tile_f16)(const uint16_t *tile, int k, const float *x, size_t ldx, int tokens, float *y);
     void (*scale)(float s, float *y, int n);                        /* y = y * s */
     struct tri_measure (*measure)(const float *y, int n);
     /* y = (x * r) * w, measured as it is made; y may be x */
