@@ -23,7 +23,8 @@ local function spell(file, env)
   return tidy(text), said
 end
 
-local helper_blocks = { "integers", "signed_words", "sums", "pair_words", "fives", "tables", "words", "tiles", "floats" }
+local helper_blocks = { "integers", "signed_words", "sums", "pair_words", "fives", "tables", "words", "tiles",
+  "floats" }
 
 -- Whether a chunk that is no function defines a type that `code` names.
 local function named(chunk, code)

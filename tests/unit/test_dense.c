@@ -1,6 +1,6 @@
 /* Matrices of F16, Q8_0 and Q4_0: the kernels of every ISA here against what kernel.h and dense.h say of them, written
- * out once more; products cut among threads; and models of such weights. The reference knows rows, scales and codes, and
- * puts them where dense.h has them. */
+ * out once more; products cut among threads; and models of such weights. The reference knows rows, scales and codes,
+ * and puts them where dense.h has them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,16 +100,46 @@ static void check_tile(const struct tri_isa *isa, enum tri_rows_kind kind, int k
     assert_true(y[tokens * ROWS] == 99);
 }
 
+/* Rows of random halves, none infinite; sums in 16 lanes, then a tree. */
+static void check_f16(const struct tri_isa *isa, int k, int tokens)
+{
+    static uint16_t row[ROWS][MOST_K], tile[ROWS * MOST_K];
+    float x[TOKENS * LDX], y[TOKENS * ROWS + 1];
+    for (int r = 0; r < ROWS; r++)
+        for (int i = 0; i < k; i++)
+            tile[r / 4 * 4 * k + i / 16 * 64 + r % 4 * 16 + i % 16] = row[r][i] =
+                (uint16_t)(tri_random(&seed) & 0xbbff);
+    for (int i = 0; i < TOKENS * LDX; i++)
+        x[i] = (float)between(-99999, 99999) / 1024;
+    y[tokens * ROWS] = 99;
+    isa->vec->tile_f16(tile, k, x, LDX, tokens, y);
+    for (int t = 0; t < tokens; t++)
+        for (int r = 0; r < ROWS; r++) {
+            float lane[16] = {0};
+            for (int i = 0; i < k; i++)
+                lane[i % 16] = fmaf(tri_f16_to_f32(row[r][i]), x[t * LDX + i], lane[i % 16]);
+            for (int half = 8; half; half /= 2)
+                for (int i = 0; i < half; i++)
+                    lane[i] += lane[i + half];
+            if (memcmp(&lane[0], &y[t * ROWS + r], sizeof lane[0]))
+                fail_msg("%s: F16, %d columns, token %d of %d, row %d: expected %a, found %a", isa->name, k, t, tokens,
+                         r, (double)lane[0], (double)y[t * ROWS + r]);
+        }
+    assert_true(y[tokens * ROWS] == 99);
+}
+
 static void tiles_are_as_said(void **state)
 {
     (void)state;
     for (const struct tri_isa *isa = tri_isas; isa->name; isa++)
         for (int k = 0; k <= MOST_K && isa->present(); k += GROUP)
-            for (int tokens = 0; tokens <= TOKENS; tokens++)
+            for (int tokens = 0; tokens <= TOKENS; tokens++) {
+                check_f16(isa, k, tokens);
                 for (int extreme = 0; extreme < 2; extreme++) {
                     check_tile(isa, TRI_ROWS_Q8_0, k, tokens, extreme);
                     check_tile(isa, TRI_ROWS_Q4_0, k, tokens, extreme);
                 }
+            }
 }
 
 /* -- products ------------------------------------------------------------- */
