@@ -22,7 +22,7 @@ compare logits -p "$prompt" --json -ctk f16 -ctv f16 -ub 5
 compare logits -p "$prompt" --json -ctk q8_0 -ctv q8_0 -ub 5
 compare run -p "Once upon a time" -n 40 -s 7 --temp 0.7 --top-k 40
 model=$(mktemp) && trap 'rm -f "$model"' EXIT
-if $here synth --hidden 192 --layers 2 --heads 3 --ffn 320 --vocab 300 --three-of-four --out "$model" 2>/dev/null; then
+if $here synth --hidden 192 --layers 2 --heads 3 --ffn 320 --vocab 512 --three-of-four --out "$model" 2>/dev/null; then
     compare logits -m "$model" -p "$prompt" --json --bits 1.25
     compare logits -m "$model" -p "$prompt" --json --bits 1.25 --isa c
 else
