@@ -44,11 +44,20 @@ static const struct output *find_output(const char *name)
     return NULL;
 }
 
+/* Of what has no other forms. */
+static enum tri_status choose_form(const struct options *o, const char *what, bool *as_json, struct tri_error *e)
+{
+    *as_json = strcmp(o->output, "json") == 0;
+    if (*as_json || strcmp(o->output, "md") == 0)
+        return TRI_OK;
+    return tri_fail(e, TRI_USAGE, "option -o: expected md or json %s, found \"%s\"", what, o->output);
+}
+
 static enum tri_status run_like(struct options *o, struct tri_error *e)
 {
-    const bool as_json = strcmp(o->output, "json") == 0;
-    if (!as_json && strcmp(o->output, "md") != 0)
-        return tri_fail(e, TRI_USAGE, "option -o: expected md or json with --like, found \"%s\"", o->output);
+    bool as_json;
+    if (choose_form(o, "with --like", &as_json, e) != TRI_OK)
+        return e->status;
     return tri_bench_run_like(&o->like, &o->bench, &o->tests, &o->shape, as_json, e);
 }
 
@@ -94,14 +103,7 @@ static enum tri_status check(struct options *o, struct tri_error *e)
         return tri_fail(e, TRI_USAGE, "option --report: expected no --like, which runs many models");
     if (o->like.published.count && !o->like.name)
         return tri_fail(e, TRI_USAGE, "option --published: expected --like, too, found it alone");
-    const bool random = o->shape.size || tri_shape_given(&o->shape);
-    if (random && (b->load.model || b->load.hub))
-        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
-    if (!random)
-        return TRI_OK;
-    b->load.synth = &o->synth;
-    b->size = o->shape.size ? o->shape.size : "by hand";
-    return tri_shape_read(&o->shape, &o->synth, e);
+    return tri_shape_choose(&o->shape, &b->load, &o->synth, &b->size, e);
 }
 
 static enum tri_status compare(const struct options *o, const char *other, struct tri_error *e)
@@ -110,9 +112,9 @@ static enum tri_status compare(const struct options *o, const char *other, struc
         return tri_fail(e, TRI_USAGE, "unexpected word \"%s\"; to compare two results: --compare A.json B.json", other);
     if (!other)
         return tri_fail(e, TRI_USAGE, "option --compare: expected two files, found one");
-    const bool as_json = strcmp(o->output, "json") == 0;
-    if (!as_json && strcmp(o->output, "md") != 0)
-        return tri_fail(e, TRI_USAGE, "option -o: expected md or json of a comparison, found \"%s\"", o->output);
+    bool as_json;
+    if (choose_form(o, "of a comparison", &as_json, e) != TRI_OK)
+        return e->status;
     return tri_bench_compare(o->compare, other, as_json, e);
 }
 

@@ -71,6 +71,9 @@ double tri_bench_row_bytes(const struct tri_bench *b, const struct tri_bench_row
 /* What a token of a decoding row read, once measured; b->load is still open. */
 struct tri_traffic tri_bench_traffic(const struct tri_bench *b, const struct tri_bench_row *row);
 
+/* "bitnet synthetic 3b q8_0", as far as it has such parts. size: of a random model, or NULL. */
+void tri_bench_name_model(const struct tri_model *m, const char *size, char *out, size_t room);
+
 /* The row's keys and values, llama-bench's first. The caller's to release; NULL: no memory. */
 json_t *tri_bench_row_json(const struct tri_bench *b, const struct tri_bench_row *row);
 

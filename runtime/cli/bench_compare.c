@@ -5,13 +5,13 @@
 #include "cli/bench.h"
 #include "cli/compare.h"
 #include "cli/quote.h"
+#include "file/json.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { MOST_BYTES = 64 << 20, MOST_ROWS = 10000, MOST_TOKENS = 1 << 24, SHOWN = 400 };
+enum { MOST_BYTES = 64 << 20, MOST_ROWS = 10000, MOST_TOKENS = 1 << 24 };
 
 /* -- reading ------------------------------------------------------------ */
 
@@ -122,21 +122,11 @@ json_t *tri_bench_read_rows(const char *path, struct tri_error *e)
 
 /* -- a pair ----------------------------------------------------------------- */
 
-static json_int_t count_of(const json_t *row, const char *key)
-{
-    return json_integer_value(json_object_get(row, key));
-}
-
-static double number_of(const json_t *object, const char *key)
-{
-    return json_number_value(json_object_get(object, key));
-}
-
 static bool same_test(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = {"n_threads", "n_prompt", "n_gen", "n_depth"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (count_of(a, keys[i]) != count_of(b, keys[i]))
+        if (tri_integer(a, keys[i]) != tri_integer(b, keys[i]))
             return false;
     return true;
 }
@@ -166,27 +156,12 @@ static json_t *differences(const json_t *a, const json_t *b)
     return all;
 }
 
-static double *samples_of(const json_t *row, int *count, struct tri_error *e)
-{
-    const json_t *list = json_object_get(row, "samples_ts");
-    *count = (int)json_array_size(list);
-    double *samples = tri_alloc((size_t)*count, sizeof *samples, "samples", e);
-    for (int i = 0; samples && i < *count; i++)
-        samples[i] = json_number_value(json_array_get(list, (size_t)i));
-    return samples;
-}
-
-/* of b over a, and both medians. */
-static enum tri_status ratio_of(const json_t *a, const json_t *b, struct tri_ratio *r, double median[2],
-                                struct tri_error *e)
+/* Of b over a. */
+static enum tri_status ratio_of(const json_t *a, const json_t *b, struct tri_ratio *r, struct tri_error *e)
 {
     int as, bs;
-    double *x = samples_of(a, &as, e), *y = x ? samples_of(b, &bs, e) : NULL;
-    enum tri_status status = y ? tri_ratio_of_medians(y, bs, x, as, r, e) : e->status;
-    if (status == TRI_OK) {
-        median[0] = tri_median(x, as);
-        median[1] = tri_median(y, bs);
-    }
+    double *x = tri_numbers(a, "samples_ts", &as, e), *y = x ? tri_numbers(b, "samples_ts", &bs, e) : NULL;
+    const enum tri_status status = y ? tri_ratio_of_medians(y, bs, x, as, r, e) : e->status;
     tri_free(x);
     tri_free(y);
     return status;
@@ -195,13 +170,12 @@ static enum tri_status ratio_of(const json_t *a, const json_t *b, struct tri_rat
 static json_t *pair_json(const json_t *a, const json_t *b, struct tri_error *e)
 {
     struct tri_ratio r;
-    double median[2];
-    if (ratio_of(a, b, &r, median, e) != TRI_OK)
+    if (ratio_of(a, b, &r, e) != TRI_OK)
         return NULL;
     json_t *pair = json_pack("{s:O, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "model_type",
-                             json_object_get(a, "model_type"), "n_threads", count_of(a, "n_threads"), "n_prompt",
-                             count_of(a, "n_prompt"), "n_gen", count_of(a, "n_gen"), "n_depth", count_of(a, "n_depth"),
-                             "a_median_ts", median[0], "b_median_ts", median[1], "ratio", r.ratio, "low",
+                             json_object_get(a, "model_type"), "n_threads", tri_integer(a, "n_threads"), "n_prompt",
+                             tri_integer(a, "n_prompt"), "n_gen", tri_integer(a, "n_gen"), "n_depth",
+                             tri_integer(a, "n_depth"), "a_median_ts", r.b, "b_median_ts", r.a, "ratio", r.ratio, "low",
                              r.bounded ? json_real(r.low) : json_null(), "high",
                              r.bounded ? json_real(r.high) : json_null(), "differs", differences(a, b));
     if (!pair)
@@ -266,15 +240,10 @@ json_t *tri_bench_pair_rows(const json_t *a, const json_t *b, json_t *only[2], s
 
 /* -- the table -------------------------------------------------------------- */
 
-static void print_text(const char *text)
-{
-    tri_print_escaped((struct tri_text){text, strlen(text)}, SHOWN);
-}
-
 static void print_value(json_t *value)
 {
     char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    print_text(json_is_string(value) ? json_string_value(value) : text ? text : "");
+    tri_print_text(json_is_string(value) ? json_string_value(value) : text ? text : "");
     free(text);
 }
 
@@ -294,14 +263,14 @@ static void print_differences(json_t *differs)
 static void print_pair(json_t *pair)
 {
     char test[64], bounds[64] = "";
-    const double low = number_of(pair, "low"), high = number_of(pair, "high");
+    const double low = tri_number(pair, "low"), high = tri_number(pair, "high");
     tri_bench_name_test(pair, test, sizeof test);
     if (low > 0)
         snprintf(bounds, sizeof bounds, "%.3f .. %.3f", low, high);
     printf("| ");
-    print_text(json_string_value(json_object_get(pair, "model_type")));
-    printf(" | %7d | %15s | %10.2f | %10.2f | %6.3f | %16s | ", (int)count_of(pair, "n_threads"), test,
-           number_of(pair, "a_median_ts"), number_of(pair, "b_median_ts"), number_of(pair, "ratio"), bounds);
+    tri_print_text(tri_string(pair, "model_type"));
+    printf(" | %7d | %15s | %10.2f | %10.2f | %6.3f | %16s | ", (int)tri_integer(pair, "n_threads"), test,
+           tri_number(pair, "a_median_ts"), tri_number(pair, "b_median_ts"), tri_number(pair, "ratio"), bounds);
     print_differences(json_object_get(pair, "differs"));
     puts(" |");
 }
@@ -314,10 +283,10 @@ static void print_only(const char *name, const char *path, json_t *only)
     json_array_foreach(only, i, row) {
         tri_bench_name_test(row, test, sizeof test);
         printf("only in %s, ", name);
-        print_text(path);
+        tri_print_text(path);
         printf(": ");
-        print_text(json_string_value(json_object_get(row, "model_type")));
-        const int threads = (int)count_of(row, "n_threads");
+        tri_print_text(tri_string(row, "model_type"));
+        const int threads = (int)tri_integer(row, "n_threads");
         printf(", %d thread%s, %s\n", threads, threads == 1 ? "" : "s", test);
     }
 }
@@ -329,7 +298,7 @@ static void print_table(const char *const path[2], json_t *pairs, json_t *only[2
     json_t *pair;
     for (int side = 0; side < 2; side++) {
         printf("%s: ", names[side]);
-        print_text(path[side]);
+        tri_print_text(path[side]);
         puts("");
     }
     puts("\n| model | threads | test | A median t/s | B median t/s | B / A | 95 % | differs |");

@@ -3,25 +3,16 @@
 #include "cli/bench_like.h"
 #include "base/cores.h"
 #include "cli/bench_published.h"
+#include "file/json.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* -- columns of others -------------------------------------------------------- */
 
-static double number_of(const json_t *row, const char *key)
-{
-    return json_number_value(json_object_get(row, key));
-}
-
-static int count_of(const json_t *row, const char *key)
-{
-    return (int)json_integer_value(json_object_get(row, key));
-}
-
 static const char *type_of(const json_t *row)
 {
-    return json_string_value(json_object_get(row, "model_type"));
+    return tri_string(row, "model_type");
 }
 
 static json_t *row_at(const json_t *entries, size_t i)
@@ -37,10 +28,10 @@ static void print_bitnet(const json_t *entries)
         const json_t *row = row_at(entries, i);
         char test[64], joules[32] = "";
         tri_bench_name_test(row, test, sizeof test);
-        if (number_of(row, "j_per_token") > 0)
-            snprintf(joules, sizeof joules, "%.3f", number_of(row, "j_per_token"));
-        printf("| %s | %d | %s | %.2f | %s |\n", type_of(row), count_of(row, "n_threads"), test,
-               number_of(row, "median_ts"), joules);
+        if (tri_number(row, "j_per_token") > 0)
+            snprintf(joules, sizeof joules, "%.3f", tri_number(row, "j_per_token"));
+        printf("| %s | %d | %s | %.2f | %s |\n", type_of(row), (int)tri_integer(row, "n_threads"), test,
+               tri_number(row, "median_ts"), joules);
     }
 }
 
@@ -53,15 +44,15 @@ static void print_llama(const json_t *entries)
         char test[64];
         tri_bench_name_test(row, test, sizeof test);
         printf("| %s | %.2f MiB | %.2f M | %s | %d | %s | %.2f ± %.2f |\n", type_of(row),
-               number_of(row, "model_size") / (1 << 20), number_of(row, "model_n_params") / 1e6,
-               json_string_value(json_object_get(row, "backends")), count_of(row, "n_threads"), test,
-               number_of(row, "avg_ts"), number_of(row, "stddev_ts"));
+               tri_number(row, "model_size") / (1 << 20), tri_number(row, "model_n_params") / 1e6,
+               tri_string(row, "backends"), (int)tri_integer(row, "n_threads"), test,
+               tri_number(row, "avg_ts"), tri_number(row, "stddev_ts"));
     }
 }
 
 static bool same_sweep(const json_t *a, const json_t *b)
 {
-    return strcmp(type_of(a), type_of(b)) == 0 && count_of(a, "n_threads") == count_of(b, "n_threads");
+    return strcmp(type_of(a), type_of(b)) == 0 && tri_integer(a, "n_threads") == tri_integer(b, "n_threads");
 }
 
 /* Decoding at the depth of a prompt, in the same sweep. */
@@ -69,8 +60,8 @@ static const json_t *find_decoding(const json_t *entries, const json_t *prompt)
 {
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *row = row_at(entries, i);
-        if (same_sweep(row, prompt) && count_of(row, "n_depth") == count_of(prompt, "n_depth") &&
-            count_of(row, "n_prompt") == 0)
+        if (same_sweep(row, prompt) && tri_integer(row, "n_depth") == tri_integer(prompt, "n_depth") &&
+            tri_integer(row, "n_prompt") == 0)
             return row;
     }
     return NULL;
@@ -79,11 +70,12 @@ static const json_t *find_decoding(const json_t *entries, const json_t *prompt)
 static void print_step(const json_t *entries, const json_t *prompt)
 {
     const json_t *gen = find_decoding(entries, prompt);
-    if (count_of(prompt, "n_gen") || !gen)
+    if (tri_integer(prompt, "n_gen") || !gen)
         return;
-    const double pp = number_of(prompt, "median_ts"), tg = number_of(gen, "median_ts");
-    printf("| %d | %d | %d | %.3f | %.2f | %.3f | %.2f |\n", count_of(prompt, "n_prompt"), count_of(gen, "n_gen"),
-           count_of(prompt, "n_depth"), count_of(prompt, "n_prompt") / pp, pp, count_of(gen, "n_gen") / tg, tg);
+    const int fed = (int)tri_integer(prompt, "n_prompt"), decoded = (int)tri_integer(gen, "n_gen");
+    const double pp = tri_number(prompt, "median_ts"), tg = tri_number(gen, "median_ts");
+    printf("| %d | %d | %d | %.3f | %.2f | %.3f | %.2f |\n", fed, decoded,
+           (int)tri_integer(prompt, "n_depth"), fed / pp, pp, decoded / tg, tg);
 }
 
 static bool first_of_sweep(const json_t *entries, size_t at)
@@ -101,12 +93,12 @@ static void print_sweeps(const json_t *entries)
         const json_t *first = row_at(entries, i);
         if (!first_of_sweep(entries, i))
             continue;
-        printf("%s%s, %d thread%s\n\n", i ? "\n" : "", type_of(first), count_of(first, "n_threads"),
-               count_of(first, "n_threads") == 1 ? "" : "s");
+        printf("%s%s, %d thread%s\n\n", i ? "\n" : "", type_of(first), (int)tri_integer(first, "n_threads"),
+               tri_integer(first, "n_threads") == 1 ? "" : "s");
         puts("| PP | TG | N_KV | T_PP s | S_PP t/s | T_TG s | S_TG t/s |\n"
              "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
         for (size_t j = i; j < json_array_size(entries); j++)
-            if (same_sweep(first, row_at(entries, j)) && count_of(row_at(entries, j), "n_prompt"))
+            if (same_sweep(first, row_at(entries, j)) && tri_integer(row_at(entries, j), "n_prompt"))
                 print_step(entries, row_at(entries, j));
     }
 }

@@ -9,29 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN = 400 }; /* bytes of a text */
-
 static const struct tri_json_limits limits = {.depth = 8, .values = 100000};
 
 extern const char tri_published[], tri_published_end[]; /* the files of results/published, as one array */
 
 /* -- reading -------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static double number_of(const json_t *object, const char *key)
-{
-    return json_number_value(json_object_get(object, key));
-}
-
 static bool whole_row(const json_t *row)
 {
-    return *text_of(row, "model") && *text_of(row, "test") && json_is_integer(json_object_get(row, "threads")) &&
-           number_of(row, "threads") >= 0 && number_of(row, "ts") > 0;
+    return *tri_string(row, "model") && *tri_string(row, "test") && json_is_integer(json_object_get(row, "threads")) &&
+           tri_number(row, "threads") >= 0 && tri_number(row, "ts") > 0;
 }
 
 static enum tri_status check_table(const char *name, const json_t *table, struct tri_error *e)
@@ -40,10 +27,10 @@ static enum tri_status check_table(const char *name, const json_t *table, struct
     size_t i;
     json_t *row, *rows = json_object_get(table, "rows");
     for (i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (!*text_of(table, texts[i]))
+        if (!*tri_string(table, texts[i]))
             return tri_fail(e, TRI_BAD_FILE, "%s: expected a text \"%s\"; bench/schema/published.json says how such a "
                             "file looks", name, texts[i]);
-    if (!(number_of(table, "bandwidth_gbps") > 0) || json_array_size(rows) == 0)
+    if (!(tri_number(table, "bandwidth_gbps") > 0) || json_array_size(rows) == 0)
         return tri_fail(e, TRI_BAD_FILE, "%s: expected a positive \"bandwidth_gbps\" and \"rows\"", name);
     json_array_foreach(rows, i, row)
         if (!whole_row(row))
@@ -57,7 +44,7 @@ static enum tri_status add_table(const char *name, json_t *table, const char *ki
 {
     if (check_table(name, table, e) != TRI_OK)
         return e->status;
-    if (strcmp(text_of(table, "kind"), kind) == 0 && json_array_append(tables, table) != 0)
+    if (strcmp(tri_string(table, "kind"), kind) == 0 && json_array_append(tables, table) != 0)
         return tri_fail(e, TRI_NO_MEMORY, "no memory for published speeds");
     return TRI_OK;
 }
@@ -129,7 +116,7 @@ static void add_model(void *context, const json_t *table, const json_t *row)
     struct tri_synth synth;
     json_t *models = context;
     (void)table;
-    if (!among(models, text_of(row, "model")) && tri_synth_size(text_of(row, "model"), &synth))
+    if (!among(models, tri_string(row, "model")) && tri_synth_size(tri_string(row, "model"), &synth))
         json_array_append(models, json_object_get(row, "model"));
 }
 
@@ -149,9 +136,9 @@ struct threads {
 static void note_threads(void *context, const json_t *table, const json_t *row)
 {
     struct threads *t = context;
-    const json_int_t threads = json_integer_value(json_object_get(row, "threads"));
+    const json_int_t threads = tri_integer(row, "threads");
     (void)table;
-    if (strcmp(t->model, text_of(row, "model")) == 0 && threads <= TRI_MAX_THREADS)
+    if (strcmp(t->model, tri_string(row, "model")) == 0 && threads <= TRI_MAX_THREADS)
         t->seen[threads] = true;
 }
 
@@ -179,8 +166,8 @@ const char *tri_published_name(const json_t *tables, const struct tri_config *co
     json_array_foreach((json_t *)tables, i, table)
         json_array_foreach(json_object_get(table, "rows"), j, row) {
             struct tri_synth synth;
-            if (tri_synth_size(text_of(row, "model"), &synth) && same_shape(&synth.config, config))
-                return text_of(row, "model");
+            if (tri_synth_size(tri_string(row, "model"), &synth) && same_shape(&synth.config, config))
+                return tri_string(row, "model");
         }
     return NULL;
 }
@@ -203,11 +190,12 @@ static const json_t *find_ours(const json_t *rows, const json_t *theirs)
         const json_t *row = json_object_get(entry, "row");
         char test[64];
         tri_bench_name_test(row, test, sizeof test);
-        if (strcmp(text_of(entry, "name"), text_of(theirs, "model")) != 0 || strcmp(test, text_of(theirs, "test")) != 0)
+        if (strcmp(tri_string(entry, "name"), tri_string(theirs, "model")) != 0 ||
+            strcmp(test, tri_string(theirs, "test")) != 0)
             continue;
-        if (number_of(row, "n_threads") == number_of(theirs, "threads"))
+        if (tri_number(row, "n_threads") == tri_number(theirs, "threads"))
             return row;
-        if (!best || number_of(row, "median_ts") > number_of(best, "median_ts"))
+        if (!best || tri_number(row, "median_ts") > tri_number(best, "median_ts"))
             best = row;
     }
     return best;
@@ -222,18 +210,21 @@ static const char *positive(double value, const char *format, char text[32])
     return text;
 }
 
-static void print_text(const char *text)
+/* "bitnet.cpp, Apple M2 Ultra" */
+static void print_who(const json_t *table)
 {
-    tri_print_escaped((struct tri_text){text, strlen(text)}, SHOWN);
+    tri_print_text(tri_string(table, "program"));
+    printf(", ");
+    tri_print_text(tri_string(table, "cpu"));
 }
 
 /* Of tokens decoded one by one, which memory bounds; prompts have none. */
 static double normalised_ratio(const json_t *table, const json_t *theirs, const json_t *ours)
 {
-    if (strncmp(text_of(theirs, "test"), "tg", 2) != 0)
+    if (strncmp(tri_string(theirs, "test"), "tg", 2) != 0)
         return 0;
-    return number_of(ours, "median_ts") / number_of(ours, "read_gbps") /
-           (number_of(theirs, "ts") / number_of(table, "bandwidth_gbps"));
+    return tri_number(ours, "median_ts") / tri_number(ours, "read_gbps") /
+           (tri_number(theirs, "ts") / tri_number(table, "bandwidth_gbps"));
 }
 
 static void print_beside(void *context, const json_t *table, const json_t *theirs)
@@ -252,30 +243,26 @@ static void print_beside(void *context, const json_t *table, const json_t *their
         json_array_append(b->shown, (json_t *)table);
     b->last = table;
     printf("| ");
-    print_text(text_of(theirs, "model"));
+    tri_print_text(tri_string(theirs, "model"));
     printf(" | ");
-    print_text(text_of(theirs, "test"));
+    tri_print_text(tri_string(theirs, "test"));
     printf(" | ");
-    print_text(text_of(table, "program"));
-    printf(", ");
-    print_text(text_of(table, "cpu"));
+    print_who(table);
     printf(" | %s | %.2f | %s | %.1f | %.0f | %.2f | %s | %.1f | %s |\n",
-           positive(number_of(theirs, "threads"), "%.0f", text[0]), number_of(theirs, "ts"),
-           positive(number_of(theirs, "j_per_token"), "%.3f", text[1]), number_of(table, "bandwidth_gbps"),
-           number_of(ours, "n_threads"), number_of(ours, "median_ts"),
-           positive(number_of(ours, "j_per_token"), "%.3f", text[2]), number_of(ours, "read_gbps"),
+           positive(tri_number(theirs, "threads"), "%.0f", text[0]), tri_number(theirs, "ts"),
+           positive(tri_number(theirs, "j_per_token"), "%.3f", text[1]), tri_number(table, "bandwidth_gbps"),
+           tri_number(ours, "n_threads"), tri_number(ours, "median_ts"),
+           positive(tri_number(ours, "j_per_token"), "%.3f", text[2]), tri_number(ours, "read_gbps"),
            positive(normalised_ratio(table, theirs, ours), "%.2f", text[3]));
 }
 
 static void print_source(const json_t *table)
 {
-    print_text(text_of(table, "program"));
-    printf(", ");
-    print_text(text_of(table, "cpu"));
+    print_who(table);
     printf(": ");
-    print_text(text_of(table, "source"));
+    tri_print_text(tri_string(table, "source"));
     printf(", ");
-    print_text(text_of(table, "url"));
+    tri_print_text(tri_string(table, "url"));
     puts("");
 }
 

@@ -1,6 +1,7 @@
 /* Owns: rows of `tritune bench` as a table, CSV, JSON and lines of JSON, all made of a row's JSON object
  * (bench_row.c). */
 #include "cli/bench.h"
+#include "file/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,21 +23,6 @@ static json_t *rows_json(const struct tri_bench *b, struct tri_error *e)
     return list;
 }
 
-static double number(const json_t *row, const char *key)
-{
-    return json_number_value(json_object_get(row, key));
-}
-
-static int integer(const json_t *row, const char *key)
-{
-    return (int)json_integer_value(json_object_get(row, key));
-}
-
-static const char *text(const json_t *row, const char *key)
-{
-    return json_string_value(json_object_get(row, key));
-}
-
 static bool known(const json_t *row, const char *key)
 {
     return json_is_number(json_object_get(row, key));
@@ -46,7 +32,8 @@ static bool known(const json_t *row, const char *key)
 
 void tri_bench_name_test(const json_t *row, char *out, size_t room)
 {
-    const int prompt = integer(row, "n_prompt"), gen = integer(row, "n_gen"), depth = integer(row, "n_depth");
+    const int prompt = (int)tri_integer(row, "n_prompt"), gen = (int)tri_integer(row, "n_gen");
+    const int depth = (int)tri_integer(row, "n_depth");
     int n = 0;
     if (prompt)
         n += snprintf(out, room, "pp%d", prompt);
@@ -60,16 +47,17 @@ static void print_row(const json_t *row)
 {
     char size[32], params[32], test[64], spread[64], share[16] = "", zeros[32] = "";
     tri_bench_name_test(row, test, sizeof test);
-    snprintf(size, sizeof size, "%.2f MiB", number(row, "model_size") / (1 << 20));
-    snprintf(params, sizeof params, "%.2f M", number(row, "model_n_params") / 1e6);
-    snprintf(spread, sizeof spread, "%.2f .. %.2f", number(row, "min_ts"), number(row, "max_ts"));
+    snprintf(size, sizeof size, "%.2f MiB", tri_number(row, "model_size") / (1 << 20));
+    snprintf(params, sizeof params, "%.2f M", tri_number(row, "model_n_params") / 1e6);
+    snprintf(spread, sizeof spread, "%.2f .. %.2f", tri_number(row, "min_ts"), tri_number(row, "max_ts"));
     if (known(row, "share"))
-        snprintf(share, sizeof share, "%.3f", number(row, "share"));
+        snprintf(share, sizeof share, "%.3f", tri_number(row, "share"));
     if (known(row, "ffn_sparsity"))
-        snprintf(zeros, sizeof zeros, "%.2f, %.2f", number(row, "ffn_sparsity"), number(row, "down_sparsity"));
+        snprintf(zeros, sizeof zeros, "%.2f, %.2f", tri_number(row, "ffn_sparsity"), tri_number(row, "down_sparsity"));
     printf("| %-27s | %11s | %10s | %-12s | %7d | %15s | %10.2f | %20s | %9.2f | %6s | %10s |\n",
-           text(row, "model_type"), size, params, text(row, "backends"), integer(row, "n_threads"), test,
-           number(row, "median_ts"), spread, number(row, "read_gbps"), share, zeros);
+           tri_string(row, "model_type"), size, params, tri_string(row, "backends"),
+           (int)tri_integer(row, "n_threads"), test,
+           tri_number(row, "median_ts"), spread, tri_number(row, "read_gbps"), share, zeros);
 }
 
 enum tri_status tri_bench_markdown(const struct tri_bench *b, struct tri_error *e)

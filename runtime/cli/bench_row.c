@@ -1,11 +1,11 @@
 /* Owns: what the samples of a row of `tritune bench` say, and its JSON object, the one list of its keys. Leaves out how
  * rows are shown (bench_report.c). */
 #include "cli/bench.h"
+#include "base/statistics.h"
 #include "base/memory.h"
-#include "cli/compare.h"
 #include "cli/quote.h"
+#include "file/json.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,19 +13,7 @@
 
 double tri_bench_row_mean(const struct tri_bench_row *r)
 {
-    double sum = 0;
-    for (int i = 0; i < r->samples; i++)
-        sum += r->speed[i];
-    return sum / r->samples;
-}
-
-/* Of a sample: 0 for a single one. */
-static double deviation_of(const struct tri_bench_row *r)
-{
-    double mean = tri_bench_row_mean(r), sum = 0;
-    for (int i = 0; i < r->samples; i++)
-        sum += (r->speed[i] - mean) * (r->speed[i] - mean);
-    return r->samples > 1 ? sqrt(sum / (r->samples - 1)) : 0;
+    return tri_mean(r->speed, r->samples);
 }
 
 /* Whether a row was decoded token by token, so that what its tokens read was counted. */
@@ -78,27 +66,14 @@ static double share_of(const struct tri_bench *b, const struct tri_bench_row *r)
     return tri_bench_row_bytes(b, r) * tri_bench_row_mean(r) / (r->gbps * 1e9);
 }
 
-static void type_of(const struct tri_bench *b, char *out, size_t room)
+void tri_bench_name_model(const struct tri_model *m, const char *size, char *out, size_t room)
 {
-    const struct tri_dense *dense = b->load.weights->layer[0].matrix[0].dense;
-    snprintf(out, room, "%s%s%s%s%s", b->load.weights->config.family->arch, b->size ? " synthetic " : "",
-             b->size ? b->size : "", dense ? " " : "", dense ? dense->layout.name : "");
+    const struct tri_dense *dense = m->layer[0].matrix[0].dense;
+    snprintf(out, room, "%s%s%s%s%s", m->config.family->arch, size ? " synthetic " : "", size ? size : "",
+             dense ? " " : "", dense ? dense->layout.name : "");
 }
 
 /* -- its JSON ------------------------------------------------------------ */
-
-static json_t *samples_of(const struct tri_bench_row *r)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < r->samples; i++)
-        json_array_append_new(list, json_real(r->speed[i]));
-    return list;
-}
-
-static json_t *text_of(const char *text)
-{
-    return tri_json_text((struct tri_text){text, strlen(text)});
-}
 
 /* What was run and how fast it was. NULL: no memory; likewise below. */
 static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *r)
@@ -106,16 +81,17 @@ static json_t *test_json(const struct tri_bench *b, const struct tri_bench_row *
     const struct tri_load *l = &b->load;
     const enum tri_phase phase = r->prompt ? TRI_PROMPT : TRI_DECODE;
     char type[64];
-    type_of(b, type, sizeof type);
+    tri_bench_name_model(l->weights, b->size, type, sizeof type);
     return json_pack(
         "{s:o, s:s, s:I, s:I, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:o}",
-        "model_filename", text_of(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type, "model_size",
-        (json_int_t)tri_model_bytes(l->weights), "model_n_params", (json_int_t)tri_model_parameters(l->weights),
+        "model_filename", tri_json_string(b->size ? "" : l->model ? l->model : "embedded"), "model_type", type,
+        "model_size", (json_int_t)tri_model_bytes(l->weights), "model_n_params",
+        (json_int_t)tri_model_parameters(l->weights),
         "backends", tri_dispatch_isa()->name, "n_batch", b->batch, "n_ubatch", l->ubatch ? l->ubatch : TRI_UBATCH,
         "n_threads", r->threads, "cpu_strict", l->setting.team[phase].pinned, "type_k", l->cache_k, "type_v",
         l->cache_v, "ffn", l->ffn, "head", l->head ? l->head : "auto", "draft", b->draft, "n_prompt", r->prompt,
-        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", tri_bench_row_mean(r), "stddev_ts", deviation_of(r),
-        "samples_ts", samples_of(r));
+        "n_gen", r->gen, "n_depth", r->depth, "avg_ts", tri_bench_row_mean(r), "stddev_ts", tri_deviation(r->speed, r->samples),
+        "samples_ts", tri_json_numbers(r->speed, r->samples));
 }
 
 /* NULL: no memory; likewise below. */

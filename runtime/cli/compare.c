@@ -1,9 +1,9 @@
 /* Owns: ratios of medians and their bounds by bootstrap. */
 #include "cli/compare.h"
+#include "base/statistics.h"
 #include "base/memory.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RESAMPLES = 2000, TAIL = RESAMPLES / 40 };
@@ -12,24 +12,8 @@ struct list {
     double *value; /* [count] ascending */
     int *drawn;    /* [count] how often each was */
     int count;
+    double median;
 };
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double middle(const double *sorted, int count)
-{
-    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
-}
-
-double tri_median(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    return middle(values, count);
-}
 
 /* -- drawing ------------------------------------------------------------ */
 
@@ -68,7 +52,7 @@ static enum tri_status list_new(struct list *l, const double *samples, int count
     if (!l->drawn)
         return e->status;
     memcpy(l->value, samples, (size_t)count * sizeof *samples);
-    qsort(l->value, (size_t)count, sizeof *l->value, ascending);
+    l->median = tri_median(l->value, count);
     return TRI_OK;
 }
 
@@ -86,7 +70,7 @@ static void bound(struct list *a, struct list *b, struct tri_ratio *r)
         const double over = drawn_median(a, &state);
         ratios[i] = over / drawn_median(b, &state);
     }
-    qsort(ratios, RESAMPLES, sizeof *ratios, ascending);
+    tri_sort(ratios, RESAMPLES);
     r->low = ratios[TAIL];
     r->high = ratios[RESAMPLES - TAIL - 1];
 }
@@ -99,8 +83,8 @@ enum tri_status tri_ratio_of_medians(const double *a, int a_count, const double 
     if (status == TRI_OK)
         status = list_new(&y, b, b_count, e);
     if (status == TRI_OK) {
-        const double ratio = middle(x.value, a_count) / middle(y.value, b_count);
-        *r = (struct tri_ratio){ratio, a_count > 1 && b_count > 1, ratio, ratio};
+        const double ratio = x.median / y.median;
+        *r = (struct tri_ratio){ratio, a_count > 1 && b_count > 1, ratio, ratio, x.median, y.median};
         if (r->bounded)
             bound(&x, &y, r);
     }

@@ -11,10 +11,8 @@ struct tri_ratio {
     double ratio;     /* of the medians */
     bool bounded;     /* a single sample on either side bounds nothing */
     double low, high; /* its 95 % bounds; without any, the ratio itself */
+    double a, b;      /* the medians */
 };
-
-/* The mean of the two in the middle where there is no one. `values` come out in ascending order; count > 0. */
-double tri_median(double *values, int count);
 
 /* a's median over b's, samples positive and in no order, counts > 0. The bounds are by percentile bootstrap (Efron),
  * both lists drawn anew 2000 times, as tune/ratio.lua draws rounds that two sides share; here they share none. Always

@@ -170,7 +170,7 @@ static json_t *nth_job(const struct tri_inspection *f, size_t i)
 
 static json_t *nth_finding(const struct tri_inspection *f, size_t i)
 {
-    return tri_json_text((struct tri_text){f->findings.text[i], strlen(f->findings.text[i])});
+    return tri_json_string(f->findings.text[i]);
 }
 
 static json_t *hash_of(const struct tri_trits_hash *hash)
@@ -193,16 +193,11 @@ static json_t *config_of(const struct tri_config *c)
                      (int)c->family->sub_norms);
 }
 
-static struct tri_text text_of(const char *s)
-{
-    return (struct tri_text){s, strlen(s)};
-}
-
 /* The parts that a file may lack; true if memory ran out. */
 static bool add_model(json_t *o, const struct tri_inspection *f)
 {
     if (f->config_error.status)
-        return json_object_set_new(o, "not_a_model", tri_json_text(text_of(f->config_error.text)));
+        return json_object_set_new(o, "not_a_model", tri_json_string(f->config_error.text));
     if (json_object_set_new(o, "config", config_of(&f->config)))
         return true;
     if (f->packable && f->head &&
@@ -217,7 +212,7 @@ static json_t *whole(const struct tri_inspection *f)
 {
     const struct tri_gguf *g = f->g;
     json_t *o = json_pack("{s:o, s:i, s:o, s:o, s:o, s:o}", "file",
-                          tri_json_text(text_of(tri_gguf_name(g))), "version",
+                          tri_json_string(tri_gguf_name(g)), "version",
                           (int)tri_gguf_version(g), "bytes", integer(tri_gguf_bytes(g)), "keys",
                           list_of(f, tri_gguf_key_count(g), nth_key), "tensors",
                           list_of(f, tri_gguf_tensor_count(g), nth_tensor), "sizes",
@@ -225,7 +220,7 @@ static json_t *whole(const struct tri_inspection *f)
     if (!o || add_model(o, f) || (f->hashed && json_object_set_new(o, "hash", hash_of(&f->hash))) ||
         json_object_set_new(o, "findings", list_of(f, f->findings.count, nth_finding)) ||
         (f->damage.status &&
-         json_object_set_new(o, "damage", tri_json_text(text_of(f->damage.text))))) {
+         json_object_set_new(o, "damage", tri_json_string(f->damage.text)))) {
         json_decref(o);
         return NULL;
     }

@@ -43,7 +43,7 @@ __attribute__((format(printf, 3, 4))) static const char *read_line(char *line, s
 
 static json_t *text_or_null(const char *text)
 {
-    return *text ? tri_json_text((struct tri_text){text, strlen(text)}) : json_null();
+    return *text ? tri_json_string(text) : json_null();
 }
 
 static json_t *number_or_null(double number)

@@ -52,6 +52,12 @@ int tri_print_escaped(struct tri_text text, size_t most)
     return columns;
 }
 
+void tri_print_text(const char *text)
+{
+    enum { MOST = 400 };
+    tri_print_escaped((struct tri_text){text, strlen(text)}, MOST);
+}
+
 int tri_print_quoted(struct tri_text text, size_t most)
 {
     const int columns = printf("\"") + tri_print_escaped(text, most);
@@ -75,4 +81,9 @@ json_t *tri_json_text(struct tri_text text)
     json_t *json = good ? json_stringn(good, size) : NULL;
     free(good);
     return json;
+}
+
+json_t *tri_json_string(const char *text)
+{
+    return tri_json_text((struct tri_text){text, strlen(text)});
 }

@@ -5,9 +5,11 @@
 #include "base/output.h"
 #include "cli/interrupt.h"
 #include "cli/quote.h"
+#include "file/json.h"
 #include "model/trits.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,7 @@ static json_t *options_json(int argc, char **argv)
         if (among(left_out, sizeof left_out / sizeof left_out[0], argv[i], &joined))
             i += !joined;
         else if (!among(left_out_flags, sizeof left_out_flags / sizeof left_out_flags[0], argv[i], &joined))
-            json_array_append_new(list, tri_json_text((struct tri_text){argv[i], strlen(argv[i])}));
+            json_array_append_new(list, tri_json_string(argv[i]));
     return list;
 }
 
@@ -58,6 +60,10 @@ enum tri_status tri_receipt_trits(const struct tri_bench *b, char text[17], stru
     return status;
 }
 
+#define SIZE(name) {#name, offsetof(struct tri_config, name)}
+const struct tri_receipt_size tri_receipt_sizes[TRI_RECEIPT_SIZES] = {
+    SIZE(layers), SIZE(hidden), SIZE(ffn), SIZE(heads), SIZE(kv_heads), SIZE(head_dim), SIZE(vocab)};
+
 static json_t *layouts_json(const struct tri_model *m)
 {
     json_t *list = json_array();
@@ -69,15 +75,17 @@ static json_t *layouts_json(const struct tri_model *m)
 static json_t *model_json(const struct tri_bench *b, const char *trits)
 {
     const struct tri_model *m = b->load.weights;
-    const struct tri_config *c = &m->config;
     const struct tri_matrix *first = &m->layer[0].matrix[0];
-    return json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:i, s:i}", "source",
-                     b->size ? "random" : b->load.model ? "file" : "embedded", "trits",
-                     *trits ? json_string(trits) : json_null(), "family", c->family->arch, "layers", c->layers,
-                     "hidden", c->hidden, "ffn", c->ffn, "heads", c->heads, "kv_heads", c->kv_heads, "head_dim",
-                     c->head_dim, "vocab", c->vocab, "group", first->dense ? 0 : first->group, "row_scales",
-                     first->part[0].group == first->k, "layouts", layouts_json(m), "embedding_type",
-                     (int)m->embedding->encoding->id, "head_type", (int)m->head->encoding->id);
+    struct tri_config c = m->config;
+    json_t *model = json_pack("{s:s, s:o, s:s, s:i, s:b, s:o, s:i, s:i}", "source",
+                              b->size ? "random" : b->load.model ? "file" : "embedded", "trits",
+                              *trits ? json_string(trits) : json_null(), "family", c.family->arch, "group",
+                              first->dense ? 0 : first->group, "row_scales", first->part[0].group == first->k,
+                              "layouts", layouts_json(m), "embedding_type", (int)m->embedding->encoding->id,
+                              "head_type", (int)m->head->encoding->id);
+    for (int i = 0; i < TRI_RECEIPT_SIZES; i++)
+        json_object_set_new(model, tri_receipt_sizes[i].key, json_integer(*tri_receipt_size(&c, i)));
+    return model;
 }
 
 static json_t *proof_json(const struct tri_proof *p)
@@ -89,21 +97,13 @@ static json_t *proof_json(const struct tri_proof *p)
                      (json_int_t)p->sums, "logits", (json_int_t)p->logits, "seconds", p->seconds);
 }
 
-static json_t *numbers(const double *values, int count)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_real(values[i]));
-    return list;
-}
-
 static json_t *reads_json(const struct tri_record *r)
 {
     json_t *list = json_array();
     for (int i = 0; i < r->teams; i++)
         json_array_append_new(list, json_pack("{s:i, s:o, s:o}", "threads", r->reads[i].threads, "at",
-                                              numbers(r->reads[i].at, r->reads[i].count), "gbps",
-                                              numbers(r->reads[i].gbps, r->reads[i].count)));
+                                              tri_json_numbers(r->reads[i].at, r->reads[i].count), "gbps",
+                                              tri_json_numbers(r->reads[i].gbps, r->reads[i].count)));
     return list;
 }
 

@@ -42,6 +42,19 @@ enum tri_status tri_receipt_asks(const json_t *receipt, const struct tri_bench *
 /* Prints, for each row, both medians and their ratio with its bounds (compare.h). Slower or faster is no error. */
 enum tri_status tri_receipt_compare(const json_t *receipt, const struct tri_bench *b, struct tri_error *e);
 
+/* The numbers of a model's shape, as keys of the receipt's "model". */
+struct tri_receipt_size {
+    const char *key;
+    size_t field; /* of struct tri_config: an int */
+};
+enum { TRI_RECEIPT_SIZES = 7 };
+extern const struct tri_receipt_size tri_receipt_sizes[TRI_RECEIPT_SIZES];
+
+static inline int *tri_receipt_size(struct tri_config *c, int i)
+{
+    return (int *)(void *)((char *)c + tri_receipt_sizes[i].field);
+}
+
 /* For receipt.c and receipt_check.c: of all keys but the checksum itself. NULL-terminated; false: no memory. */
 bool tri_receipt_checksum(const json_t *receipt, char text[17]);
 

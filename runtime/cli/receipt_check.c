@@ -1,9 +1,10 @@
 /* Owns: what cannot be true of a receipt. Whoever changes a number has to change all that follow from it; a run's bytes
  * follow from its shape, and its speed is bounded by reads, which are bounded by what cores load. */
+#include "base/statistics.h"
 #include "base/memory.h"
-#include "cli/compare.h"
 #include "cli/receipt.h"
 #include "engine/attention.h"
+#include "file/json.h"
 #include "model/build.h"
 #include "model/screen.h"
 #include "model/traffic.h"
@@ -26,29 +27,11 @@ struct list {
 
 /* -- reading what receipt_read.c has seen to ------------------------------- */
 
-static double number(const json_t *object, const char *key)
-{
-    return json_number_value(json_object_get(object, key));
-}
-
-static json_int_t integer(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 /* Freed with tri_free(list.at); NULL: TRI_NO_MEMORY. */
 static struct list list_of(const json_t *object, const char *key, struct tri_error *e)
 {
-    const json_t *array = json_object_get(object, key);
-    struct list l = {.count = (int)json_array_size(array)};
-    l.at = tri_alloc((size_t)l.count + 1, sizeof *l.at, "receipt", e);
-    for (int i = 0; l.at && i < l.count; i++)
-        l.at[i] = json_number_value(json_array_get(array, (size_t)i));
+    struct list l;
+    l.at = tri_numbers(object, key, &l.count, e);
     return l;
 }
 
@@ -79,7 +62,7 @@ static double cache_bytes(const json_t *machine)
     size_t i;
     json_t *cache;
     json_array_foreach(json_object_get(machine, "caches"), i, cache)
-        sum += number(cache, "bytes") * (integer(cache, "level") < 3 ? number(machine, "threads") : 1);
+        sum += tri_number(cache, "bytes") * (tri_integer(cache, "level") < 3 ? tri_number(machine, "threads") : 1);
     return sum;
 }
 
@@ -93,8 +76,8 @@ static enum tri_status check_reads(const json_t *receipt, const json_t *reads, s
         tri_free(at.at);
         return e->status;
     }
-    const json_int_t threads = integer(reads, "threads"), repetitions = integer(receipt, "repetitions");
-    const bool memory = number(row, "model_size") > 2 * cache_bytes(machine);
+    const json_int_t threads = tri_integer(reads, "threads"), repetitions = tri_integer(receipt, "repetitions");
+    const bool memory = tri_number(row, "model_size") > 2 * cache_bytes(machine);
     const double most = (double)threads * (memory ? most_memory : most_cached);
     enum tri_status s =
         expect(threads >= 1 && threads <= TRI_MAX_THREADS, e, "reads by %lld threads", (long long)threads);
@@ -118,7 +101,7 @@ static const json_t *reads_of(const json_t *receipt, json_int_t threads)
     size_t i;
     json_t *reads;
     json_array_foreach(json_object_get(receipt, "reads"), i, reads)
-        if (integer(reads, "threads") == threads)
+        if (tri_integer(reads, "threads") == threads)
             return reads;
     return NULL;
 }
@@ -127,30 +110,27 @@ static const json_t *reads_of(const json_t *receipt, json_int_t threads)
 
 static enum tri_status check_sums(const json_t *row, struct list s, struct tri_error *e)
 {
-    double mean = 0, squares = 0;
-    for (int i = 0; i < s.count; i++)
-        mean += s.at[i] / s.count;
-    for (int i = 0; i < s.count; i++)
-        squares += (s.at[i] - mean) * (s.at[i] - mean);
-    const double deviation = s.count > 1 ? sqrt(squares / (s.count - 1)) : 0, median = tri_median(s.at, s.count);
+    const double mean = tri_mean(s.at, s.count), deviation = tri_deviation(s.at, s.count);
+    const double median = tri_median(s.at, s.count);
     const struct {
         const char *key;
         double value;
     } facts[] = {{"avg_ts", mean}, {"median_ts", median}, {"min_ts", s.at[0]}, {"max_ts", s.at[s.count - 1]}};
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
-        if (expect(near(number(row, facts[i].key), facts[i].value, rounding), e, "%s is %.9g, and of its samples %.9g",
-                   facts[i].key, number(row, facts[i].key), facts[i].value) != TRI_OK)
+        if (expect(near(tri_number(row, facts[i].key), facts[i].value, rounding), e,
+                   "%s is %.9g, and of its samples %.9g",
+                   facts[i].key, tri_number(row, facts[i].key), facts[i].value) != TRI_OK)
             return e->status;
-    return expect(fabs(number(row, "stddev_ts") - deviation) <= rounding * mean, e,
-                  "stddev_ts is %.9g, and of its samples %.9g", number(row, "stddev_ts"), deviation);
+    return expect(fabs(tri_number(row, "stddev_ts") - deviation) <= rounding * mean, e,
+                  "stddev_ts is %.9g, and of its samples %.9g", tri_number(row, "stddev_ts"), deviation);
 }
 
 /* speed, at, seconds: of one row. */
 static enum tri_status check_samples(const json_t *receipt, const json_t *row, const struct list l[3],
                                      struct tri_error *e)
 {
-    const double tokens = number(row, "n_prompt") + number(row, "n_gen");
-    const json_int_t repetitions = integer(receipt, "repetitions");
+    const double tokens = tri_number(row, "n_prompt") + tri_number(row, "n_gen");
+    const json_int_t repetitions = tri_integer(receipt, "repetitions");
     if (expect(repetitions > 0 && l[0].count == repetitions && l[1].count == repetitions && l[2].count == repetitions,
                e, "%d samples, %d times and %d lengths, of %lld repetitions", l[0].count, l[1].count, l[2].count,
                (long long)repetitions) != TRI_OK ||
@@ -169,7 +149,7 @@ static enum tri_status check_times(const json_t *receipt, struct tri_error *e)
 {
     const json_t *rows = json_object_get(receipt, "rows");
     double over = 0;
-    for (json_int_t round = 0; round < integer(receipt, "repetitions"); round++)
+    for (json_int_t round = 0; round < tri_integer(receipt, "repetitions"); round++)
         for (size_t i = 0; i < json_array_size(rows); i++) {
             const json_t *row = json_array_get(rows, i);
             const double at = json_number_value(json_array_get(json_object_get(row, "at"), (size_t)round));
@@ -180,8 +160,8 @@ static enum tri_status check_times(const json_t *receipt, struct tri_error *e)
                 return e->status;
             over = at + json_number_value(json_array_get(json_object_get(row, "seconds"), (size_t)round));
         }
-    const json_int_t took = integer(json_object_get(receipt, "after"), "time") -
-                            integer(json_object_get(receipt, "before"), "time");
+    const json_int_t took = tri_integer(json_object_get(receipt, "after"), "time") -
+                            tri_integer(json_object_get(receipt, "before"), "time");
     return expect(took >= 0, e, "it ended %lld seconds before it began", (long long)-took);
 }
 
@@ -189,18 +169,14 @@ static enum tri_status check_times(const json_t *receipt, struct tri_error *e)
 
 static enum tri_status config_of(const json_t *m, struct tri_config *c, struct tri_error *e)
 {
-    *c = (struct tri_config){.family = tri_family_find(text(m, "family")), .rope_theta = 10000, .norm_eps = 1e-5f};
-    const struct {
-        const char *key;
-        int *into;
-    } fields[] = {{"layers", &c->layers}, {"hidden", &c->hidden}, {"ffn", &c->ffn}, {"heads", &c->heads},
-                  {"kv_heads", &c->kv_heads}, {"head_dim", &c->head_dim}, {"vocab", &c->vocab}};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const json_int_t value = integer(m, fields[i].key);
-        if (expect(value >= 1 && value <= 1 << 24, e, "a model whose %s are %lld", fields[i].key, (long long)value) !=
-            TRI_OK)
+    *c = (struct tri_config){.family = tri_family_find(tri_string(m, "family")), .rope_theta = 10000,
+                             .norm_eps = 1e-5f};
+    for (int i = 0; i < TRI_RECEIPT_SIZES; i++) {
+        const char *key = tri_receipt_sizes[i].key;
+        const json_int_t value = tri_integer(m, key);
+        if (expect(value >= 1 && value <= 1 << 24, e, "a model whose %s are %lld", key, (long long)value) != TRI_OK)
             return e->status;
-        *fields[i].into = (int)value;
+        *tri_receipt_size(c, i) = (int)value;
     }
     c->rope_dims = c->head_dim & ~1;
     c->context = 1;
@@ -208,7 +184,7 @@ static enum tri_status config_of(const json_t *m, struct tri_config *c, struct t
         return tri_fail(e, TRI_UNSUPPORTED,
                         "the receipt's family of models, \"%.64s\", is unknown here; use the tritune "
                         "that wrote it",
-                        text(m, "family"));
+                        tri_string(m, "family"));
     struct tri_error why;
     return tri_config_check(c, &why) == TRI_OK ? TRI_OK
                                                : expect(false, e, "a model that there cannot be: %.200s", why.text);
@@ -225,7 +201,7 @@ static enum tri_status lay(struct tri_matrix *m, const json_t *model, int role, 
                         "layout \"%.64s\" of the receipt's %s matrices is unknown here; use the tritune "
                         "that wrote it",
                         name ? name : "", tri_role_names[role]);
-    m->group = (int)integer(model, "group");
+    m->group = (int)tri_integer(model, "group");
     for (int i = 0; i < m->parts; i++)
         m->part[i].group = json_is_true(json_object_get(model, "row_scales")) ? m->k : 0;
     tri_matrix_lay(m, layout);
@@ -236,7 +212,7 @@ static enum tri_status lay(struct tri_matrix *m, const json_t *model, int role, 
 static enum tri_status weight_bytes(const json_t *model, const struct tri_config *c, double bytes[TRI_ROLES],
                                     struct tri_error *e)
 {
-    const json_int_t group = integer(model, "group");
+    const json_int_t group = tri_integer(model, "group");
     if (expect(group == 0 || group == 32 || group == 64 || group == 128 || group == 256, e, "scales of %lld columns",
                (long long)group) != TRI_OK)
         return e->status;
@@ -252,7 +228,7 @@ static enum tri_status weight_bytes(const json_t *model, const struct tri_config
 
 static double head_bytes(const json_t *model, const json_t *row, const struct tri_config *c)
 {
-    const struct tri_encoding *encoding = tri_encoding_find((uint32_t)integer(model, "head_type"));
+    const struct tri_encoding *encoding = tri_encoding_find((uint32_t)tri_integer(model, "head_type"));
     if (!encoding || encoding->block_bytes == 0)
         return -1;
     const double whole = (double)c->vocab * (c->hidden / encoding->block * encoding->block_bytes + encoding->row_head);
@@ -268,7 +244,8 @@ static double position_bytes(const json_t *row, const struct tri_config *c)
     double sum = 0;
     for (int t = TRI_CACHE_F32; t <= TRI_CACHE_Q8_0; t++)
         sum += (double)tri_cache_position((enum tri_cache_type)t, c->kv_heads, c->head_dim) *
-               ((strcmp(text(row, "type_k"), names[t]) == 0) + (strcmp(text(row, "type_v"), names[t]) == 0));
+               ((strcmp(tri_string(row, "type_k"), names[t]) == 0) +
+                (strcmp(tri_string(row, "type_v"), names[t]) == 0));
     return c->layers * sum;
 }
 
@@ -281,16 +258,18 @@ static enum tri_status check_bytes(const json_t *receipt, const json_t *row, dou
     if (config_of(model, &c, e) != TRI_OK || weight_bytes(model, &c, roles, e) != TRI_OK)
         return e->status;
     const double attention = roles[TRI_ROLE_QKV] + roles[TRI_ROLE_O];
-    const double all = attention + roles[TRI_ROLE_GATE_UP] + roles[TRI_ROLE_DOWN], weights = number(claimed, "weights");
-    const bool dense = strcmp(text(row, "ffn"), "dense") == 0;
-    const double head = head_bytes(model, row, &c), kv = number(claimed, "kv");
-    const double cached = floor(position_bytes(row, &c) * (2 * number(row, "n_depth") + number(row, "n_gen") + 1) / 2);
-    *bytes = weights + number(claimed, "head") + kv;
+    const double all = attention + roles[TRI_ROLE_GATE_UP] + roles[TRI_ROLE_DOWN];
+    const double weights = tri_number(claimed, "weights");
+    const bool dense = strcmp(tri_string(row, "ffn"), "dense") == 0;
+    const double head = head_bytes(model, row, &c), kv = tri_number(claimed, "kv");
+    const double positions = (2 * tri_number(row, "n_depth") + tri_number(row, "n_gen") + 1) / 2;
+    const double cached = floor(position_bytes(row, &c) * positions);
+    *bytes = weights + tri_number(claimed, "head") + kv;
     if (expect(dense ? near(weights, all, rounding) : weights >= attention && weights <= all * (1 + rounding), e,
                "a token reads %.0f bytes of weights, and of this shape in these layouts %.0f", weights,
                all) != TRI_OK ||
-        expect(head < 0 || near(head, number(claimed, "head"), rounding), e,
-               "a token reads %.0f bytes of the output matrix, and of this shape %.0f", number(claimed, "head"),
+        expect(head < 0 || near(head, tri_number(claimed, "head"), rounding), e,
+               "a token reads %.0f bytes of the output matrix, and of this shape %.0f", tri_number(claimed, "head"),
                head) != TRI_OK)
         return e->status;
     return expect(near(kv, cached, rounding), e, "a token reads %.0f bytes of keys and values, and of this shape %.0f",
@@ -303,27 +282,29 @@ static enum tri_status check_ceiling(const json_t *row, double bytes, struct lis
 {
     const char *noise = tri_grade_of(tri_spread(gbps.at, gbps.count));
     const double median = tri_median(gbps.at, gbps.count), most = gbps.at[gbps.count - 1];
-    const double needed = 1e-9 * bytes * number(row, "avg_ts");
-    if (expect(strcmp(noise, text(row, "noise")) == 0, e, "noise %.8s, where its reads say %s", text(row, "noise"),
+    const double needed = 1e-9 * bytes * tri_number(row, "avg_ts");
+    if (expect(strcmp(noise, tri_string(row, "noise")) == 0, e, "noise %.8s, where its reads say %s",
+               tri_string(row, "noise"),
                noise) != TRI_OK ||
-        expect(near(number(row, "read_gbps"), median, rounding), e, "read_gbps is %.9g, and of its reads %.9g",
-               number(row, "read_gbps"), median) != TRI_OK)
+        expect(near(tri_number(row, "read_gbps"), median, rounding), e, "read_gbps is %.9g, and of its reads %.9g",
+               tri_number(row, "read_gbps"), median) != TRI_OK)
         return e->status;
     if (bytes == 0)
         return TRI_OK;
-    if (expect(near(number(row, "share"), needed / median, rounding), e,
-               "share is %.9g, and of bytes, speed and reads %.9g", number(row, "share"), needed / median) != TRI_OK)
+    if (expect(near(tri_number(row, "share"), needed / median, rounding), e,
+               "share is %.9g, and of bytes, speed and reads %.9g", tri_number(row, "share"),
+               needed / median) != TRI_OK)
         return e->status;
     return expect(needed <= TRI_READ_TOLERANCE * most, e,
                   "%.9g tokens per second would read %.2f GB/s, where reading alone "
                   "reached %.2f",
-                  number(row, "avg_ts"), needed, most);
+                  tri_number(row, "avg_ts"), needed, most);
 }
 
 static enum tri_status check_energy(const json_t *row, struct tri_error *e)
 {
     const json_t *joules = json_object_get(row, "joules"), *value;
-    const double tokens = number(row, "n_prompt") + number(row, "n_gen");
+    const double tokens = tri_number(row, "n_prompt") + tri_number(row, "n_gen");
     double sum = 0;
     size_t i;
     bool known = json_array_size(joules) > 0;
@@ -338,8 +319,8 @@ static enum tri_status check_energy(const json_t *row, struct tri_error *e)
     const double each = known ? sum / (double)i / tokens : 0;
     return expect(json_is_null(json_object_get(row, "j_per_token"))
                       ? !known
-                      : known && near(number(row, "j_per_token"), each, rounding),
-                  e, "j_per_token is %.9g, and of its samples %.9g", number(row, "j_per_token"), each);
+                      : known && near(tri_number(row, "j_per_token"), each, rounding),
+                  e, "j_per_token is %.9g, and of its samples %.9g", tri_number(row, "j_per_token"), each);
 }
 
 /* -- rows --------------------------------------------------------------------------- */
@@ -349,7 +330,7 @@ static enum tri_status check_lists(const json_t *receipt, const json_t *row, con
 {
     double bytes = 0;
     const bool bounded = json_is_object(json_object_get(row, "bytes_per_token"));
-    const bool alone = integer(row, "n_prompt") == 0 && integer(row, "draft") == 0;
+    const bool alone = tri_integer(row, "n_prompt") == 0 && tri_integer(row, "draft") == 0;
     if (check_samples(receipt, row, l, e) != TRI_OK ||
         expect(bounded == alone, e, "bytes per token of %s", alone ? "none of decoded ones" : "a prompt or drafts") !=
             TRI_OK ||
@@ -361,8 +342,8 @@ static enum tri_status check_lists(const json_t *receipt, const json_t *row, con
 static enum tri_status check_row(const json_t *receipt, const json_t *row, struct tri_error *e)
 {
     static const char *const keys[] = {"samples_ts", "at", "seconds"};
-    const json_t *reads = reads_of(receipt, integer(row, "n_threads"));
-    if (expect(reads, e, "no reads by %lld threads", (long long)integer(row, "n_threads")) != TRI_OK)
+    const json_t *reads = reads_of(receipt, tri_integer(row, "n_threads"));
+    if (expect(reads, e, "no reads by %lld threads", (long long)tri_integer(row, "n_threads")) != TRI_OK)
         return e->status;
     struct list l[4] = {{0}};
     for (int i = 0; i < 3; i++)
@@ -378,11 +359,11 @@ static enum tri_status check_row(const json_t *receipt, const json_t *row, struc
 static enum tri_status check_proof(const json_t *receipt, struct tri_error *e)
 {
     const json_t *proof = json_object_get(receipt, "proof");
-    return expect(integer(proof, "tokens") >= 1 && number(proof, "seconds") > 0 &&
-                      number(proof, "logits") >=
-                          number(proof, "tokens") * number(json_object_get(receipt, "model"), "vocab"),
-                  e, "a proof of %lld tokens by %lld logits", (long long)integer(proof, "tokens"),
-                  (long long)integer(proof, "logits"));
+    return expect(tri_integer(proof, "tokens") >= 1 && tri_number(proof, "seconds") > 0 &&
+                      tri_number(proof, "logits") >=
+                          tri_number(proof, "tokens") * tri_number(json_object_get(receipt, "model"), "vocab"),
+                  e, "a proof of %lld tokens by %lld logits", (long long)tri_integer(proof, "tokens"),
+                  (long long)tri_integer(proof, "logits"));
 }
 
 enum tri_status tri_receipt_check(const json_t *receipt, struct tri_error *e)
@@ -401,5 +382,5 @@ enum tri_status tri_receipt_check(const json_t *receipt, struct tri_error *e)
         return e->status;
     if (!tri_receipt_checksum(receipt, checksum))
         return tri_fail(e, TRI_NO_MEMORY, "no memory for the receipt");
-    return expect(strcmp(checksum, text(receipt, "checksum")) == 0, e, "its checksum is %s", checksum);
+    return expect(strcmp(checksum, tri_string(receipt, "checksum")) == 0, e, "its checksum is %s", checksum);
 }

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "cli/compare.h"
 #include "cli/receipt.h"
+#include "file/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,44 +48,39 @@ enum tri_status tri_receipt_options(const json_t *receipt, char *words[TRI_RECEI
 
 bool tri_receipt_needs_file(const json_t *receipt)
 {
-    return strcmp(json_string_value(json_object_get(json_object_get(receipt, "model"), "source")), "file") == 0;
+    return strcmp(tri_string(json_object_get(receipt, "model"), "source"), "file") == 0;
 }
 
-static json_int_t integer(const json_t *object, const char *key)
+static enum tri_status same_shape(const json_t *model, struct tri_config c, struct tri_error *e)
 {
-    return json_integer_value(json_object_get(object, key));
-}
-
-static enum tri_status same_shape(const json_t *model, const struct tri_config *c, struct tri_error *e)
-{
-    const struct {
-        const char *key;
-        int value;
-    } facts[] = {{"layers", c->layers}, {"hidden", c->hidden}, {"ffn", c->ffn}, {"heads", c->heads},
-                 {"kv_heads", c->kv_heads}, {"head_dim", c->head_dim}, {"vocab", c->vocab}};
-    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
-        if (integer(model, facts[i].key) != facts[i].value)
-            return tri_fail(e, TRI_WRONG, "the receipt's model has %s %lld, the one it names %d", facts[i].key,
-                            (long long)integer(model, facts[i].key), facts[i].value);
+    for (int i = 0; i < TRI_RECEIPT_SIZES; i++) {
+        const char *key = tri_receipt_sizes[i].key;
+        const int own = *tri_receipt_size(&c, i);
+        if (tri_integer(model, key) != own)
+            return tri_fail(e, TRI_WRONG, "the receipt's model has %s %lld, the one it names %d", key,
+                            (long long)tri_integer(model, key), own);
+    }
     return TRI_OK;
 }
 
 enum tri_status tri_receipt_asks(const json_t *receipt, const struct tri_bench *b, struct tri_error *e)
 {
     const json_t *rows = json_object_get(receipt, "rows");
-    if (integer(receipt, "repetitions") != b->repetitions || json_array_size(rows) != (size_t)b->rows)
+    if (tri_integer(receipt, "repetitions") != b->repetitions || json_array_size(rows) != (size_t)b->rows)
         return tri_fail(e, TRI_WRONG, "the receipt has %zu rows of %lld repetitions, its options ask for %d of %d",
-                        json_array_size(rows), (long long)integer(receipt, "repetitions"), b->rows, b->repetitions);
+                        json_array_size(rows), (long long)tri_integer(receipt, "repetitions"), b->rows, b->repetitions);
     for (int i = 0; i < b->rows; i++) {
         const json_t *row = json_array_get(rows, (size_t)i);
-        if (integer(row, "n_prompt") != b->row[i].prompt || integer(row, "n_gen") != b->row[i].gen ||
-            integer(row, "n_depth") != b->row[i].depth || integer(row, "draft") != b->draft)
+        if (tri_integer(row, "n_prompt") != b->row[i].prompt || tri_integer(row, "n_gen") != b->row[i].gen ||
+            tri_integer(row, "n_depth") != b->row[i].depth || tri_integer(row, "draft") != b->draft)
             return tri_fail(e, TRI_WRONG, "row %d of the receipt is of %lld tokens of a prompt and %lld decoded behind "
-                            "%lld, its options ask for %d and %d behind %d", i + 1, (long long)integer(row, "n_prompt"),
-                            (long long)integer(row, "n_gen"), (long long)integer(row, "n_depth"), b->row[i].prompt,
+                            "%lld, its options ask for %d and %d behind %d", i + 1,
+                            (long long)tri_integer(row, "n_prompt"),
+                            (long long)tri_integer(row, "n_gen"), (long long)tri_integer(row, "n_depth"),
+                            b->row[i].prompt,
                             b->row[i].gen, b->row[i].depth);
     }
-    return b->load.synth ? same_shape(json_object_get(receipt, "model"), &b->load.synth->config, e) : TRI_OK;
+    return b->load.synth ? same_shape(json_object_get(receipt, "model"), b->load.synth->config, e) : TRI_OK;
 }
 
 /* -- behind it --------------------------------------------------------------- */
@@ -94,39 +90,33 @@ static enum tri_status same_model(const json_t *receipt, const struct tri_bench 
     const json_t *model = json_object_get(receipt, "model"), *claimed = json_object_get(model, "trits");
     const json_t *row = json_array_get(json_object_get(receipt, "rows"), 0);
     char trits[17];
-    if (tri_receipt_trits(b, trits, e) != TRI_OK || same_shape(model, &b->load.weights->config, e) != TRI_OK)
+    if (tri_receipt_trits(b, trits, e) != TRI_OK || same_shape(model, b->load.weights->config, e) != TRI_OK)
         return e->status;
     if (strcmp(trits, json_is_string(claimed) ? json_string_value(claimed) : "") != 0)
         return tri_fail(e, TRI_WRONG, "expected the model of trit hash %.32s, found one of %s; give the file that was "
                         "measured by -m", json_is_string(claimed) ? json_string_value(claimed) : "(none)",
                         *trits ? trits : "(none)");
-    json_t *own = tri_bench_row_json(b, &b->row[0]);
-    const json_int_t parameters = integer(own, "model_n_params");
-    json_decref(own);
-    if (parameters != integer(row, "model_n_params"))
+    const json_int_t parameters = (json_int_t)tri_model_parameters(b->load.weights);
+    if (parameters != tri_integer(row, "model_n_params"))
         return tri_fail(e, TRI_WRONG, "the receipt's model has %lld parameters, this one %lld",
-                        (long long)integer(row, "model_n_params"), (long long)parameters);
+                        (long long)tri_integer(row, "model_n_params"), (long long)parameters);
     return TRI_OK;
 }
 
 static enum tri_status compare_row(const json_t *then, const struct tri_bench_row *now, struct tri_error *e)
 {
-    const json_t *samples = json_object_get(then, "samples_ts");
-    const int count = (int)json_array_size(samples);
-    double *values = tri_alloc((size_t)(count + now->samples), sizeof *values, "samples", e);
+    int count;
+    double *samples = tri_numbers(then, "samples_ts", &count, e);
     struct tri_ratio r;
-    if (!values)
+    if (!samples)
         return e->status;
-    for (int i = 0; i < count; i++)
-        values[i] = json_number_value(json_array_get(samples, (size_t)i));
-    memcpy(values + count, now->speed, (size_t)now->samples * sizeof *values);
-    const enum tri_status status = tri_ratio_of_medians(values + count, now->samples, values, count, &r, e);
+    const enum tri_status status = tri_ratio_of_medians(now->speed, now->samples, samples, count, &r, e);
     if (status == TRI_OK)
         printf("| %5d | %5d | %5d | %3lld, %3d | %10.2f | %10.2f | %.3f | %.3f .. %.3f | %-9s |\n", now->prompt,
-               now->gen, now->depth, (long long)integer(then, "n_threads"), now->threads,
-               tri_median(values, count), tri_median(values + count, now->samples), r.ratio, r.low, r.high,
+               now->gen, now->depth, (long long)tri_integer(then, "n_threads"), now->threads,
+               r.b, r.a, r.ratio, r.low, r.high,
                !r.bounded ? "unbounded" : tri_ratio_differs(&r) ? "differs" : "the same");
-    tri_free(values);
+    tri_free(samples);
     return status;
 }
 

@@ -3,8 +3,8 @@
 #include "cli/bench.h"
 
 #include "base/clock.h"
+#include "base/statistics.h"
 #include "base/memory.h"
-#include "cli/compare.h"
 #include "model/reading.h"
 
 #include <math.h>
@@ -19,12 +19,7 @@ const struct tri_grade tri_grades[TRI_GRADES] = {{"A", 0.02}, {"B", 0.05}, {"C",
 
 double tri_spread(const double *values, int count)
 {
-    double mean = 0, squares = 0;
-    for (int i = 0; i < count; i++)
-        mean += values[i] / count;
-    for (int i = 0; i < count; i++)
-        squares += (values[i] - mean) * (values[i] - mean);
-    return count > 1 ? sqrt(squares / (count - 1)) / mean : 0;
+    return count > 1 ? tri_deviation(values, count) / tri_mean(values, count) : 0;
 }
 
 const char *tri_grade_of(double spread)

@@ -254,15 +254,8 @@ static enum tri_status check_prediction(const struct options *o, struct tri_erro
 static enum tri_status check(struct options *o, struct tri_synth *synth, struct tri_error *e)
 {
     struct tri_bench *b = &o->r.bench;
-    const bool random = o->shape.size || tri_shape_given(&o->shape);
-    if (random && (b->load.model || b->load.hub))
-        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
-    if (random) {
-        b->load.synth = synth;
-        b->size = o->shape.size ? o->shape.size : "by hand";
-        if (tri_shape_read(&o->shape, synth, e) != TRI_OK)
-            return e->status;
-    }
+    if (tri_shape_choose(&o->shape, &b->load, synth, &b->size, e) != TRI_OK)
+        return e->status;
     o->r.predicted = o->bandwidth != 0;
     o->r.bandwidth = (double)o->bandwidth;
     o->r.machine = o->name ? o->name : o->r.predicted ? "a machine of this bandwidth" : tri_cpu_name();

@@ -2,6 +2,7 @@
 #include "cli/roofline.h"
 #include "cli/machine.h"
 #include "cli/quote.h"
+#include "file/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,15 +10,6 @@
 enum { NAME = 34, COLUMN = 11 };
 
 /* -- what both say ------------------------------------------------------- */
-
-static void type_of(const struct tri_roofline *r, char *out, size_t room)
-{
-    const struct tri_model *m = r->outline.weights;
-    const struct tri_dense *dense = m->layer[0].matrix[0].dense;
-    const char *size = r->bench.size;
-    snprintf(out, room, "%s%s%s%s%s", m->config.family->arch, size ? " synthetic " : "", size ? size : "",
-             dense ? " " : "", dense ? dense->layout.name : "");
-}
 
 /* "pp512", "tg16 @ d4096", as llama-bench calls tests; "decode" where nothing is run. */
 static void test_of(const struct tri_roof *f, char *out, size_t room)
@@ -163,7 +155,7 @@ static void print_model(const struct tri_roofline *r)
     const struct tri_model *m = r->outline.weights;
     const bool ran = r->roofs && r->roof[0].measured;
     char type[96];
-    type_of(r, type, sizeof type);
+    tri_bench_name_model(m, r->bench.size, type, sizeof type);
     printf("%s: %.2f M weights in %.1f MiB\n", type, (double)tri_model_parameters(m) / 1e6,
            (double)tri_model_bytes(m) / (1 << 20));
     for (int i = 0; i < r->roofs; i++)
@@ -193,27 +185,14 @@ void tri_roofline_print(const struct tri_roofline *r)
 
 /* jansson passes NULL on, and all that a failed pack was given is released: one check at the end is enough. */
 
-static json_t *text_json(const char *text)
-{
-    return tri_json_text((struct tri_text){text, strlen(text)});
-}
-
 static json_t *known(double value)
 {
     return value > 0 ? json_real(value) : json_null();
 }
 
-static json_t *samples_json(const struct tri_gauge *g)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < g->samples; i++)
-        json_array_append_new(list, json_real(g->sample[i]));
-    return list;
-}
-
 static json_t *gauge_json(const struct tri_gauge *g)
 {
-    json_t *samples = samples_json(g);
+    json_t *samples = tri_json_numbers(g->sample, g->samples);
     const double best = tri_gauge_best(g), median = tri_gauge_median(g);
     switch (g->kind) {
     case TRI_GAUGE_READ:
@@ -245,11 +224,12 @@ static json_t *machine_json(const struct tri_roofline *r)
 {
     const struct tri_ceiling *c = &r->ceiling;
     if (r->predicted)
-        return json_pack("{s:o, s:b, s:f}", "name", text_json(r->machine), "predicted", 1, "bandwidth_gbps",
+        return json_pack("{s:o, s:b, s:f}", "name", tri_json_string(r->machine), "predicted", 1, "bandwidth_gbps",
                          r->bandwidth);
     const struct tri_gauge *memory = tri_ceiling_reading(c, "memory", r->threads[r->counts - 1]);
-    return json_pack("{s:o, s:b, s:f, s:s, s:I, s:f, s:o, s:o, s:o, s:o}", "name", text_json(r->machine), "predicted", 0,
-                     "bandwidth_gbps", tri_gauge_best(memory), "isa", tri_dispatch_isa()->name, "cache_bytes",
+    return json_pack("{s:o, s:b, s:f, s:s, s:I, s:f, s:o, s:o, s:o, s:o}", "name", tri_json_string(r->machine), 
+                     "predicted", 0, "bandwidth_gbps", tri_gauge_best(memory), "isa", tri_dispatch_isa()->name,
+                     "cache_bytes",
                      (json_int_t)c->cache, "own_cores", tri_ceiling_own(c), "reading",
                      gauges_json(c, TRI_GAUGE_READ), "multiplying", gauges_json(c, TRI_GAUGE_MULTIPLY), "stepping",
                      gauges_json(c, TRI_GAUGE_STEP), "host", tri_machine_json(""));
@@ -265,7 +245,8 @@ static json_t *roof_json(const struct tri_roofline *r, const struct tri_roof *f)
 {
     const double speed = tri_roof_speed(r, f), measured = f->measured ? measured_speed(f) : 0;
     return json_pack("{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:O?}", "n_prompt", f->prompt,
-                     "n_gen", f->gen, "n_depth", f->depth, "n_threads", f->threads ? json_integer(f->threads) : json_null(),
+                     "n_gen", f->gen, "n_depth", f->depth, "n_threads",
+                     f->threads ? json_integer(f->threads) : json_null(),
                      "predicted", (int)r->predicted, "bytes_per_token",
                      f->prompt ? json_null() : traffic_json(&f->traffic), "read_gbps",
                      known(f->prompt ? 0 : f->gbps), "gops", known(f->gops), "ceiling_ts", known(speed), "bound",
@@ -290,7 +271,7 @@ static json_t *model_json(const struct tri_roofline *r)
     char type[96];
     if (!m)
         return json_null();
-    type_of(r, type, sizeof type);
+    tri_bench_name_model(m, r->bench.size, type, sizeof type);
     return json_pack("{s:s, s:I, s:I, s:I, s:I}", "model_type", type, "model_size", (json_int_t)tri_model_bytes(m),
                      "model_n_params", (json_int_t)tri_model_parameters(m), "packed_bytes",
                      (json_int_t)m->packed_bytes, "ops_per_token", (json_int_t)(2 * tri_model_ternary(m)));

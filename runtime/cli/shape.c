@@ -132,7 +132,8 @@ static enum tri_status read_dimensions(const struct tri_shape *s, struct tri_con
 bool tri_shape_given(const struct tri_shape *s)
 {
     return s->hidden || s->layers || s->heads || s->kv_heads || s->head_dim || s->ffn || s->vocab || s->group ||
-           s->zeros >= 0 || s->three_of_four || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding || s->head || s->weights;
+           s->zeros >= 0 || s->three_of_four || s->ffn_sparsity >= 0 || s->family || s->act || s->embedding ||
+           s->head || s->weights;
 }
 
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e)
@@ -145,4 +146,16 @@ enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synt
         read_activation(s, &synth->config, e) != TRI_OK)
         return e->status;
     return read_contents(s, synth, e);
+}
+
+enum tri_status tri_shape_choose(const struct tri_shape *s, struct tri_load *l, struct tri_synth *synth,
+                                 const char **size, struct tri_error *e)
+{
+    if (!s->size && !tri_shape_given(s))
+        return TRI_OK;
+    if (l->model || l->hub)
+        return tri_fail(e, TRI_USAGE, "expected one of -m FILE and a random model (--synth SIZE), found both");
+    l->synth = synth;
+    *size = s->size ? s->size : "by hand";
+    return tri_shape_read(s, synth, e);
 }

@@ -3,7 +3,7 @@
 #ifndef TRI_SHAPE_H
 #define TRI_SHAPE_H
 
-#include "cli/command.h"
+#include "cli/load.h"
 #include "model/synth.h"
 
 struct tri_shape {
@@ -50,6 +50,11 @@ struct tri_shape {
 
 /* Whether any of them was given but a size. */
 bool tri_shape_given(const struct tri_shape *s);
+
+/* Where a random model is asked for, l->synth becomes `synth`, and *size what it is called; else *size stays. TRI_USAGE
+ * as of tri_shape_read, and if l names a file, too. */
+enum tri_status tri_shape_choose(const struct tri_shape *s, struct tri_load *l, struct tri_synth *synth,
+                                 const char **size, struct tri_error *e);
 
 /* TRI_USAGE for an unknown name, a dimension that is missing, or heads that do not divide the hidden size. */
 enum tri_status tri_shape_read(const struct tri_shape *s, struct tri_synth *synth, struct tri_error *e);

@@ -164,27 +164,20 @@ static const struct tri_matrix *stack_of(const struct tri_model *m, const uint8_
     return NULL;
 }
 
-static void name_of(const struct tri_matrix *stack, int layer, int part, char *name, size_t room)
-{
-    for (int i = 0; i < TRI_PARTS; i++)
-        if (tri_part_shapes[i].role == stack->role && part-- == 0)
-            snprintf(name, room, "blk.%d.%s.weight", layer, tri_part_shapes[i].name);
-}
-
 enum tri_status tri_oracle_verdict(struct tri_oracle *o, int before, struct tri_error *e)
 {
     const struct tri_difference *d = &o->first;
     int layer, from, rows;
-    char name[64] = "";
     if (!atomic_load(&o->wrong))
         return TRI_OK;
     const struct tri_matrix *stack = stack_of(o->model, d->tile, &layer);
     const int tile = (int)((size_t)(d->tile - stack->packed) / tri_tile_bytes(stack));
-    name_of(stack, layer, tri_tile_part(stack, tile, &from, &rows), name, sizeof name);
+    const int part = tri_tile_part(stack, tile, &from, &rows);
     return tri_fail(
         e, TRI_WRONG,
-        "%s, row %d, token %d: expected the sum %.9g, as plain C has it of the same packed bytes, found %.9g "
-        "by the kernel that runs for layout %s: what it computes is wrong; run tritune selftest, and until "
+        "blk.%d.%s.weight, row %d, token %d: expected the sum %.9g, as plain C has it of the same packed bytes, found "
+        "%.9g by the kernel that runs for layout %s: what it computes is wrong; run tritune selftest, and until "
         "then use --isa c",
-        name, from + d->row, before + d->token, d->expected, d->found, stack->plan.layout->name);
+        layer, tri_part_shapes[tri_part_index(stack->role, part)].name, from + d->row, before + d->token,
+        d->expected, d->found, stack->plan.layout->name);
 }

@@ -1,6 +1,7 @@
 /* Owns: limits on JSON, checked before anything is built of it, since what is built takes many times the memory of
  * the text. Leaves out the parsing (jansson). */
 #include "file/json.h"
+#include "base/memory.h"
 
 #include <string.h>
 
@@ -45,4 +46,38 @@ json_t *tri_json_read(const char *text, size_t size, struct tri_json_limits limi
         root = NULL;
     }
     return root;
+}
+
+double tri_number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+json_int_t tri_integer(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+const char *tri_string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+double *tri_numbers(const json_t *object, const char *key, int *count, struct tri_error *e)
+{
+    const json_t *list = json_object_get(object, key);
+    *count = (int)json_array_size(list);
+    double *values = tri_alloc((size_t)*count + 1, sizeof *values, "numbers", e);
+    for (int i = 0; values && i < *count; i++)
+        values[i] = json_number_value(json_array_get(list, (size_t)i));
+    return values;
+}
+
+json_t *tri_json_numbers(const double *values, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_real(values[i]));
+    return list;
 }

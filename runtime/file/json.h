@@ -17,4 +17,14 @@ struct tri_json_limits {
 json_t *tri_json_read(const char *text, size_t size, struct tri_json_limits limits, const char *name,
                       struct tri_error *e);
 
+/* A member of an object; 0 or "" where there is none of that type. The text is the object's. */
+double tri_number(const json_t *object, const char *key);
+json_int_t tri_integer(const json_t *object, const char *key);
+const char *tri_string(const json_t *object, const char *key);
+
+/* All of a member that is a list of numbers, freed with tri_free; *count: how many, 0 of what is no list. NULL:
+ * TRI_NO_MEMORY. And such a list; NULL: no memory. */
+double *tri_numbers(const json_t *object, const char *key, int *count, struct tri_error *e);
+json_t *tri_json_numbers(const double *values, int count);
+
 #endif

@@ -1,10 +1,10 @@
 /* Owns: which gauges a machine has, and their rounds. Leaves out the loops they time (timing.c). */
 #include "kernels/ceiling.h"
+#include "base/statistics.h"
 #include "base/memory.h"
 #include "kernels/dispatch.h"
 #include "kernels/timing.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -141,12 +141,6 @@ void tri_ceiling_free(struct tri_ceiling *c)
 
 /* -- what they say ------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double tri_gauge_best(const struct tri_gauge *g)
 {
     double best = 0;
@@ -162,8 +156,7 @@ double tri_gauge_median(const struct tri_gauge *g)
     if (n == 0)
         return 0;
     memcpy(sorted, g->sample, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, ascending);
-    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    return tri_median(sorted, n);
 }
 
 const struct tri_gauge *tri_ceiling_reading(const struct tri_ceiling *c, const char *level, int threads)

@@ -79,6 +79,14 @@ void tri_model_free(struct tri_model *m)
     tri_free(m);
 }
 
+int tri_part_index(enum tri_role role, int part)
+{
+    int first = 0;
+    while (tri_part_shapes[first].role != role)
+        first++;
+    return first + part;
+}
+
 static void stack_parts(struct tri_model *m, struct tri_layer *l)
 {
     for (int i = 0; i < TRI_PARTS; i++) {

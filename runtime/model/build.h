@@ -29,6 +29,7 @@ struct tri_norm_shape {
 
 enum { TRI_NORMS = 15 };
 extern const struct tri_part_shape tri_part_shapes[TRI_PARTS];
+int tri_part_index(enum tri_role role, int part); /* there, of a part of the role's stack */
 extern const struct tri_norm_shape tri_norm_shapes[TRI_NORMS];
 
 /* Whether layers of such models have it. */

@@ -572,15 +572,6 @@ static enum tri_status unpack_rows(const struct packing *p, struct hand *h, int 
     return TRI_OK;
 }
 
-/* As tri_part_shapes counts. */
-static const char *part_name(enum tri_role role, int part)
-{
-    int i = 0;
-    while (tri_part_shapes[i].role != role)
-        i++;
-    return tri_part_shapes[i + part].name;
-}
-
 /* The packer takes what it is given: rows that a layout of three of four cannot hold are found here. */
 static enum tri_status check_rows(const struct packing *p, const int8_t *trits, int part, int from, int rows,
                                   struct tri_error *e)
@@ -590,7 +581,8 @@ static enum tri_status check_rows(const struct packing *p, const int8_t *trits, 
         if (column < p->m->k)
             return tri_fail(e, TRI_UNSUPPORTED, "tensor blk.%d.%s.weight, row %d: expected one zero in columns %d to %d, "
                             "found none or several: packing to 1.25 bits a weight needs a model trained with exactly one "
-                            "zero in every four weights; take --bits 1.6 or 2", p->layer, part_name(p->m->role, part),
+                            "zero in every four weights; take --bits 1.6 or 2", p->layer,
+                            tri_part_shapes[tri_part_index(p->m->role, part)].name,
                             from + i, column, column + 3);
     }
     return TRI_OK;

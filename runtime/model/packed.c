@@ -125,10 +125,7 @@ static int parts_of(enum tri_role role)
 
 static int columns_of(const struct tri_config *c, enum tri_role role)
 {
-    const struct tri_part_shape *p = tri_part_shapes;
-    while (p->role != role)
-        p++;
-    return tri_width(c, p->columns);
+    return tri_width(c, tri_part_shapes[tri_part_index(role, 0)].columns);
 }
 
 /* What kernels know, and rows are made of. */

@@ -137,22 +137,14 @@ static const struct tri_matrix *first(const struct images *im)
     return &im->k->m->layer[0].matrix[im->role];
 }
 
-/* As tri_part_shapes counts: part `part` of the role's stack. */
-static int shape_of(const struct images *im, int part)
-{
-    int i = 0;
-    while (tri_part_shapes[i].role != im->role)
-        i++;
-    return i + part;
-}
-
 /* `rows` rows of a part, from row `start` of its period on, as a tile. */
 static void make_tile(const struct images *im, int thread, int part, int start, int rows, uint8_t *tile)
 {
     const struct tri_matrix *m = first(im);
     int8_t *trits = im->trits + (size_t)thread * (size_t)m->plan.layout->rows * im->ld;
     for (int i = 0; i < rows; i++)
-        tri_contents_trits(im->k->contents, shape_of(im, part), (start + i) % TRI_PERIOD, trits + (size_t)i * im->ld);
+        tri_contents_trits(im->k->contents, tri_part_index(im->role, part), (start + i) % TRI_PERIOD,
+                           trits + (size_t)i * im->ld);
     m->plan.layout->pack(trits, im->ld, rows, m->k, m->kp, tile);
 }
 
@@ -182,7 +174,8 @@ static void fill_matrix(const struct images *im, int layer, int thread)
     tri_product_share(m->plan.layout, m->m, im->k->pool, thread, &from, &to);
     for (int i = from, row, rows; i < to; i++) {
         const int part = tri_tile_part(m, i, &row, &rows);
-        const int start = (tri_contents_begin(im->k->contents, layer, shape_of(im, part)) + row) % TRI_PERIOD;
+        const int shape = tri_part_index(im->role, part);
+        const int start = (tri_contents_begin(im->k->contents, layer, shape) + row) % TRI_PERIOD;
         uint8_t *tile = m->packed + (size_t)i * bytes;
         if (rows == m->plan.layout->rows)
             memcpy(tile, image(im, part, start), bytes);

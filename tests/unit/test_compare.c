@@ -1,4 +1,5 @@
 /* Ratios of medians and their bounds: of lists small enough to say what drawing from them gives. */
+#include "base/statistics.h"
 #include "cli/compare.h"
 
 #include <setjmp.h>
