@@ -7,7 +7,7 @@ package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?
 
 local program = require "program"
 local FAILED = program.FAILED
-local this = program.new "claims"
+local this = program.new("bench", "claims")
 local die = this.die
 
 local host = require "host"

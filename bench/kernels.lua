@@ -4,20 +4,12 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local FAILED, USAGE, BAD_FILE, WRONG, INTERRUPTED = 1, 2, 3, 6, 130
-local most_rows = 20000
+local program = require "program"
+local FAILED, USAGE, INTERRUPTED = program.FAILED, program.USAGE, program.INTERRUPTED
+local BAD_FILE, WRONG = 3, 6
+local this = program.new("bench", "kernels")
+local die = this.die
 
-local function die(status, format, ...)
-  io.stderr:write("kernels: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(FAILED, "this needs LuaJIT (apt install luajit): luajit bench/kernels.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(FAILED, "the Lua module %s is missing: apt install %s", module, package) end
-end
-
-local argparse = require "argparse"
 local ffi = require "ffi"
 local host = require "host"
 local linux = require "linux"
@@ -29,6 +21,8 @@ local shapes = require "shapes"
 local screen = require "screen"
 local rows_of = require "rows"
 local facts = require "facts"
+
+local most_rows = 20000
 
 -- -- options ---------------------------------------------------------------------------------------------------
 
@@ -49,7 +43,7 @@ local function numbers(name, most)
 end
 
 local function parser_of()
-  local parser = argparse("kernels.lua", "Google Benchmark's rows for kernels, each proven right before it is timed.")
+  local parser = this.parser("Google Benchmark's rows for kernels, each proven right before it is timed.")
   parser:option("--shapes", "Of a model, or ROWSxCOLUMNS, or several: " .. shapes.known() .. "."):default("2b4t")
   parser:option("--model", "The shapes of a GGUF file instead.")
   parser:option("--threads", "Threads, as in 1,2. Default: 1, 2, 4 ... and one for every core.")
@@ -65,9 +59,6 @@ local function parser_of()
   parser:option("--space", "Not the kernels linked, but all that can be generated for this CPU and have this text in "
     .. "their names, as in mad_q2r64_m64n1; those that the filter leaves are compiled.")
   parser:option("--build", "Build directory."):default(host.root .. "build")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
-  end
   return parser
 end
 
@@ -100,21 +91,14 @@ end
 
 -- -- surroundings ----------------------------------------------------------------------------------------------
 
-local function exists(path)
-  local f = io.open(path, "rb")
-  if f then f:close() end
-  return f ~= nil
-end
-
 local function library(o, name)
-  local path = ("%s/lib%s.so"):format(o.build, name)
-  if not exists(path) then die(FAILED, "%s is not built yet: cmake -S . -B build && cmake --build build", path) end
-  return path
+  local path, why = measure.library(o.build, name)
+  return path or die(FAILED, "%s", why)
 end
 
 local function google_benchmark(folder)
   local path = folder .. "/libtri_bench.so"
-  if not exists(path) then
+  if not linux.exists(path) then
     die(FAILED, "%s is not there, since Google Benchmark was not: apt install libbenchmark-dev g++, and then "
       .. "cmake -S . -B build && cmake --build build", path)
   end
@@ -280,7 +264,7 @@ local function their_help(ours)
     folder = word == "--build" and ours[i + 1] or word:match("^%-%-build=(.*)") or folder
   end
   local path = folder .. "/libtri_bench.so"
-  if exists(path) then benchmark.load(host.root, path).tri_bench_help()
+  if linux.exists(path) then benchmark.load(host.root, path).tri_bench_help()
   else io.stdout:write("those of any of its programs, --benchmark_filter=REGEX first; here it is not built\n") end
   return 0
 end

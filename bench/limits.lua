@@ -7,7 +7,7 @@ package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?
 
 local program = require "program"
 local FAILED, INTERRUPTED = program.FAILED, program.INTERRUPTED
-local this = program.new "limits"
+local this = program.new("bench", "limits")
 local die = this.die
 
 local host = require "host"
@@ -103,10 +103,8 @@ local function rival(path)
 end
 
 local function clock(o)
-  local library = o.build .. "/libtri_tune.so"
-  local f = io.open(library, "rb")
-  if not f then die(FAILED, "%s is not built yet: cmake -S . -B build && cmake --build build", library) end
-  f:close()
+  local library, why = measure.library(o.build, "tri_tune")
+  if not library then die(FAILED, "%s", why) end
   local compiler = host.compiler() or
     die(FAILED, "no C compiler: '%s' cannot be run; install one (apt install gcc) or set CC", host.cc())
   linux.catch_interrupts()

@@ -5,19 +5,11 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local FAILED, USAGE, INTERRUPTED = 1, 2, 130
+local program = require "program"
+local FAILED, USAGE, INTERRUPTED = program.FAILED, program.USAGE, program.INTERRUPTED
+local this = program.new("bench", "tables")
+local die = this.die
 
-local function die(status, format, ...)
-  io.stderr:write("tables: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(FAILED, "this needs LuaJIT (apt install luajit): luajit bench/tables.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(FAILED, "the Lua module %s is missing: apt install %s", module, package) end
-end
-
-local argparse = require "argparse"
 local json = require "cjson"
 local host = require "host"
 local linux = require "linux"
@@ -57,7 +49,7 @@ local function chosen(text)
 end
 
 local function options()
-  local parser = argparse("tables.lua", "Measures this machine, and writes tables and charts of it.")
+  local parser = this.parser("Measures this machine, and writes tables and charts of it.")
   parser:option("--budget", "Seconds to measure; what matters most comes first. 0: writes what is there.")
     :default("1200"):convert(seconds)
   parser:option("--only", "Only these tables, with commas: " .. table.concat(names(), ", ") .. ".")
@@ -70,9 +62,6 @@ local function options()
   parser:option("--memory", "Memory for a model, as of tritune (default: what is available).")
   parser:flag("--readme", "Also put the main table between the marks in README.md.")
   parser:flag("--quiet", "No progress.")
-  function parser:error(message) -- luacheck: ignore
-    die(USAGE, "%s\n%s", message, self:get_usage())
-  end
   return parser:parse()
 end
 

@@ -7,7 +7,7 @@ package.path = here .. "?.lua;" .. here .. "../tune/?.lua;" .. here .. "../gen/?
 
 local program = require "program"
 local FAILED, USAGE, INTERRUPTED = program.FAILED, program.USAGE, program.INTERRUPTED
-local this = program.new "versus"
+local this = program.new("bench", "versus")
 local die = this.die
 
 local cjson = require "cjson"

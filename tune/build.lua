@@ -29,12 +29,6 @@ local function write(path, text)
   linux.rename(draft, path)
 end
 
-local function exists(path)
-  local f = io.open(path, "rb")
-  if f then f:close() end
-  return f ~= nil
-end
-
 -- A builder for one compiler. folder: where objects are kept; jobs: how many compilers at once.
 function build.new(folder, compiler, jobs)
   local ok, why = linux.mkdir(folder, 448) -- rwx------
@@ -98,12 +92,12 @@ local function header(b, c)
   local key = hash(text .. c.cflags .. b.compiler)
   if b.headers[key] == nil then
     local path = ("%s/%s.h"):format(b.folder, key)
-    if not exists(path .. ".gch") then
-      if not exists(path) then write(path, text) end -- clang refuses a header newer than what it compiled
+    if not linux.exists(path .. ".gch") then
+      if not linux.exists(path) then write(path, text) end -- clang refuses a header newer than what it compiled
       local draft = draft_of(path)
       if not run(command(b, c, { "-x", "c-header", path, "-o", draft })) then linux.rename(draft, path .. ".gch") end
     end
-    b.headers[key] = exists(path .. ".gch") and path or false
+    b.headers[key] = linux.exists(path .. ".gch") and path or false
   end
   return b.headers[key] or nil
 end
@@ -146,7 +140,7 @@ function build.all(b, candidates, deadline, progress)
   for _, c in ipairs(candidates) do
     if not c.so and not c.failed then
       c.so_path = ("%s/%s.so"):format(b.folder, hash(c.code .. c.cflags .. table.concat(flags) .. b.compiler))
-      if exists(c.so_path) then c.so = c.so_path else queue[#queue + 1] = c end
+      if linux.exists(c.so_path) then c.so = c.so_path else queue[#queue + 1] = c end
     end
   end
   local total, taken = #queue, 0

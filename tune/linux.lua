@@ -193,6 +193,12 @@ function linux.mkdir(path, mode)
   return true
 end
 
+function linux.exists(path)
+  local f = io.open(path, "rb")
+  if f then f:close() end
+  return f ~= nil
+end
+
 function linux.read(path, most)
   local f, why = io.open(path, "rb")
   if not f then return nil, why end

@@ -12,6 +12,13 @@ local said_of_candidates = { "name", "isa", "form", "kind", "tokens", "group", "
 -- Thrown when Ctrl-C arrives while the child is at work.
 measure.interruption = setmetatable({}, { __tostring = function() return "interrupted" end })
 
+-- The runtime's library of that name ("tri_tune") in a build directory; nil and why not.
+function measure.library(folder, name)
+  local path = ("%s/lib%s.so"):format(folder, name)
+  if linux.exists(path) then return path end
+  return nil, path .. " is not built yet: cmake -S . -B build && cmake --build build"
+end
+
 -- o: root, library, threads; deadline: seconds that one request may take (default 30).
 function measure.new(o)
   return { root = o.root, library = o.library, threads = o.threads, deadline = o.deadline or 30, loaded = {} }

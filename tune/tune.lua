@@ -7,15 +7,8 @@
 local here = arg[0]:match("^(.*/)[^/]*$") or "./"
 package.path = here .. "?.lua;" .. here .. "../gen/?.lua;" .. package.path
 
-local function die(status, format, ...)
-  io.stderr:write("tune: ", select("#", ...) > 0 and format:format(...) or format, "\n")
-  os.exit(status)
-end
-
-if not rawget(_G, "jit") then die(1, "this needs LuaJIT (apt install luajit): luajit tune/tune.lua") end
-for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
-  if not pcall(require, module) then die(1, "the Lua module %s is missing: apt install %s", module, package) end
-end
+local program = require "program"
+local die = program.new("tune", "tune").die
 
 local argparse = require "argparse"
 local host = require "host"
@@ -43,7 +36,8 @@ local usual_shapes = "2b4t,tiny"
 local usual_budget = 75    -- seconds
 local enough_to_judge = 10 -- timings
 
-local FAILED, USAGE, BAD_FILE, INTERRUPTED = 1, 2, 3, 130
+local FAILED, USAGE, INTERRUPTED = program.FAILED, program.USAGE, program.INTERRUPTED
+local BAD_FILE = 3
 
 -- -- options -----------------------------------------------------------------------------------------------
 
@@ -137,16 +131,9 @@ end
 
 -- -- what is there -------------------------------------------------------------------------------------------
 
-local function exists(path)
-  local f = io.open(path, "rb")
-  if f then f:close() end
-  return f ~= nil
-end
-
 local function library(o, name)
-  local path = ("%s/lib%s.so"):format(o.build, name)
-  if exists(path) then return path end
-  die(FAILED, "%s is not built yet: cmake -S . -B build && cmake --build build", path)
+  local path, why = measure.library(o.build, name)
+  return path or die(FAILED, "%s", why)
 end
 
 -- A table that all of this run's jobs are in, as they would be measured now.

@@ -1,13 +1,7 @@
 #!/usr/bin/env bash
 # The page of claims for real: every claim has its row, what can be counted here was, and the same comes out twice.
 tritune=$1 root=$2
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
+. "$root/tests/lua_program.sh"
 
 fail() {
     echo "FAILED: $1"

@@ -3,36 +3,12 @@
 # anything is, is not judged.
 tritune=$1 root=$(cd "$2" && pwd)
 build=$(cd "$(dirname "$tritune")" && pwd)
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
-if ! luajit -e "require('ffi').load('$build/libtri_tune.so')" 2>/dev/null; then
-    echo "skipped: libtri_tune.so cannot be loaded into luajit (built with sanitizers, or not at all)" && exit 77
-fi
-
-fail() {
-    echo "FAILED: $1"
-    sed 's/^/  | /' "$tmp/err" | head -n 20
-    failed=1
-}
+. "$root/tests/lua_program.sh"
+needs_library "$build"
 
 project=$root
 kernels() { # OPTION...: its status; what it says in $tmp/out and $tmp/err
     luajit "$project/bench/kernels.lua" --build "$build" "$@" >"$tmp/out" 2>"$tmp/err"
-}
-
-refuses() { # STATUS PATTERN OPTION...: ends so, says this, and prints nothing else
-    local status=$1 pattern=$2 found=0
-    shift 2
-    kernels "$@" || found=$?
-    [ $found = "$status" ] || fail "kernels $*: expected exit $status, found $found"
-    grep -q -- "$pattern" "$tmp/err" || fail "kernels $*: no word of '$pattern'"
-    grep -q traceback "$tmp/err" && fail "kernels $*: a traceback"
-    [ ! -s "$tmp/out" ] || fail "kernels $*: prints on stdout"
 }
 
 valid() { # FILE
@@ -44,23 +20,23 @@ valid() { # FILE
 rows() { grep -c '"run_type": "iteration"' "$1"; } # FILE
 
 mkdir "$tmp/none"
-refuses 1 'apt install libbenchmark-dev' --build "$tmp/none"
+refuses kernels 1 'apt install libbenchmark-dev' --build "$tmp/none"
 if [ ! -f "$build/libtri_bench.so" ]; then
     [ $failed = 0 ] && echo "skipped: Google Benchmark (libbenchmark-dev) is missing" && exit 77
     exit 1
 fi
-refuses 2 "'--nonesuch'" --nonesuch
-refuses 2 'benchmark_nonesuch' --benchmark_nonesuch=1
-refuses 2 'benchmark_min_time' --benchmark_min_time=soon
-refuses 2 'expected console, json or csv' --benchmark_format=xml
-refuses 2 'no row is chosen' --benchmark_filter=nonesuch
-refuses 2 'whole numbers' --threads 0
-refuses 2 'this machine has' --threads 512
-refuses 2 'whole numbers' --batch 1,x
-refuses 2 'fraction' --active 2
-refuses 2 "no shapes 'nonesuch'" --shapes nonesuch
-refuses 2 'say more of the names' --space m
-refuses 3 'GGUF' --model "$root/LICENSE"
+refuses kernels 2 "'--nonesuch'" --nonesuch
+refuses kernels 2 'benchmark_nonesuch' --benchmark_nonesuch=1
+refuses kernels 2 'benchmark_min_time' --benchmark_min_time=soon
+refuses kernels 2 'expected console, json or csv' --benchmark_format=xml
+refuses kernels 2 'no row is chosen' --benchmark_filter=nonesuch
+refuses kernels 2 'whole numbers' --threads 0
+refuses kernels 2 'this machine has' --threads 512
+refuses kernels 2 'whole numbers' --batch 1,x
+refuses kernels 2 'fraction' --active 2
+refuses kernels 2 "no shapes 'nonesuch'" --shapes nonesuch
+refuses kernels 2 'say more of the names' --space m
+refuses kernels 3 'GGUF' --model "$root/LICENSE"
 kernels --help && grep -q -- '--shapes' "$tmp/out" || fail "--help"
 
 # -- names: all kernels linked that this CPU has, and only what the filter leaves ---------------------------------------
@@ -137,7 +113,8 @@ grep -q 'p32h1__c/64x256.* is not reported: crash: signal' "$tmp/err" || fail "t
 [ "$(rows "$tmp/right.json")" = 1 ] && grep -q '"mad_q2r16_m16n1a2u1p64h2__c/' "$tmp/right.json" ||
     fail "the right kernel was not timed, or another was"
 valid "$tmp/right.json"
-refuses 6 'is refused' --build "$tmp/build" --space mad_q2r16_m16n1a2u1p0 --shapes 64x256 --benchmark_filter='p0h1__c/'
+refuses kernels 6 'is refused' --build "$tmp/build" --space mad_q2r16_m16n1a2u1p0 --shapes 64x256 \
+    --benchmark_filter='p0h1__c/'
 project=$root
 
 # -- Ctrl-C ----------------------------------------------------------------------------------------------------------------

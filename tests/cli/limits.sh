@@ -3,35 +3,11 @@
 # machine is not judged.
 tritune=$1 root=$2
 build=$(dirname "$tritune")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
-if ! luajit -e "require('ffi').load('$build/libtri_tune.so')" 2>/dev/null; then
-    echo "skipped: libtri_tune.so cannot be loaded into luajit (built with sanitizers, or not at all)" && exit 77
-fi
-
-fail() {
-    echo "FAILED: $1"
-    sed 's/^/  | /' "$tmp/err" | head -n 20
-    failed=1
-}
+. "$root/tests/lua_program.sh"
+needs_library "$build"
 
 limits() { # OPTION...: its status; what it says in $tmp/out and $tmp/err
     luajit "$root/bench/limits.lua" --build "$build" "$@" >"$tmp/out" 2>"$tmp/err"
-}
-
-refuses() { # STATUS PATTERN OPTION...: ends so, says this, and prints nothing else
-    local status=$1 pattern=$2 found=0
-    shift 2
-    limits "$@" || found=$?
-    [ $found = "$status" ] || fail "limits $*: expected exit $status, found $found"
-    grep -q -- "$pattern" "$tmp/err" || fail "limits $*: no word of '$pattern'"
-    grep -q traceback "$tmp/err" && fail "limits $*: a traceback"
-    [ ! -s "$tmp/out" ] || fail "limits $*: prints on stdout"
 }
 
 rows() { # how many rows the JSON has, each with sensible fields
@@ -45,11 +21,11 @@ rows() { # how many rows the JSON has, each with sensible fields
         print(#rows)' <"$tmp/out" 2>>"$tmp/err"
 }
 
-refuses 2 'expected seconds' --budget 0
-refuses 2 'expected seconds' --budget x
-refuses 2 'nonesuch' --nonesuch
-refuses 1 'cmake --build' --build "$tmp/none"
-CC=/none/cc refuses 1 "no C compiler: '/none/cc'"
+refuses limits 2 'expected seconds' --budget 0
+refuses limits 2 'expected seconds' --budget x
+refuses limits 2 'nonesuch' --nonesuch
+refuses limits 1 'cmake --build' --build "$tmp/none"
+CC=/none/cc refuses limits 1 "no C compiler: '/none/cc'"
 
 limits --json --budget 3 || fail "a short run"
 rows >/dev/null || fail "its JSON is not as expected"

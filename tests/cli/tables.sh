@@ -3,43 +3,20 @@
 # options. What they say of this machine is not judged.
 tritune=$1 root=$2
 build=$(dirname "$tritune")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
-if ! luajit -e "require('ffi').load('$build/libtri_tune.so')" 2>/dev/null; then
-    echo "skipped: libtri_tune.so cannot be loaded into luajit (built with sanitizers, or not at all)" && exit 77
-fi
-
-fail() {
-    echo "FAILED: $1"
-    sed 's/^/  | /' "$tmp/err" | head -n 20
-    failed=1
-}
+. "$root/tests/lua_program.sh"
+needs_library "$build"
 
 tables() { # OPTION...: its status; what it says in $tmp/err
     luajit "$root/bench/tables.lua" --build "$build" --results "$tmp/results" --synth 125m --dense 125m --memory 1G "$@" \
         >"$tmp/out" 2>"$tmp/err"
 }
 
-refuses() { # STATUS PATTERN OPTION...
-    local status=$1 pattern=$2 found=0
-    shift 2
-    tables "$@" || found=$?
-    [ $found = "$status" ] || fail "tables $*: expected exit $status, found $found"
-    grep -q -- "$pattern" "$tmp/err" || fail "tables $*: no word of '$pattern'"
-    grep -q traceback "$tmp/err" && fail "tables $*: a traceback"
-}
-
-refuses 2 'expected seconds' --budget x
-refuses 2 "no table 'nonesuch'" --only nonesuch
-refuses 2 nonesuch --nonesuch
-refuses 1 'no such folder' --build "$tmp/none"
-refuses 1 'cmake --build' --build "$tmp"
-refuses 1 'results cannot be written' --results /proc/none
+refuses tables 2 'expected seconds' --budget x
+refuses tables 2 "no table 'nonesuch'" --only nonesuch
+refuses tables 2 nonesuch --nonesuch
+refuses tables 1 'no such folder' --build "$tmp/none"
+refuses tables 1 'cmake --build' --build "$tmp"
+refuses tables 1 'results cannot be written' --results /proc/none
 
 # -- a run, and what it leaves ---------------------------------------------------------------------------------
 

@@ -2,36 +2,11 @@
 # The tuner for real, briefly: a run, a resumed run, an interrupted one, bad candidates, bad surroundings.
 tritune=$1 root=$2
 build=$(dirname "$tritune")
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
-if ! luajit -e "require('ffi').load('$build/libtri_tune.so')" 2>/dev/null; then
-    echo "skipped: libtri_tune.so cannot be loaded into luajit (built with sanitizers, or not at all)" && exit 77
-fi
-
-fail() {
-    echo "FAILED: $1"
-    sed 's/^/  | /' "$tmp/err" | head -n 20
-    failed=1
-}
+. "$root/tests/lua_program.sh"
+needs_library "$build"
 
 tune() { # OPTION...: its status; what it says in $tmp/out and $tmp/err
     luajit "$root/tune/tune.lua" --build "$build" --results "$tmp/results" "$@" >"$tmp/out" 2>"$tmp/err"
-}
-
-# STATUS PATTERN OPTION...: ends so, with one line that says this
-refuses() {
-    local status=$1 pattern=$2 found=0
-    shift 2
-    tune "$@" || found=$?
-    [ $found = "$status" ] || fail "tune $*: expected exit $status, found $found"
-    grep -q -- "$pattern" "$tmp/err" || fail "tune $*: no word of '$pattern'"
-    grep -q traceback "$tmp/err" && fail "tune $*: a traceback"
-    [ ! -s "$tmp/out" ] || fail "tune $*: prints on stdout"
 }
 
 one_line() { [ "$(wc -l <"$tmp/err")" = 1 ] || fail "tune $1: expected one line"; }
@@ -49,30 +24,30 @@ luajit "$root/tests/cli/candidates.lua" "$root" "$build" "$tmp/cache" >"$tmp/out
 
 # -- bad surroundings ------------------------------------------------------------------------------------
 
-refuses 1 'results cannot be written: /proc/none' $small --results /proc/none
+refuses tune 1 'results cannot be written: /proc/none' $small --results /proc/none
 one_line "with an unwritable folder"
-CC=/none/cc refuses 1 "no C compiler: '/none/cc'" $small
+CC=/none/cc refuses tune 1 "no C compiler: '/none/cc'" $small
 one_line "without a compiler"
 mkdir "$tmp/bin"
 ln -s "$(command -v luajit)" "$tmp/bin/luajit"
 PATH=$tmp/bin tune $small
 status=$?
 [ $status = 1 ] && grep -q "no C compiler: 'cc'" "$tmp/err" || fail "no compiler in PATH: exit $status"
-refuses 1 'cmake --build' $small --build "$tmp/none"
+refuses tune 1 'cmake --build' $small --build "$tmp/none"
 one_line "without its library"
-refuses 2 'whole number' --budget 0
-refuses 2 'whole number' --threads x
-refuses 2 "no shapes 'nonesuch'" --shapes nonesuch
-refuses 2 "no family 'nonesuch'" --family nonesuch
-refuses 2 "no instruction set 'nonesuch'" --isa nonesuch
-refuses 2 'expected 32, 64, 128 or 256' --group 48
-refuses 2 'objective' --objective fun
-refuses 2 'nonesuch' --nonesuch
-refuses 3 'GGUF' --model "$root/LICENSE"
-refuses 3 'No such file' --model "$tmp/none.gguf"
-refuses 3 'no such file' --hints "$tmp/none.lua"
+refuses tune 2 'whole number' --budget 0
+refuses tune 2 'whole number' --threads x
+refuses tune 2 "no shapes 'nonesuch'" --shapes nonesuch
+refuses tune 2 "no family 'nonesuch'" --family nonesuch
+refuses tune 2 "no instruction set 'nonesuch'" --isa nonesuch
+refuses tune 2 'expected 32, 64, 128 or 256' --group 48
+refuses tune 2 'objective' --objective fun
+refuses tune 2 'nonesuch' --nonesuch
+refuses tune 3 'GGUF' --model "$root/LICENSE"
+refuses tune 3 'No such file' --model "$tmp/none.gguf"
+refuses tune 3 'no such file' --hints "$tmp/none.lua"
 printf 'os.exit(7)\n' >"$tmp/hints.lua"
-refuses 3 'hints.lua: line 1' --hints "$tmp/hints.lua"
+refuses tune 3 'hints.lua: line 1' --hints "$tmp/hints.lua"
 
 # -- a run, and another ------------------------------------------------------------------------------------
 
@@ -108,7 +83,7 @@ cmp -s "$tmp/out" "$tmp/replayed" || fail "--replay is not the same twice"
 cmp -s "$tmp/replayed" "$(table)" || fail "--replay leads to another table: $(diff "$tmp/replayed" "$(table)")"
 tune explain down 256x1024 || fail "explain"
 grep -q '^down 256x1024$' "$tmp/out" && grep -q 'limited by' "$tmp/out" || fail "explain says too little"
-refuses 3 "no job 'sideways'" explain sideways
+refuses tune 3 "no job 'sideways'" explain sideways
 cmp -s "$samples" "$tmp/before" || fail "looking at measurements changed them"
 
 # -- two tuners at once -------------------------------------------------------------------------------------------

@@ -2,13 +2,7 @@
 # tritune beside other programs: peers that measure well in each form, and peers that fail, hang, print garbage, lie or
 # run another model. Speeds are not judged.
 tritune=$1 root=$2
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-if ! command -v luajit >/dev/null || ! luajit -e 'require "ffi" require "cjson" require "argparse"' 2>/dev/null; then
-    echo "skipped: luajit, lua-cjson or lua-argparse is missing" && exit 77
-fi
+. "$root/tests/lua_program.sh"
 
 # peer KIND: as llama-bench, for the model that tritune embeds; so fast that its time never adds up to more than it ran
 cat >"$tmp/peer" <<'PEER'

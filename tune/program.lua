@@ -1,5 +1,5 @@
--- program: what the programs of this folder share: what must be there for them, how they end with a word of why, and
--- how they read their options.
+-- program: what programs in Lua (tune.lua, and those of bench/) share: what must be there for them, how they end with a
+-- word of why, and how they read their options.
 
 local program = { FAILED = 1, USAGE = 2, INTERRUPTED = 130 }
 
@@ -11,11 +11,11 @@ local function ending(name)
   end
 end
 
--- { die, parser(what) } of the program of that name. Ends it at once where LuaJIT or a module is missing.
-function program.new(name)
+-- { die, parser(what) } of the program of that name in a folder. Ends it at once where LuaJIT or a module is missing.
+function program.new(folder, name)
   local p = { die = ending(name) }
   if not rawget(_G, "jit") then
-    p.die(program.FAILED, "this needs LuaJIT (apt install luajit): luajit bench/%s.lua", name)
+    p.die(program.FAILED, "this needs LuaJIT (apt install luajit): luajit %s/%s.lua", folder, name)
   end
   for module, package in pairs { argparse = "lua-argparse", cjson = "lua-cjson" } do
     if not pcall(require, module) then
